@@ -1,0 +1,100 @@
+"""A plan becomes a `torch.fx.GraphModule`: straight-line Python, no interpreter at run time."""
+
+import operator
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import torch
+from torch import fx, nn
+
+from crossband.graphs.checker import check
+from crossband.graphs.diagnostics import InvalidFile, Place, Problems
+from crossband.graphs.plan import Plan, Ref
+from crossband.graphs.serial import digest, dump
+from crossband.graphs.syntax import Graph, Notes, Value
+from crossband.registry import ArgumentError, CrossbandError, hint
+
+
+def build(
+    source: str | Path | Graph | Plan,
+    params: Mapping[str, Value] | None = None,
+    *,
+    taps: Sequence[str] = (),
+    seed: int | None = None,
+) -> nn.Module:
+    """Build the network of a graph, given by shipped name, path, `Graph` or `Plan`.
+
+    The module takes the graph's inputs in order, each `b c h w`. It returns the output, or where there
+    are several or `taps` are asked for, a dict of them by name. Its `meta` holds the resolved graph as
+    YAML under `graph` and its `digest`. Nothing is printed, downloaded or moved. Weights are drawn from
+    torch's global generator as in any module, or with `seed` from that seed, leaving the generator alone.
+
+    Raises InvalidFile for a graph that is wrong, CrossbandError for a tap that is not there.
+    """
+    plan = source if isinstance(source, Plan) else check(source, params)
+    for tap in taps:
+        if tap not in plan.taps:
+            raise CrossbandError(f"`{plan.graph.name}` has no tap `{tap}`{hint(tap, plan.taps)}")
+    with torch.random.fork_rng(devices=[]) if seed is not None else nullcontext():
+        if seed is not None:
+            torch.default_generator.manual_seed(seed)
+        network: nn.Module = fx.GraphModule(_modules(plan), _code(plan, taps), class_name=plan.graph.name)
+        for wrap in plan.wrap:
+            with _reported("E060", wrap.place):
+                network = wrap.entry.factory(network, **wrap.arguments)
+    network.meta = {"graph": dump(plan.graph), "digest": digest(plan.graph)}  # type: ignore[assignment]
+    return network
+
+
+def _modules(plan: Plan) -> nn.Module:
+    """The tree of modules, one leaf for each module that the plan names."""
+    root = nn.Module()
+    for call in plan.calls:
+        *parents, leaf = call.module.split(".")
+        parent = root
+        for name in parents:
+            if name not in parent._modules:
+                parent.add_module(name, nn.Module())
+            parent = parent.get_submodule(name)
+        if leaf not in parent._modules:
+            with _reported("E012", call.place, call.notes):
+                parent.add_module(leaf, call.entry.factory(**call.arguments))
+    return root
+
+
+def _code(plan: Plan, taps: Sequence[str]) -> fx.Graph:
+    """The forward pass, one line for each call."""
+    code = fx.Graph()
+    made: dict[str, fx.Node] = {name: code.placeholder(name) for name in plan.inputs}
+    parts: dict[Ref, fx.Node] = {}
+
+    def value(ref: Ref) -> fx.Node:
+        several = len(plan.shapes[ref.source]) > 1
+        if not several:
+            return made[ref.source]
+        if ref not in parts:
+            parts[ref] = code.call_function(operator.getitem, (made[ref.source], ref.index))
+        return parts[ref]
+
+    for call in plan.calls:
+        name = re.sub(r"\W", "_", call.name)
+        made[call.name] = code.create_node(
+            "call_module", call.module, tuple(value(ref) for ref in call.reads), name=name
+        )
+    results = {name: value(ref) for name, ref in plan.outputs.items()}
+    results |= {name: value(plan.taps[name]) for name in taps}
+    code.output(results if len(results) > 1 else next(iter(results.values())))
+    return code
+
+
+@contextmanager
+def _reported(code: str, place: Place | None, notes: Notes = ()) -> Iterator[None]:
+    """Turn what only a constructor can tell into a fault at its place in the file."""
+    try:
+        yield
+    except ArgumentError as error:
+        problems = Problems()
+        problems.add(code, str(error), place, None, notes)
+        raise InvalidFile(problems) from error

@@ -1,0 +1,139 @@
+"""A file that was read: its data, and where in its text each value and key stands."""
+
+import re
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+LINE_BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")  # those of YAML's scanner, so that line numbers agree
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A stretch of one line of text. `line` and `column` count from 1, columns and `length` in characters."""
+
+    line: int
+    column: int
+    length: int
+
+
+@dataclass(slots=True)
+class Element:
+    """A value and where it stands; `size` counts everything in it, itself too, and `depth` the levels below it.
+
+    `value` is a scalar, a list of elements, or a dict from key to (place of the key, element).
+    """
+
+    value: Any
+    mark: Mark
+    size: int = 1
+    depth: int = 0
+
+    def plain(self) -> Any:
+        """The value as plain Python, made anew each time."""
+        if isinstance(self.value, dict):
+            return {key: child.plain() for key, (_, child) in self.value.items()}
+        return [child.plain() for child in self.value] if isinstance(self.value, list) else self.value
+
+
+@dataclass(frozen=True)
+class Place:
+    """The value at `path` in a document, or its key. `span`, where given, is the exact stretch that is meant."""
+
+    document: "Document"
+    path: tuple[str | int, ...] = ()
+    key: bool = False
+    span: Mark | None = None
+
+    @property
+    def file(self) -> str:
+        """The file as the user named it."""
+        return self.document.file
+
+    @property
+    def mark(self) -> Mark | None:
+        """Where this is in the text; None in a file that could not be read at all."""
+        return self.span or self.document.mark(self.path, key=self.key)
+
+    def written(self) -> Any:
+        """The plain data that stands here."""
+        data = self.document.data
+        for step in self.path:
+            data = data[step]
+        return data
+
+    def child(self, *steps: str | int) -> "Place":
+        """The value at `steps` below this one."""
+        return Place(self.document, (*self.path, *steps))
+
+    def on_key(self) -> "Place":
+        """The key of this value instead of the value."""
+        return Place(self.document, self.path, key=True)
+
+    def within(self, offset: int, length: int) -> "Place":
+        """The `length` characters from `offset` of this text value; the whole value where they have no one place."""
+        return replace(self, span=self.document.span(self.path, offset, length))
+
+    def __str__(self) -> str:
+        mark = self.mark
+        return f"{self.file}:{mark.line}:{mark.column}" if mark else self.file
+
+
+class Document:
+    """One YAML file: its text, its `data` as plain Python, and where in the text each value and key stands."""
+
+    def __init__(self, file: str, text: str, root: Element | None = None) -> None:
+        self.file = file
+        self.text = text
+        self._root = root
+
+    @cached_property
+    def data(self) -> Any:
+        """dict, list, str, int, float, bool and None; a value used by several aliases is a copy for each."""
+        return self._root.plain() if self._root else None
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return LINE_BREAK.split(self.text)
+
+    def line(self, number: int) -> str:
+        """Line `number`, counted from 1, without its line break."""
+        return self._lines[number - 1] if 0 < number <= len(self._lines) else ""
+
+    def place(self, *path: str | int, key: bool = False) -> Place:
+        """The value at `path`, or its key; shown at the nearest value around it where there is none."""
+        return Place(self, path, key)
+
+    def mark(self, path: tuple[str | int, ...], *, key: bool = False) -> Mark | None:
+        """Where the value at `path` stands, or its key, or the nearest value around it.
+
+        A mapping or list in block style has no text of its own: its key stands for it. A value that is
+        used by an alias stands where the alias is, the values inside it where they are written.
+        """
+        element = self._find(path[:-1])[0]
+        if key and path and element and isinstance(element.value, dict) and path[-1] in element.value:
+            return element.value[path[-1]][0]
+        return self._find(path)[1]
+
+    def span(self, path: tuple[str | int, ...], offset: int, length: int) -> Mark | None:
+        """Where `length` characters from `offset` of the text at `path` stand; all of it if it is not on one line."""
+        element, mark = self._find(path)
+        if not element or not mark or not isinstance(element.value, str):
+            return mark
+        start = self.line(mark.line)[mark.column - 1 :][: mark.length].find(element.value)  # behind a quote or anchor
+        return Mark(mark.line, mark.column + start + offset, length) if start >= 0 else mark
+
+    def _find(self, path: tuple[str | int, ...]) -> tuple[Element | None, Mark | None]:
+        """The element at `path`, or None, and the place of the last element on the way to it."""
+        element = self._root
+        mark = element.mark if element else None
+        for step in path:
+            value = element.value if element else None
+            if isinstance(value, dict) and step in value:
+                element = value[step][1]
+            elif isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value):
+                element = value[step]
+            else:
+                return None, mark
+            mark = element.mark
+        return element, mark

@@ -1,0 +1,241 @@
+"""Where the boxes of a picture stand: rows by spatial scale, columns by the way through the network.
+
+The *spine* is the longest way from an input to the first output. It goes down where the image becomes
+smaller and up where it grows, which is what gives a U-shaped network its U; within one scale it runs to
+the right. What lies off the spine is placed around it, where it blocks no straight wire. Everything here
+is whole numbers on a grid: sizes in pixels are the business of `crossband.graphs.routing`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+RUN = 6  # columns that a run of one scale takes before it continues on the next line
+
+
+@dataclass(frozen=True)
+class Item:
+    """A box to place: its size in pixels, its scale (0 is the size of the image, 1 half of it), what it reads."""
+
+    name: str
+    width: float
+    height: float
+    level: int
+    reads: tuple[str, ...] = ()
+    kind: str = "node"  # or "input", "output"
+
+
+class Cell(NamedTuple):
+    """A place on the grid. A band holds what is of one scale, its lanes are the lines of it."""
+
+    band: int
+    lane: int
+    column: int
+
+    @property
+    def row(self) -> tuple[int, int]:
+        """Band and lane."""
+        return self.band, self.lane
+
+
+def place(items: Sequence[Item]) -> dict[str, Cell]:
+    """The cell of each item, no two in one cell. Circles are opened where the search closes them."""
+    flow = Flow({item.name: item for item in items})
+    if not items:
+        return {}
+    return _line(flow) if flow.is_chain and not flow.rises(flow.spine) else _Placing(flow).place()
+
+
+@dataclass
+class Flow:
+    """Who reads whom, free of circles."""
+
+    items: Mapping[str, Item]
+    reads: dict[str, list[str]] = field(default_factory=dict)
+    readers: dict[str, list[str]] = field(default_factory=dict)
+    rank: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in self.items:
+            self._visit(name, set())
+        for name in self.rank:
+            for read in self.reads[name]:
+                self.readers.setdefault(read, []).append(name)
+        self.spine = self.path(self.items)
+
+    def _visit(self, start: str, open_: set[str]) -> None:
+        """Rank what `start` reads, then `start`: without recursion, a chain may be a thousand nodes long."""
+        stack = [(start, False)]
+        while stack:
+            name, leaving = stack.pop()
+            if leaving:
+                open_.discard(name)
+                self.rank[name] = 1 + max((self.rank[read] for read in self.reads[name]), default=-1)
+            elif name not in self.reads:
+                open_.add(name)
+                known = [read for read in dict.fromkeys(self.items[name].reads) if read in self.items]
+                self.reads[name] = [read for read in known if read not in open_]
+                stack.append((name, True))
+                stack += [(read, False) for read in reversed(self.reads[name])]
+
+    def main(self, name: str) -> str | None:
+        """The one of its reads through which the longest way leads."""
+        return max(self.reads[name], key=lambda read: self.rank[read], default=None)
+
+    def path(self, among: Iterable[str]) -> list[str]:
+        """The longest way through `among`, to the first output if that is there, else to the farthest end."""
+        names = set(among)
+        ends = [name for name in self.items if name in names and self.items[name].kind == "output"][:1]
+        farthest = max((name for name in self.items if name in names), key=lambda name: self.rank[name])
+        trail: list[str] = [*ends, farthest][:1]
+        while (before := self._before(trail[-1], names)) is not None:
+            trail.append(before)
+        return trail[::-1]
+
+    def _before(self, name: str, among: set[str]) -> str | None:
+        return max((read for read in self.reads[name] if read in among), key=lambda read: self.rank[read], default=None)
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether it is one line without branches."""
+        return len(self.spine) == len(self.items) and all(len(each) < 2 for each in self.readers.values())
+
+    def rises(self, path: Sequence[str]) -> int:
+        """How often the scale grows along a path."""
+        levels = [self.items[name].level for name in path]
+        return sum(after < before for before, after in zip(levels, levels[1:], strict=False))
+
+
+def _line(flow: Flow) -> dict[str, Cell]:
+    """A pipeline: left to right, in lines of equal length where it is long."""
+    lines = -(-len(flow.spine) // (RUN + 2))
+    length = -(-len(flow.spine) // lines)
+    return {name: Cell(0, number // length, number % length) for number, name in enumerate(flow.spine)}
+
+
+@dataclass
+class _Placing:
+    flow: Flow
+    cells: dict[str, Cell] = field(default_factory=dict)
+
+    def place(self) -> dict[str, Cell]:
+        """The spine first, then what hangs on it, the outputs last."""
+        items = self.flow.items
+        inner = [name for name in self.flow.spine if items[name].kind != "output"]
+        self._spine(inner)
+        left = [name for name in items if name not in self.cells and items[name].kind != "output"]
+        while left:
+            path = self.flow.path(left)
+            self._branch(path)
+            left = [name for name in left if name not in path]
+        last = 1 + max((cell.column for cell in self.cells.values()), default=-1)
+        for name in (name for name in items if items[name].kind == "output"):
+            source = self.flow.main(name)
+            home = self.cells[source] if source else Cell(0, 0, last)
+            self._settle(name, home.band, last, home.lane)
+        return self.cells
+
+    # ------------------------------------------------------------------ spine
+
+    def _spine(self, names: Sequence[str]) -> None:
+        """Down along one column, along the bottom, up along another, and so on."""
+        levels = [self.flow.items[name].level for name in names]
+        turn = 0  # the direction of the last change of scale: 1 is down, -1 up
+        run: list[str] = []
+        for number, name in enumerate(names):
+            ahead = next((_sign(later - levels[number]) for later in levels[number:] if later != levels[number]), 0)
+            if not run:
+                self.cells[name] = Cell(levels[number], 0, 0)
+            elif levels[number] == levels[number - 1]:
+                self.cells[name] = self._along(run, turn, ahead)
+            else:
+                step = _sign(levels[number] - levels[number - 1])
+                lanes = sum(level == levels[number] for level in self._until_change(levels, number))
+                self.cells[name] = self._across(name, run, turn, step, ahead, lanes)
+                turn, run = step, []
+            run.append(name)
+
+    @staticmethod
+    def _until_change(levels: Sequence[int], number: int) -> Sequence[int]:
+        end = next((n for n in range(number, len(levels)) if levels[n] != levels[number]), len(levels))
+        return levels[number:end]
+
+    def _along(self, run: Sequence[str], turn: int, ahead: int) -> Cell:
+        """The next cell of the same scale: stacked on the way down or up, else to the right."""
+        last, first = self.cells[run[-1]], self.cells[run[0]]
+        if ahead == 1 and turn != -1 and self.flow.items[run[-1]].kind != "input":
+            return last._replace(lane=last.lane + 1)
+        if ahead == -1 and turn == -1:
+            return last._replace(lane=last.lane - 1)
+        if last.column - first.column + 1 >= RUN:
+            return Cell(last.band, last.lane + 1, first.column)
+        return last._replace(column=last.column + 1)
+
+    def _across(self, name: str, run: Sequence[str], turn: int, step: int, ahead: int, lanes: int) -> Cell:
+        """The first cell of the next scale: the same column on the way, the next one where the way turns."""
+        last, band = self.cells[run[-1]], self.flow.items[name].level
+        column = max(self.cells[each].column for each in run)
+        column += (turn == -step and len(run) == 1) or (step == 1 and ahead == -1)
+        if step == -1:
+            column = max([column, *(cell.column + 1 for cell in self.cells.values() if cell.band == band)])
+        beside = [self.cells[read].lane for read in self.flow.reads[name] if self.cells.get(read, last).band == band]
+        stacked = lanes - 1 if step == ahead == -1 else 0
+        return Cell(band, max([stacked, *beside]), column)
+
+    # ------------------------------------------------------------------ branches
+
+    def _branch(self, path: Sequence[str]) -> None:
+        """A path off the spine, as close as possible to where it joins what is placed."""
+        flow = self.flow
+        source = next((read for read in flow.reads[path[0]] if read in self.cells), None)
+        climbing = flow.rises([*([source] if source else []), *path]) > 1
+        joins = [self.cells[reader].column for name in path for reader in flow.readers.get(name, ()) if reader in self.cells]
+        latest = min(joins) - len(path) if joins else None
+        if climbing and not joins:
+            latest = 1 + max(cell.column for cell in self.cells.values())
+        for number, name in enumerate(path):
+            placed = [self.cells[read] for read in flow.reads[name] if read in self.cells]
+            band = self._band(name, placed, climbing)
+            earliest = max((cell.column + (cell.band == band) for cell in placed), default=None)
+            wanted = latest + (0 if climbing and not joins else number) if latest is not None else earliest
+            column = max((each for each in (wanted, earliest) if each is not None), default=0)
+            lane = next((cell.lane for cell in placed if cell.band == band), 0)
+            self._settle(name, band, column, lane)
+
+    def _band(self, name: str, placed: Sequence[Cell], climbing: bool) -> int:
+        """By its scale; but what only brings a feature up to full size stays beside that feature."""
+        item = self.flow.items[name]
+        reads = [read for read in self.flow.reads[name] if self.flow.items[read].kind != "input"]
+        level = item.level
+        at_level = any(self.cells[read].band == level for read in reads if read in self.cells)
+        main = self.flow.main(name)
+        home = self.cells[main].band if main in self.cells else level
+        return level if climbing or at_level or not placed else max(level, home)
+
+    def _settle(self, name: str, band: int, column: int, lane: int) -> None:
+        """The nearest free lane of the column, else of a column further right."""
+        while True:
+            used = [cell.lane for cell in self.cells.values() if cell.band == band]
+            lanes = range(min(used, default=0), max(used, default=-1) + 2)
+            for other in sorted(lanes, key=lambda each: (abs(each - lane), each)):
+                if self._free(Cell(band, other, column)):
+                    self.cells[name] = Cell(band, other, column)
+                    return
+            column += 1
+
+    def _free(self, cell: Cell) -> bool:
+        """Whether nothing stands there and no straight wire between two boxes passes."""
+        if cell in self.cells.values():
+            return False
+        for name, end in self.cells.items():
+            for start in (self.cells[read] for read in self.flow.reads[name] if read in self.cells):
+                low, high = sorted((start.row, end.row))
+                if start.row == end.row == cell.row and start.column < cell.column < end.column:
+                    return False
+                if start.column == end.column == cell.column and low < cell.row < high:
+                    return False
+        return True
+
+
+def _sign(number: int) -> int:
+    return (number > 0) - (number < 0)

@@ -1,0 +1,69 @@
+"""Receptive fields: over how many rows of an input each value of a graph looks.
+
+A block whose output looks at `reach` rows of what it reads widens the field by `reach - 1` of these rows, each as
+many rows of the graph's input as the sizes say: where a value has H/4 rows, one of them is worth 4. What joins
+takes the widest of its parts. Rows stand for columns too; holes of a dilation count as seen. See
+`crossband.blocks.reach` for the reach of a block.
+"""
+
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+
+from crossband.blocks.reach import reach_of
+from crossband.blocks.shapes import shapes_of
+from crossband.blocks.sizes import NotPeriodic, Shape, Size, period, symbol
+from crossband.graphs.plan import Plan, Ref
+
+ROWS = 2  # the axis of the height in `b c h w`
+
+
+def receptive_fields(plan: Plan) -> Mapping[str, float]:
+    """The rows that one row of each input and call looks at, by its name; `math.inf` where all or unknown.
+
+    With several inputs, the widest of the fields in them, each counted in rows of its own input.
+    """
+    shapes = plan.shapes if _symbolic(plan) else _freed(plan)
+    rows = {name: shapes[name][0][ROWS] if len(shapes[name][0]) > ROWS else 1 for name in plan.inputs}
+    fields: dict[str, dict[str, Fraction | float]] = {name: {name: Fraction(1)} for name in plan.inputs}
+    for call in plan.calls:
+        found = fields.setdefault(call.name, {})
+        reaches = reach_of(call.entry, call.arguments, len(call.reads))
+        for ref, reach in zip(call.reads, reaches, strict=True):
+            for source, field in fields[ref.source].items():
+                wider = field + (reach - 1) * _worth(shapes, ref, rows[source]) if reach != 1 else field
+                found[source] = max(found.get(source, 0), wider)
+    return {name: max(map(_whole, found.values()), default=math.inf) for name, found in fields.items()}
+
+
+def _worth(shapes: Mapping[str, tuple[Shape, ...]], ref: Ref, rows: Size) -> Fraction | float:
+    """How many rows of an input one row of a value is worth, in a large image."""
+    shape = shapes[ref.source][ref.index]
+    if len(shape) <= ROWS:
+        return math.inf
+    try:
+        [name] = rows.symbols if not isinstance(rows, int) else ()
+        every, rise = period(shape[ROWS], name)
+    except (NotPeriodic, ValueError):
+        return math.inf
+    return Fraction(every, rise) if rise > 0 else math.inf
+
+
+def _symbolic(plan: Plan) -> bool:
+    return all(not isinstance(size, int) for shape in plan.inputs.values() for size in shape[ROWS:])
+
+
+def _freed(plan: Plan) -> dict[str, tuple[Shape, ...]]:
+    """The shapes of a graph for one image size, as they would be for any: only so are strides known."""
+    found: dict[str, tuple[Shape, ...]] = {
+        name: ((*shape[:ROWS], *(symbol(f"size_{size}") for size in shape[ROWS:])),)
+        for name, shape in plan.inputs.items()
+    }
+    for call in plan.calls:
+        inputs = [found[ref.source][ref.index] for ref in call.reads]
+        found[call.name] = shapes_of(call.entry, inputs, call.arguments).outputs
+    return found
+
+
+def _whole(field: Fraction | float) -> float:
+    return math.inf if field == math.inf else math.ceil(field)

@@ -1,0 +1,126 @@
+"""The JSON Schema of graph files, made from the registry: it validates files and serves editors.
+
+`if`/`then` on the YAML type, not `anyOf`: an editor then reports the one thing that is wrong.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from crossband import registry
+from crossband.registry import Entry
+
+Schema = dict[str, Any]
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+NAME = r"^[A-Za-z][A-Za-z0-9_]*$"  # no leading `_`: those belong to torch
+NODE_KEYS = ("from", "do", "repeat", "share", "doc")
+REPEAT: Schema = {"description": "How often, a whole number or an expression; 0 passes the input on"}
+
+
+def graph_schema(*, arguments: bool = True) -> Schema:
+    """The schema of a graph file.
+
+    Without `arguments` it stops at the arguments of blocks: the checker holds those to the same
+    schemas one by one, after it has worked out their expressions.
+    """
+    blocks = {name: _arguments(entry) if arguments else {} for name, entry in _entries(registry.blocks, arguments)}
+    wrappers = {name: _arguments(entry) if arguments else {} for name, entry in _entries(registry.wrappers, arguments)}
+    body: Schema = {
+        "doc": {"type": "string"},
+        "params": _names({}, "Numbers, text or lists that `=` expressions use"),
+        "inputs": _names({"$ref": "#/$defs/shape"}, "Named inputs, each `[channels, H, W]`"),
+        "nodes": _names(
+            {"$ref": "#/$defs/node"}, "Named values in order; each reads the one above unless it says `from`"
+        ),
+        "outputs": _names({"$ref": "#/$defs/output"}, "Named results and the shape each promises"),
+    }
+    return {
+        "$schema": DIALECT,
+        "title": "crossband graph",
+        **_object(
+            {
+                "graph": {"type": "string", "pattern": NAME, "description": "The name of this graph"},
+                "extends": {"type": "string", "description": "The graph to start from, by name or path"},
+                "cite": _either({"array": {"items": {"type": "string"}}, "string": {}}),
+                **body,
+                "taps": _names(_either({"string": {}, "null": {}}), "Named inner features"),
+                "blocks": _names(
+                    _either({"object": _object(body, ["inputs", "nodes", "outputs"]), "null": {}}), "Local blocks"
+                ),
+                "insert": _names({"$ref": "#/$defs/insertion"}, "Nodes spliced into the graph this one extends"),
+                "wrap": _object(
+                    {name: _either({"object": inner, "null": {}}) for name, inner in wrappers.items()}, closed=arguments
+                ),
+            },
+            ["graph"],
+        ),
+        "if": {"required": ["extends"]},
+        "else": {"required": ["inputs", "nodes", "outputs"]},
+        "$defs": {
+            "shape": {"type": "array", "minItems": 1, "items": {"type": ["integer", "string"]}},
+            "output": _either(
+                {
+                    "array": {"$ref": "#/$defs/shape"},
+                    "object": _object({"from": {"type": "string"}, "shape": {"$ref": "#/$defs/shape"}}, ["shape"]),
+                    "null": {},
+                }
+            ),
+            "node": _either({"object": _mapping(blocks), "array": {"$ref": "#/$defs/chain"}, "string": {}, "null": {}}),
+            "insertion": {"type": "object", **_mapping(blocks, after={"type": "string"}, before={"type": "string"})},
+            "chain": {
+                "type": "array",
+                "minItems": 1,
+                "items": _either({"object": {"$ref": "#/$defs/step"}, "string": {}}),
+            },
+            "step": {"properties": {**blocks, "repeat": REPEAT, "share": {"type": "boolean"}}},
+        },
+    }
+
+
+def _mapping(blocks: Mapping[str, Schema], **more: Schema) -> Schema:
+    """A node written as a mapping: one block as the key, or `do`, beside the keys of a node."""
+    return {
+        "properties": {
+            **blocks,
+            "from": _either({"array": {"minItems": 1, "items": {"type": "string"}}, "string": {}}),
+            "do": {"$ref": "#/$defs/chain"},
+            "repeat": REPEAT,
+            "share": {"type": "boolean", "description": "Use the same weights in every repetition"},
+            "doc": {"type": "string"},
+            **more,
+        }
+    }
+
+
+def _arguments(entry: Entry) -> Schema:
+    """The mapping of arguments of a block or wrapper; any value may be an expression instead."""
+    properties = {name: _or_expression(parameter.schema) for name, parameter in entry.parameters.items()}
+    required = [name for name, parameter in entry.parameters.items() if parameter.required]
+    arguments = _object(properties, required)
+    return {"description": entry.doc, **_either({"object": arguments, **({} if required else {"null": {}})})}
+
+
+def _or_expression(schema: Mapping[str, Any]) -> Schema:
+    return {"if": {"type": "string", "pattern": "^="}, "then": {}, "else": dict(schema)}
+
+
+def _either(kinds: Mapping[str, Schema]) -> Schema:
+    """One schema per YAML type."""
+    branches = [{"if": {"type": kind}, "then": schema} for kind, schema in kinds.items() if schema]
+    return {"type": list(kinds), **({"allOf": branches} if branches else {})}
+
+
+def _object(properties: Mapping[str, Schema], required: list[str] | None = None, *, closed: bool = True) -> Schema:
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        **({"additionalProperties": False} if closed else {}),
+        **({"required": required} if required else {}),
+    }
+
+
+def _names(values: Schema, description: str) -> Schema:
+    return {"type": "object", "description": description, "additionalProperties": values}
+
+
+def _entries(kind: Mapping[str, Entry], complete: bool) -> list[tuple[str, Entry]]:
+    return list(kind.items()) if complete else []
