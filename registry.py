@@ -62,7 +62,14 @@ class Parameter:
         """What is wrong with `value`, in words for a user, or None where it fits."""
         if isinstance(value, tuple):  # YAML and JSON Schema know one kind of sequence
             value = list(value)
-        return next((explain(error) for error in self._validator.iter_errors(value)), None)
+        choices = [show(choice) for choice in self.schema.get("if", {}).get("enum", ())]
+        for error in self._validator.iter_errors(value):
+            return (
+                explain(error).replace("must be ", f"must be {' or '.join(choices)} or ", 1)
+                if choices
+                else explain(error)
+            )
+        return None
 
 
 @dataclass(frozen=True)
@@ -273,7 +280,9 @@ def parameters_of(factory: Callable[..., Any], *, skip: Sequence[str] = ()) -> d
         try:
             schema = schema_of(hints[name])
         except (KeyError, TypeError) as error:
-            raise RegistryError(f"{_origin(factory)}: the parameter `{name}` needs a type hint that YAML knows: {error}") from None
+            raise RegistryError(
+                f"{_origin(factory)}: the parameter `{name}` needs a type hint that YAML knows: {error}"
+            ) from None
         if parameter.default is not REQUIRED:
             schema = {**schema, "default": parameter.default}
         found[name] = Parameter(name, schema, parameter.default)
@@ -330,7 +339,9 @@ def _union(members: Sequence[dict[str, Any]]) -> dict[str, Any]:
         for member in members:
             merged |= member
         return {**merged, "type": [member["type"] for member in members]}
-    choices = [choice for member in members for choice in member.get("enum", [None] if member == {"type": "null"} else [])]
+    choices = [
+        choice for member in members for choice in member.get("enum", [None] if member == {"type": "null"} else [])
+    ]
     others = [member for member in members if "enum" not in member and member != {"type": "null"}]
     if not others:
         return {"enum": choices}

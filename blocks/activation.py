@@ -1,0 +1,72 @@
+"""Activations, elementwise, and the table by which other blocks name them."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Annotated, Literal, TypeAlias
+
+from annotated_types import Ge
+from torch import nn
+
+from crossband.blocks.block import block
+
+Activation: TypeAlias = Literal["none", "relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu"]
+
+ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
+    "none": nn.Identity,
+    "relu": partial(nn.ReLU, inplace=True),
+    "leaky_relu": partial(nn.LeakyReLU, 0.2, inplace=True),
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+}
+"""What `activation:` means in a block. In place, to save memory: a block that uses the table must give
+them a tensor of its own, never its input."""
+
+
+@block("ReLU", contract="b c h w -> b c h w", reach=1)
+class ReLU(nn.ReLU):
+    """`max(x, 0)`, elementwise: `b c h w` to the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+@block("LeakyReLU", contract="b c h w -> b c h w", reach=1)
+class LeakyReLU(nn.LeakyReLU):
+    """`x` where positive, `slope * x` elsewhere: `b c h w` to the same."""
+
+    def __init__(self, *, slope: Annotated[float, Ge(0)] = 0.2) -> None:
+        super().__init__(slope)
+
+
+@block("Sigmoid", contract="b c h w -> b c h w", reach=1)
+class Sigmoid(nn.Sigmoid):
+    """`1 / (1 + exp(-x))`, elementwise: `b c h w` to the same, with values from 0 to 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+@block("Tanh", contract="b c h w -> b c h w", reach=1)
+class Tanh(nn.Tanh):
+    """The hyperbolic tangent, elementwise: `b c h w` to the same, with values from -1 to 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+@block("GELU", contract="b c h w -> b c h w", reach=1, cite="hendrycks2016gelu")
+class GELU(nn.GELU):
+    """`x * Phi(x)` with the normal distribution function Phi, elementwise: `b c h w` to the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+@block("SiLU", contract="b c h w -> b c h w", reach=1, cite="elfwing2018silu")
+class SiLU(nn.SiLU):
+    """`x * sigmoid(x)`, elementwise: `b c h w` to the same. Also called swish."""
+
+    def __init__(self) -> None:
+        super().__init__()

@@ -1,0 +1,54 @@
+"""Criss-cross attention (Huang et al. 2019, section 3.2)."""
+
+import torch
+from torch import Tensor, nn
+
+from crossband.blocks.block import block
+from crossband.blocks.bounds import Count
+from crossband.blocks.precision import full_precision, widened
+
+
+@block(
+    "CrissCross",
+    contract="b c h w -> b c h w",
+    where=["c >= reduce  # at least `reduce` channels"],
+    cite="huang2019ccnet",
+)
+class CrissCross(nn.Module):
+    """Each pixel attends to its row and its column, itself counted once: `b c h w` to the same.
+
+        out = gamma * sum_v softmax_v(query_u . key_v) value_v + x,   v in row or column of u
+
+    Queries and keys have `c // reduce` channels; the softmax runs over the h + w - 1 pixels of the cross and
+    is not scaled. Memory is O(h w (h + w)). `gamma` is one learned number that **starts at 0**, so that a new
+    block is the identity. One application sees a cross; two in a row, with shared weights, see the whole
+    image: in a graph `{CrissCross: {reduce: 8}, repeat: 2, share: true}`.
+    """
+
+    def __init__(self, c: int, *, reduce: Count = 8) -> None:
+        super().__init__()
+        self.query = nn.Conv2d(c, c // reduce, 1)
+        self.key = nn.Conv2d(c, c // reduce, 1)
+        self.value = nn.Conv2d(c, c, 1)
+        self.gamma = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`b c h w` to the same."""
+        return self.gamma * criss_cross(self.query(x), self.key(x), self.value(x)) + x
+
+
+def criss_cross(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attention over row and column. query and key `b k h w`, value `b c h w`; gives `b c h w`.
+
+    Energies, which have no scale and overflow in float16, and their softmax are at least float32.
+    """
+    h = query.shape[-2]
+    with full_precision(query.device):
+        query, key = widened(query), widened(key)
+        column = torch.einsum("bkyx,bkvx->byxv", query, key)
+        row = torch.einsum("bkyx,bkyv->byxv", query, key)
+        itself = torch.eye(h, dtype=torch.bool, device=query.device)[:, None]  # the row has it already
+        weights = torch.cat([column.masked_fill_(itself, -torch.inf), row], dim=-1).softmax(-1)
+    weights = weights.to(value.dtype)
+    column, row = weights[..., :h], weights[..., h:]
+    return torch.einsum("byxv,bcvx->bcyx", column, value) + torch.einsum("byxv,bcyv->bcyx", row, value)

@@ -1,0 +1,17 @@
+"""Dropout (Srivastava et al. 2014)."""
+
+from torch import nn
+
+from crossband.blocks.block import block
+from crossband.blocks.bounds import Share
+
+
+@block("Dropout", contract="b c h w -> b c h w", reach=1, cite="srivastava2014dropout")
+class Dropout(nn.Dropout):
+    """In training, set each value to zero with the probability `p` and scale the rest by `1 / (1 - p)`.
+
+    `b c h w` to the same. In eval it does nothing.
+    """
+
+    def __init__(self, *, p: Share = 0.5) -> None:
+        super().__init__(p)

@@ -1,0 +1,94 @@
+"""Gradient normalisation of a critic (Wu et al. 2021, equation 6)."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import Ge, Len
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from crossband.blocks.block import wrapper
+from crossband.blocks.bounds import Share
+from crossband.blocks.precision import autocasts, full_precision, widened
+from crossband.registry import ArgumentError, hint
+
+
+@wrapper("GradientNorm", cite="wu2021gngan")
+class GradientNorm(nn.Module):
+    """Divide the output of a critic by the norm of its own gradient, so that its slope stays bounded.
+
+    With f the network, n the L2 norm, per image, of the gradient of its reduced output in the inputs `wrt`
+    (all inputs where null) taken together, the output is
+
+        signed:   f / (n + zeta)          in (-1, 1)
+        squared:  (f / (n + zeta))^2      in [0, 1), which cannot tell f from -f
+
+    where zeta is |f| (`abs_f`) or a given number, which gives up these ranges. `reduce` says what of a map of
+    scores is differentiated: its `sum`; its `mean`; or `scalar`, where the map is averaged first and the
+    output is one score per image, `b 1 1 1`: the one form to which the theorem applies that the gradient of
+    the output has at most the norm 1 (critics of piecewise linear layers). `blend` mixes: `blend` parts of the
+    normalised output, 1 - `blend` parts of f.
+
+    `forward` takes what the network takes and gives scores of the shape of its output. Gradients reach the
+    caller's tensors and the parameters, through the norm too, which costs a double backward; without gradients
+    (`torch.no_grad()`) the value is the same. It works in full precision under autocast. Raises ArgumentError
+    for a network with batch normalisation, which mixes images and so has no gradient per image, for a name in
+    `wrt` that is no input, and for a network that gives several outputs.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        wrt: Annotated[list[str], Len(1)] | None = None,
+        formula: Literal["signed", "squared"] = "signed",
+        zeta: Literal["abs_f"] | Annotated[float, Ge(0)] = "abs_f",
+        reduce: Literal["sum", "mean", "scalar"] = "sum",
+        blend: Share = 1.0,
+    ) -> None:
+        super().__init__()
+        inputs = inspect.signature(network.forward).parameters
+        if unknown := [name for name in wrt or [] if name not in inputs]:
+            raise ArgumentError(f"GradientNorm: the network has no input `{unknown[0]}`{hint(unknown[0], inputs)}")
+        if mixing := [name for name, module in network.named_modules() if isinstance(module, _BatchNorm)]:
+            raise ArgumentError(
+                f"GradientNorm: the network has batch normalisation at `{mixing[0]}`, which mixes the images of a batch"
+                "\nhint: use instance normalisation, or none"
+            )
+        self.network = network
+        self.wrt, self.formula, self.zeta, self.reduce, self.blend = wrt, formula, zeta, reduce, blend
+
+    def forward(self, *args: Tensor, **kwargs: Tensor) -> Tensor:
+        """Scores of the network's output shape, or `b 1 1 1` with `reduce: scalar`."""
+        bound = inspect.signature(self.network.forward).bind(*args, **kwargs)
+        learning = torch.is_grad_enabled()
+        device = next(iter(bound.arguments.values())).device
+        wide = autocasts(device)
+        with torch.inference_mode(False), torch.enable_grad(), full_precision(device):
+            inputs = {name: _own(widened(x) if wide else x) for name, x in bound.arguments.items()}
+            score, slope = self._score_and_slope(inputs, learning)
+            normal = score / (slope + (score.abs() if isinstance(self.zeta, str) else self.zeta)).clamp_min(1e-12)
+            normal = normal.square() if self.formula == "squared" else normal
+            output = normal if self.blend == 1 else self.blend * normal + (1 - self.blend) * score
+        return output if learning else output.detach()
+
+    def _score_and_slope(self, inputs: Mapping[str, Tensor], learning: bool) -> tuple[Tensor, Tensor]:
+        score = self.network(**inputs)
+        if not isinstance(score, Tensor):
+            raise ArgumentError("GradientNorm: the network must give one output")
+        per_image = (len(score), *[1] * (score.ndim - 1))
+        mean = score.reshape(len(score), -1).mean(1).view(per_image)
+        if self.reduce == "scalar":
+            score = mean
+        wanted = [inputs[name] for name in self.wrt or inputs]
+        gradients = torch.autograd.grad((mean if self.reduce == "mean" else score).sum(), wanted, create_graph=learning)
+        slope = torch.cat([gradient.flatten(1) for gradient in gradients], dim=1).norm(dim=1)
+        return score, slope.view(per_image)
+
+
+def _own(tensor: Tensor) -> Tensor:
+    """A tensor to differentiate in: gradients flow on to the caller's, whose own settings stay untouched."""
+    tensor = tensor.clone() if tensor.is_inference() else tensor  # autograd cannot use it as it is
+    return tensor.view_as(tensor) if tensor.requires_grad else tensor.detach().requires_grad_()

@@ -1,0 +1,17 @@
+"""The block that does nothing."""
+
+from torch import Tensor, nn
+
+from crossband.blocks.block import block
+
+
+@block("Identity", contract="b c h w -> b c h w", reach=1)
+class Identity(nn.Module):
+    """Give the input back: `b c h w` to the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`b c h w` to the same."""
+        return x

@@ -1,0 +1,84 @@
+"""Normalisation over channels and pixels, and the table by which other blocks name it."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal, TypeAlias
+
+from annotated_types import Gt
+from torch import Tensor, nn
+
+from crossband.blocks.block import block
+from crossband.blocks.bounds import Count, Share
+
+Norm: TypeAlias = Literal["none", "batch", "instance"]
+Epsilon: TypeAlias = Annotated[float, Gt(0)]
+
+NORMS: Mapping[str, Callable[[int], nn.Module]] = {
+    "none": lambda c: nn.Identity(),
+    "batch": nn.BatchNorm2d,
+    "instance": nn.InstanceNorm2d,
+}
+"""What `norm:` means in a block: its channels give the module. All at torch's defaults, instance
+normalisation therefore without learned scale and offset, as in the pix2pix family."""
+
+
+@block("BatchNorm", contract="b c h w -> b c h w", reach=1, cite="ioffe2015batchnorm")
+class BatchNorm(nn.BatchNorm2d):
+    """Normalise each channel over batch and pixels, with learned scale and offset.
+
+    `b c h w` to the same. In training it uses the statistics of the batch, which therefore needs more
+    than one value per channel, and follows them with `momentum`; in eval it uses the followed ones.
+    """
+
+    def __init__(self, c: int, *, momentum: Share = 0.1, eps: Epsilon = 1e-5) -> None:
+        super().__init__(c, eps=eps, momentum=momentum)
+
+
+@block(
+    "InstanceNorm",
+    contract="b c h w -> b c h w",
+    where=["max(h, w) >= 2  # more than one pixel"],
+    reach=1,
+    cite="ulyanov2016instance",
+)
+class InstanceNorm(nn.InstanceNorm2d):
+    """Normalise each channel of each image over its pixels, in training and eval alike.
+
+    `b c h w` to the same, of at least two pixels. With `affine`, a learned scale and offset follow.
+    """
+
+    def __init__(self, c: int, *, affine: bool = False, eps: Epsilon = 1e-5) -> None:
+        super().__init__(c, eps=eps, affine=affine)
+
+
+@block(
+    "GroupNorm",
+    contract="b c h w -> b c h w",
+    where=["c % groups == 0  # channels that divide into the groups"],
+    reach=1,
+    cite="wu2018groupnorm",
+)
+class GroupNorm(nn.GroupNorm):
+    """Normalise groups of channels of each image over their pixels, with learned scale and offset.
+
+    `b c h w` to the same; c must be a multiple of `groups`. Unlike batch normalisation it does not
+    depend on the batch.
+    """
+
+    def __init__(self, c: int, *, groups: Count = 32, eps: Epsilon = 1e-5) -> None:
+        super().__init__(groups, c, eps=eps)
+
+
+@block("LayerNorm", contract="b c h w -> b c h w", reach=1, cite="ba2016layernorm")
+class LayerNorm(nn.Module):
+    """Normalise the channels of each pixel by themselves, with learned scale and offset per channel.
+
+    `b c h w` to the same: the layer normalisation of transformers, carried over to images.
+    """
+
+    def __init__(self, c: int, *, eps: Epsilon = 1e-6) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(c, eps=eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`b c h w` to the same."""
+        return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

@@ -1,0 +1,89 @@
+"""Resizing by interpolation: by a factor, to the size of another feature map, and on the way to a skip."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from crossband.blocks.block import block
+from crossband.blocks.bounds import Count, Interpolation
+
+
+def resize(x: Tensor, size: tuple[int, int] | torch.Size, mode: str) -> Tensor:
+    """`b c h w` to the given rows and columns; pixel centres keep their places (corners not aligned)."""
+    return interpolate(x, size=size, mode=mode, align_corners=None if mode == "nearest" else False)
+
+
+def _taps(*, mode: str, **_: object) -> int:
+    return 1 if mode == "nearest" else 2
+
+
+def _taps_of_first(*, mode: str, **_: object) -> tuple[int, int]:
+    return _taps(mode=mode), 1
+
+
+@block(
+    "Resize",
+    contract="b c h w -> b c h*up//down w*up//down",
+    where=["up*down >= 2  # a factor: `up` or `down`"],
+    reach=_taps,
+)
+class Resize(nn.Module):
+    """Enlarge `up` times, shrink `down` times, or both: `b c h w -> b c h*up//down w*up//down`.
+
+    Interpolation takes the nearest pixel or the two nearest each way; shrinking does not smooth first
+    (for that, AvgPool). The two-thirds of an image are `up: 2, down: 3`.
+    """
+
+    def __init__(self, *, up: Count = 1, down: Count = 1, mode: Interpolation = "nearest") -> None:
+        super().__init__()
+        self.up, self.down, self.mode = up, down, mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`b c h w -> b c h*up//down w*up//down`."""
+        h, w = x.shape[-2:]
+        return resize(x, (h * self.up // self.down, w * self.up // self.down), self.mode)
+
+    def extra_repr(self) -> str:
+        """The arguments, for `repr`."""
+        return f"up={self.up}, down={self.down}, mode={self.mode!r}"
+
+
+@block("ResizeTo", contract="b c h w, b c2 h2 w2 -> b c h2 w2", reach=_taps_of_first)
+class ResizeTo(nn.Module):
+    """Bring the first input to the height and width of the second: `b c h w, b c2 h2 w2 -> b c h2 w2`.
+
+    Of the second input only the size is used.
+    """
+
+    def __init__(self, *, mode: Interpolation = "bilinear") -> None:
+        super().__init__()
+        self.mode = mode
+
+    def forward(self, x: Tensor, like: Tensor) -> Tensor:
+        """`b c h w, b c2 h2 w2 -> b c h2 w2`."""
+        return resize(x, like.shape[-2:], self.mode)
+
+    def extra_repr(self) -> str:
+        """The arguments, for `repr`."""
+        return f"mode={self.mode!r}"
+
+
+@block("UpCat", contract="b c1 h1 w1, b c2 h w -> b c1+c2 h w", reach=_taps_of_first)
+class UpCat(nn.Module):
+    """Bring a deep feature map to the size of a skip and join them: `b c1 h1 w1, b c2 h w -> b c1+c2 h w`.
+
+    The channels of the resized first input come first. Resizing to a size, not by a factor, is what lets
+    a U-shaped network take any image (U2-Net).
+    """
+
+    def __init__(self, *, mode: Interpolation = "bilinear") -> None:
+        super().__init__()
+        self.mode = mode
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """`b c1 h1 w1, b c2 h w -> b c1+c2 h w`."""
+        return torch.cat([resize(x, skip.shape[-2:], self.mode), skip], dim=1)
+
+    def extra_repr(self) -> str:
+        """The arguments, for `repr`."""
+        return f"mode={self.mode!r}"

@@ -1,0 +1,71 @@
+"""The residual U-block of U2-Net (Qin et al. 2020, Figure 2c and section 3.1)."""
+
+from typing import Annotated
+
+import torch
+from annotated_types import Ge, Le
+from torch import Tensor, nn
+
+from crossband.blocks.block import block
+from crossband.blocks.bounds import Count
+from crossband.blocks.conv import Conv
+from crossband.blocks.resize import resize
+
+
+def _reach(*, depth: int, dilated: bool, **_: object) -> int:
+    """Rows that one output row depends on, walked back along the deepest path; ample for odd sizes."""
+    rates = [2**level if dilated else 1 for level in range(depth - 1)]
+    rows = 1
+    for level, rate in enumerate(rates):  # the decoder, from its last convolution
+        rows += 2 * rate
+        if not dilated and level < depth - 2:
+            rows = (rows + 1) // 2 + 2  # rows of the smaller map that a resize looks at
+    rows += 2 * (2 ** (depth - 1) if dilated else 2)
+    for level, rate in reversed(list(enumerate(rates))):
+        rows += 2 * rate
+        rows *= 2 if level and not dilated else 1  # what one row of a pooled map covers
+    return rows + 2
+
+
+def _layer(c: int, out: int, dilation: int = 1) -> Conv:
+    """Convolution, batch normalisation, ReLU; U2-Net keeps the bias that the normalisation makes idle."""
+    return Conv(c, out=out, dilation=dilation, norm="batch", activation="relu", bias=True)
+
+
+@block("RSU", contract="b c h w -> b {out} h w", reach=_reach, cite="qin2020u2net")
+class RSU(nn.Module):
+    """A small U-Net whose output is added to its own first convolution: `b c h w -> b {out} h w`.
+
+    It encodes at `depth` - 1 scales, halving in between (the paper's RSU-7 is `depth: 7`), has `mid`
+    channels inside, and takes images of any size, since its decoder resizes to what the encoder kept.
+    With `dilated` (RSU-4F: `depth: 4, dilated: true`) it stays at full size and doubles dilations instead.
+    All layers are convolution 3x3, batch normalisation and ReLU.
+    """
+
+    def __init__(
+        self, c: int, *, depth: Annotated[int, Ge(2), Le(9)], mid: Count, out: Count, dilated: bool = False
+    ) -> None:
+        super().__init__()
+        rates = [2**level if dilated else 1 for level in range(depth - 1)]
+        self.dilated = dilated
+        self.entry = _layer(c, out)
+        self.encoder = nn.ModuleList(_layer(mid if level else out, mid, rate) for level, rate in enumerate(rates))
+        self.bottom = _layer(mid, mid, 2 ** (depth - 1) if dilated else 2)
+        self.decoder = nn.ModuleList(
+            _layer(2 * mid, mid if level else out, rate) for level, rate in reversed(list(enumerate(rates)))
+        )
+        self.halve = nn.Identity() if dilated else nn.MaxPool2d(2, ceil_mode=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`b c h w -> b {out} h w`."""
+        x = entry = self.entry(x)
+        skips: list[Tensor] = []
+        for layer in self.encoder:
+            x = layer(self.halve(x) if skips else x)
+            skips.append(x)
+        x = torch.cat([self.bottom(x), skips.pop()], dim=1)
+        for layer in self.decoder[:-1]:
+            skip = skips.pop()
+            x = layer(x) if self.dilated else resize(layer(x), skip.shape[-2:], "bilinear")
+            x = torch.cat([x, skip], dim=1)
+        return self.decoder[-1](x) + entry

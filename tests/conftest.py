@@ -1,0 +1,28 @@
+"""Settings for every test: one thread, how hard Hypothesis tries, and where shared strategies are found."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import settings
+
+from crossband import registry
+
+sys.path.insert(0, str(Path(__file__).parent))  # `import strategies`, which the importlib mode leaves out
+torch.set_num_threads(1)  # small tensors: threads cost more than they bring, and results repeat to the bit
+
+settings.register_profile("quick", max_examples=3, deadline=None, derandomize=True)
+settings.register_profile("default", max_examples=10, deadline=None)
+settings.load_profile("default")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Each test begins with the same random state, whichever ran before it."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def scratch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry of blocks that forgets what a test registers."""
+    monkeypatch.setattr(registry.blocks, "_entries", dict(registry.blocks._entries))

@@ -1,0 +1,68 @@
+"""Strategies shared by the tests: blocks and symbolic sizes."""
+
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+from crossband import registry
+from crossband.blocks.contract import ContractError, Result
+from crossband.blocks.examples import Shapes, arguments, examples, input_shapes
+from crossband.blocks.shapes import shapes_of
+from crossband.blocks.sizes import Size, ceil_div, largest, smallest, symbol
+from crossband.registry import Entry
+
+__all__ = ["Refused", "arguments", "entries", "examples", "formulas", "input_shapes", "refused"]
+
+
+def entries() -> st.SearchStrategy[Entry]:
+    """Any registered block."""
+    return st.sampled_from(list(registry.blocks)).map(lambda name: registry.blocks[name])
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A block with arguments and input shapes that its contract refuses."""
+
+    entry: Entry
+    arguments: dict[str, object]
+    shapes: Shapes
+    result: Result
+
+
+@st.composite
+def refused(draw: st.DrawFn, entry: Entry) -> Refused | None:
+    """Input shapes that do not satisfy the conditions of a block; None where none are found."""
+    for _ in range(50):
+        given, shapes = draw(arguments(entry)), draw(input_shapes(entry))
+        try:
+            result = shapes_of(entry, shapes, given)
+        except ContractError:
+            continue
+        if result.conditions:
+            return Refused(entry, given, shapes, result)
+    return None
+
+
+@st.composite
+def formulas(draw: st.DrawFn, depth: int = 4) -> tuple[Size, str]:
+    """A symbolic size in `h` and `w`, and the same formula as Python text."""
+    kind = draw(st.sampled_from(["number", "symbol", "add", "scale", "divide", "ceil", "remainder", "max", "min"]))
+    if depth == 0 or kind in ("number", "symbol"):
+        name = draw(st.sampled_from("hw"))
+        number = draw(st.integers(-5, 5))
+        return (symbol(name), name) if kind != "number" else (number, f"({number})")
+    left, text = draw(formulas(depth - 1))
+    if kind in ("add", "max", "min"):
+        right, other = draw(formulas(depth - 1))
+        return {
+            "add": lambda: (left + right, f"({text} + {other})"),
+            "max": lambda: (largest(left, right), f"max({text}, {other})"),
+            "min": lambda: (smallest(left, right), f"min({text}, {other})"),
+        }[kind]()
+    k = draw(st.integers(1, 6))
+    return {
+        "scale": lambda: (left * (k - 3), f"({text} * {k - 3})"),
+        "divide": lambda: (left // k, f"({text} // {k})"),
+        "ceil": lambda: (ceil_div(left, k), f"(-(-{text} // {k}))"),
+        "remainder": lambda: (left % k, f"({text} % {k})"),
+    }[kind]()
