@@ -1,0 +1,149 @@
+"""Loss curves: what a run's `metrics.jsonl` says, as one PNG.
+
+Each line of the file is a JSON object with a whole number `step`. Numbers inside its mappings are
+curves, under their path (`{"step": 9, "losses": {"generators": {"l1": 0.1}}}` is the curve
+`losses/generators/l1`); numbers beside `step` are book-keeping and are not drawn. Curves with one
+parent share a panel, except that each metric outside `losses` has its own: they differ in scale.
+"""
+
+import json
+import math
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from crossband.recipes.files import replacing
+from crossband.recipes.metrics import METRICS, Metric
+from crossband.registry import CrossbandError
+
+Curves = Mapping[str, Sequence[tuple[int, float]]]
+
+WORDS = {"lower": "lower is better", "higher": "higher is better", None: ""}
+TERMS = "losses"  # the key of the training losses: a term may well be called `mse` without being the metric
+PIECES = 30  # of a smoothed curve; curves of fewer than twice as many points are drawn as they are
+
+
+def read_log(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The lines of a `metrics.jsonl`. A last line without its end, of a run that was cut off, is left out.
+
+    Raises CrossbandError, with the line, if the file is missing or another line is not a JSON object with a `step`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CrossbandError(f"{path}: no such file")
+    text = path.read_text(encoding="utf-8")
+    lines = text.splitlines() if text.endswith("\n") else text.splitlines()[:-1]
+    found = []
+    for number, line in enumerate(lines, 1):
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise CrossbandError(f"{path}:{number}: not JSON: {error.msg}") from None
+        if not isinstance(entry, dict) or not isinstance(entry.get("step"), int):
+            raise CrossbandError(f"{path}:{number}: each line is an object with a whole number `step`")
+        found.append(entry)
+    return found
+
+
+def curves(log: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[int, float]]]:
+    """The curves of a log: points `(step, value)` under the path of each number, in the order of the log."""
+    found = defaultdict(list)
+    for entry in log:
+        for name, value in entry.items():
+            if isinstance(value, Mapping):
+                for path, number in _leaves(name, value):
+                    found[path].append((entry["step"], number))
+    return dict(found)
+
+
+def _leaves(path: str, values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(f"{path}/{name}", value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield f"{path}/{name}", float(value)
+
+
+def draw_curves(found: Curves, path: str | os.PathLike[str], *, title: str = "") -> Path:
+    """Draw curves to a PNG, panel by panel, whole or not at all. Raises CrossbandError if there are none.
+
+    A long noisy curve is drawn pale with the median of each thirtieth over it; a panel whose values span more
+    than a factor of 20 has a logarithmic scale. Points that are not finite leave a gap.
+    """
+    panels = defaultdict(list)
+    for name in found:
+        panels[name if _metric(name) else name.rpartition("/")[0]].append(name)
+    if not panels:
+        raise CrossbandError(f"{path}: there is nothing to draw: no line of the log has curves")
+    across = min(3, len(panels))
+    down = math.ceil(len(panels) / across)
+    with matplotlib.rc_context({"font.family": "DejaVu Sans", "font.size": 9, "axes.titlesize": 10}):
+        figure = Figure(figsize=(1.0 + 4.2 * across, 0.4 + 2.9 * down), dpi=110, layout="constrained")
+        axes = figure.subplots(down, across, squeeze=False).flat
+        for ax, (panel, names) in zip(axes, panels.items(), strict=False):
+            _panel(ax, panel, {name: found[name] for name in names})
+        for ax in list(axes)[len(panels) :]:
+            ax.set_axis_off()
+        if title:
+            figure.suptitle(title, x=0.01, ha="left", fontsize=12)
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format="png")
+    return Path(path)
+
+
+def _metric(name: str) -> Metric | None:
+    """The metric that a curve shows, if it shows one."""
+    return None if name.partition("/")[0] == TERMS else METRICS.get(name.rpartition("/")[2])
+
+
+def _panel(ax: Axes, panel: str, found: Curves) -> None:
+    metric = _metric(panel)
+    for name, points in found.items():
+        steps, values = zip(*points, strict=True)
+        label = name.rpartition("/")[2]
+        if len(points) < 2 * PIECES:
+            ax.plot(steps, values, label=label, linewidth=1.6, marker="o" if len(points) < 30 else "", markersize=3)
+        else:
+            [pale] = ax.plot(steps, values, linewidth=0.7, alpha=0.25)
+            ax.plot(*_medians(points), label=label, linewidth=1.6, color=pale.get_color())
+    values = [value for points in found.values() for _, value in points if math.isfinite(value)]
+    if values and min(values) > 0 and max(values) > 20 * min(values):
+        _log_scale(ax, max(values) / min(values))
+    if metric:
+        unit = f" ({metric.unit})" if metric.unit else ""
+        ax.set_title(f"{panel.rpartition('/')[0]} · {metric.title}{unit}", loc="left")
+        ax.set_ylabel(WORDS[metric.better], color="0.45")
+    else:
+        ax.set_title(panel.replace("/", " · "), loc="left")
+        ax.legend(frameon=False, fontsize=8, loc="best")
+    ax.set_xlabel("step", color="0.45")
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(True, alpha=0.2, linewidth=0.6)
+
+
+def _log_scale(ax: Axes, span: float) -> None:
+    """A logarithmic axis with plain numbers: 1, 2, 5 within each decade if there are few decades."""
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if span < 1e3 else (1.0,)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _medians(points: Sequence[tuple[int, float]]) -> tuple[np.ndarray, np.ndarray]:
+    """The curve as 30 pieces, each at its middle step with its median: no lag, and a spike has no leverage."""
+    pieces = np.array_split(np.asarray(points, dtype=float), PIECES)
+    values = [
+        np.median(piece[:, 1][np.isfinite(piece[:, 1])]) if np.isfinite(piece[:, 1]).any() else np.nan
+        for piece in pieces
+    ]
+    return np.array([piece[:, 0].mean() for piece in pieces]), np.array(values)
