@@ -1,0 +1,93 @@
+"""Which part of a scene the network sees: resizing, windows and mirror images, the same for all its bands."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from crossband.recipes.data.images import full_scale
+from crossband.recipes.data.source import DataError, Source
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Which part of a scene the network sees.
+
+    `load` resizes first (antialiased): one number for both sides or `(height, width)`; the aspect ratio is not kept.
+    `size` then cuts a window, at random where `crop` says so, else in the middle; without `size` the image stays whole.
+    `flip` mirrors left and right half of the time, `flip_vertical` top and bottom: only in a random crop.
+    """
+
+    load: int | tuple[int, int] | None = None
+    size: int | tuple[int, int] | None = None
+    crop: Literal["random", "centre"] = "random"
+    flip: bool = False
+    flip_vertical: bool = False
+
+    @property
+    def window(self) -> tuple[int, int] | None:
+        """Height and width of what the network sees, or None for the whole image."""
+        return _two(self.size)
+
+    def loaded(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width after `load`."""
+        return _two(self.load) or (height, width)
+
+    def apply(self, image: np.ndarray, rng: np.random.Generator | None = None) -> Tensor:
+        """`c h w` of any Source type to a tensor `c h w`: uint8 stays uint8, others become float32 in [0, 1].
+
+        Generators in equal states give equal geometry; without one nothing is left to chance.
+        """
+        tensor = _resize(_tensor(image), self.loaded(*image.shape[1:]))
+        height, width = tensor.shape[1:]
+        high, wide = self.window or (height, width)
+        chance = rng if self.crop == "random" else None
+        down, right, mirror, overturn = chance.random(4) if chance else (0.5, 0.5, 1, 1)
+        top, left = int(down * (height - high + 1)), int(right * (width - wide + 1))
+        tensor = tensor[:, top : top + high, left : left + wide]
+        axes = [2] if self.flip and mirror < 0.5 else []
+        axes += [1] if self.flip_vertical and overturn < 0.5 else []
+        return tensor.flip(axes) if axes else tensor
+
+
+def check_window(geometry: Geometry, source: Source, names: Sequence[str]) -> None:
+    """Raise DataError, naming the scenes, if some are smaller than the window."""
+    if geometry.window is None:
+        return
+    high, wide = geometry.window
+    sizes = {name: geometry.loaded(*((0, 0) if geometry.load else source.size(name))) for name in names}
+    small = [f"{name}: {height}x{width}" for name, (height, width) in sizes.items() if height < high or width < wide]
+    if not small:
+        return
+    if geometry.load:
+        raise DataError(f"`load` {geometry.load} is smaller than `size` {geometry.size}\nhint: raise `load`")
+    more = f"\n  and {len(small) - 20} more" if len(small) > 20 else ""
+    listed = "".join(f"\n  {line}" for line in small[:20])
+    raise DataError(
+        f"{len(small)} scenes are smaller than the window {high}x{wide}:{listed}{more}"
+        "\nhint: make `size` smaller, or set `load` to resize first",
+        small,
+    )
+
+
+def _tensor(image: np.ndarray) -> Tensor:
+    if image.dtype == np.uint16:
+        image = image.astype(np.float32) / np.float32(full_scale(image.dtype))
+    return torch.from_numpy(image)
+
+
+def _resize(tensor: Tensor, size: tuple[int, int]) -> Tensor:
+    if tuple(tensor.shape[1:]) == size:
+        return tensor
+    batch = tensor[None].contiguous(memory_format=torch.channels_last)  # twice as fast with three channels
+    return F.interpolate(batch, size, mode="bilinear", antialias=True)[0]
+
+
+def _two(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    if size is None or isinstance(size, int):
+        return None if size is None else (size, size)
+    return (size[0], size[1])

@@ -1,0 +1,250 @@
+"""Scenes of a source as batches of tensors: joint geometry, and randomness that survives a restart.
+
+Every random choice is a function of (seed, epoch, scene) alone. Neither the number of worker
+processes nor where a run was interrupted changes what the network sees.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from crossband.recipes.data.geometry import Geometry, check_window
+from crossband.recipes.data.images import LUMINANCE
+from crossband.recipes.data.source import DataError, Source
+from crossband.registry import ArgumentError, CrossbandError, hint
+
+SHUFFLE, PARTNER, DRAW = 0, 1, 2  # what a random number is for: streams of one seed that do not meet
+
+
+class Draw(NamedTuple):
+    """What the sampler asks of the dataset: which scene, in which epoch, and whose infrared if unpaired."""
+
+    epoch: int
+    scene: int
+    partner: int
+
+
+WHOLE = Geometry()
+
+
+class Scenes(Dataset[dict[str, Any]]):
+    """One split of a source as a torch dataset: each item has a tensor `c h w` by band, and `name`.
+
+    `range` gives the numbers that stand for 0 and 1 of the source, [0, 1] or [-1, 1] as a rule. `channels` may ask a
+    band for another number of channels than the source has: grey is repeated, colour reduced to Rec. 601 luminance.
+    With `pairing: unpaired` every band but the first is of another scene, `partner`, with geometry of its own;
+    the name of the item then names both.
+
+    Raises DataError if there is no such split, or if a scene is smaller than the window, naming those scenes.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        split: str,
+        *,
+        geometry: Geometry = WHOLE,
+        range: tuple[float, float] = (0.0, 1.0),
+        channels: Mapping[str, int] | None = None,
+        pairing: Literal["paired", "unpaired"] = "paired",
+        seed: int = 0,
+    ) -> None:
+        self.source, self.names = source, source.names(split)
+        self.geometry, self.range, self.seed = geometry, range, seed
+        self.unpaired = pairing == "unpaired"
+        self.channels = {name: band.channels for name, band in source.bands.items()} | dict(channels or {})
+        for band, count in self.channels.items():
+            if band not in source.bands or count not in (1, 3):
+                raise ArgumentError(f"the data cannot give {count} channels of `{band}`{hint(band, source.bands)}")
+        check_window(geometry, source, self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, key: int | Draw) -> dict[str, Any]:
+        """The scene of a number, as in epoch 0, or what a Draw asks for."""
+        draw = key if isinstance(key, Draw) else Draw(0, key, key)
+        name, partner = self.names[draw.scene], self.names[draw.partner]
+        first, *others = self.source.bands
+        if self.unpaired:
+            images = self.source.read(name, [first]) | self.source.read(partner, others)
+        else:
+            images = self.source.read(name)
+        item: dict[str, Any] = {"name": f"{name} + {partner}" if self.unpaired else name}
+        for at, (band, image) in enumerate(images.items()):
+            words = (draw.scene, at) if self.unpaired else (draw.scene,)
+            tensor = self.geometry.apply(image, _generator(self.seed, DRAW, draw.epoch, *words))
+            item[band] = self._finish(tensor, self.channels[band])
+        return item
+
+    def __getitems__(self, draws: Sequence[int | Draw]) -> list[dict[str, Any]] | CrossbandError:
+        """The items of one batch, for a DataLoader. An error is returned instead of raised: see Loader."""
+        try:
+            return [self[draw] for draw in draws]
+        except CrossbandError as error:
+            return error
+
+    def _finish(self, tensor: Tensor, channels: int) -> Tensor:
+        """To float32 in the wanted range, with the wanted number of channels."""
+        tensor = tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor
+        if channels == 1 and len(tensor) == 3:
+            tensor = torch.tensordot(torch.from_numpy(LUMINANCE), tensor, 1)[None]
+        low, high = self.range
+        tensor = tensor if (low, high) == (0, 1) else tensor * (high - low) + low
+        return tensor.expand(channels, -1, -1).contiguous()
+
+
+class Batches(Sampler[list[Draw]]):
+    """Which scenes make up each batch of an epoch, for one process of `world_size`.
+
+    `batch` counts the scenes of one process: together, the processes see the batches that one process would see
+    with a `batch` of `batch * world_size`. Call `seek` before an epoch; its `start` leaves out batches already done.
+
+    An incomplete last batch is left out with `drop_last`. Otherwise every scene comes once, except that a shuffled
+    epoch repeats up to `world_size - 1` scenes: processes that train together must take equally many steps.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        *,
+        batch: int,
+        seed: int = 0,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        unpaired: bool = False,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        if drop_last and count < batch * world_size:
+            raise DataError(
+                f"{count} scenes do not fill one batch of {batch * world_size}"
+                "\nhint: make `batch` smaller, or add images"
+            )
+        self.count, self.batch, self.seed = count, batch, seed
+        self.shuffle, self.drop_last, self.unpaired = shuffle, drop_last, unpaired
+        self.rank, self.world_size = rank, world_size
+        self.epoch = self.start = 0
+
+    def seek(self, epoch: int, start: int = 0) -> None:
+        """Make the next iteration that of `epoch`, from its batch `start` on."""
+        self.epoch, self.start = epoch, start
+
+    def __len__(self) -> int:
+        return len(self._bounds())
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        order = self._order(SHUFFLE) if self.shuffle else np.arange(self.count)
+        partners = self._order(PARTNER) if self.unpaired else order
+        draws = [Draw(self.epoch, int(one), int(other)) for one, other in zip(order, partners, strict=True)]
+        if self.shuffle:
+            draws = [draws[at % self.count] for at in range(self.count + -self.count % self.world_size)]
+        return iter([draws[low : low + self._together][self.rank :: self.world_size] for low in self._bounds()])
+
+    @property
+    def _together(self) -> int:
+        return self.batch * self.world_size
+
+    def _bounds(self) -> range:
+        """Where the batches that are left begin, in the order common to all processes."""
+        if self.drop_last:
+            end = self.count - self.count % self._together
+        else:  # a last batch with nothing for this process is none
+            end = self.count + (-self.count % self.world_size if self.shuffle else -self.rank)
+        return range(self.start * self._together, max(end, 0), self._together)
+
+    def _order(self, purpose: int) -> np.ndarray:
+        return _generator(self.seed, purpose, self.epoch).permutation(self.count)
+
+
+class Loader(DataLoader[dict[str, Any]]):
+    """A DataLoader whose workers hand over crossband's errors as batches, to be raised here.
+
+    An error that a worker raises would reach the user as the text of a traceback.
+    """
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+        return map(_raise_error, super().__iter__())
+
+
+def make_loader(
+    scenes: Scenes,
+    *,
+    batch: int,
+    shuffle: bool = False,
+    drop_last: bool = False,
+    workers: int = 0,
+    rank: int = 0,
+    world_size: int = 1,
+    pin_memory: bool = False,
+) -> Loader:
+    """A DataLoader of batches: float32 `b c h w` by band, and `name`, a list.
+
+    Its order follows from the seed of `scenes` and the epoch: iterate by `epoch_of`, or call
+    `loader.batch_sampler.seek(epoch, start)` first. Nothing is drawn from torch's global generator.
+    Raises DataError if `drop_last` would leave no batch.
+    """
+    batches = Batches(
+        len(scenes),
+        batch=batch,
+        seed=scenes.seed,
+        shuffle=shuffle,
+        drop_last=drop_last,
+        unpaired=scenes.unpaired,
+        rank=rank,
+        world_size=world_size,
+    )
+    return Loader(
+        scenes,
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=_collate_or_error,
+        pin_memory=pin_memory,
+        persistent_workers=workers > 0,
+        generator=torch.Generator(),  # else each epoch takes a number from the global one, and a resumed run one more
+    )
+
+
+def epoch_of(loader: DataLoader[dict[str, Any]], epoch: int, start: int = 0) -> Iterator[dict[str, Any]]:
+    """The batches of an epoch, from batch `start` on, without reading those before."""
+    cast(Batches, loader.batch_sampler).seek(epoch, start)
+    return iter(loader)
+
+
+def collate(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Items of Scenes as one batch. Raises DataError if their sizes differ."""
+    batch: dict[str, Any] = {"name": [item["name"] for item in items]}
+    for band in items[0].keys() - {"name"}:
+        shapes = {item[band].shape: item["name"] for item in items}
+        if len(shapes) > 1:
+            (one, first), (other, second) = list(shapes.items())[:2]
+            raise DataError(
+                f"one batch cannot hold images of different sizes: {one[1]}x{one[2]} ({first}) and "
+                f"{other[1]}x{other[2]} ({second})\nhint: set `size` or `load`, or `batch: 1`"
+            )
+        batch[band] = torch.stack([item[band] for item in items])
+    return batch
+
+
+def _collate_or_error(items: list[dict[str, Any]] | CrossbandError) -> dict[str, Any] | CrossbandError:
+    try:
+        return items if isinstance(items, CrossbandError) else collate(items)
+    except CrossbandError as error:
+        return error
+
+
+def _raise_error(batch: dict[str, Any] | CrossbandError) -> dict[str, Any]:
+    try:
+        if isinstance(batch, CrossbandError):
+            raise batch
+        return batch
+    finally:
+        del batch  # an error whose traceback leads back to it would keep the workers alive until they time out
+
+
+def _generator(*words: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))

@@ -1,0 +1,92 @@
+"""What a data source is: a set of named scenes, each with one aligned image per band.
+
+A source says where images come from and what their numbers mean. What training does with them
+(sizes, crops, flips, batches) is the loader's business.
+"""
+
+import functools
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+
+from crossband.registry import CrossbandError, RegistryError, hint, parameters_of, sources
+
+P = ParamSpec("P")
+S = TypeVar("S", bound="Source")
+
+
+class DataError(CrossbandError):
+    """The data cannot be used as declared. `problems` has one line for each fault, all of them."""
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band of a source: how many channels its images have, 1 or 3."""
+
+    channels: int
+
+
+class Source(ABC):
+    """A set of named, aligned scenes. A subclass sets both attributes and is immutable afterwards.
+
+    `bands` names what every scene has (`visible`, `infrared`); `splits` gives the scene names of
+    `train`, `test` and any other split. Splits do not overlap.
+    """
+
+    bands: Mapping[str, Band]
+    splits: Mapping[str, Sequence[str]]
+
+    @abstractmethod
+    def read(self, name: str, bands: Collection[str] | None = None) -> dict[str, np.ndarray]:
+        """The images of a scene by band, `c h w`: those of the `bands` asked for, or all of them.
+
+        All bands have the same height and width. uint8 and uint16 stand for value / full scale;
+        float32 is already in [0, 1]. The scale follows from the declared range of the source and
+        never from the image's own minimum or maximum. The caller may write to the arrays.
+        """
+
+    def size(self, name: str) -> tuple[int, int]:
+        """Height and width of a scene. Sources that know it without decoding the image override this."""
+        first = next(iter(self.bands))
+        return self.read(name, [first])[first].shape[1:]
+
+    def names(self, split: str) -> Sequence[str]:
+        """The scene names of a split. Raises DataError if there is no such split."""
+        if split not in self.splits:
+            raise DataError(f"the data has no split `{split}`{hint(split, self.splits)}")
+        return self.splits[split]
+
+
+def source(name: str, *, cite: str | None = None) -> Callable[[Callable[P, S]], Callable[P, S]]:
+    """Register a function that returns a Source as the data source `name` of the recipes.
+
+    Its parameters are keyword-only and have type hints: they are what a recipe sets in YAML. The
+    function that is returned checks its arguments first and raises ArgumentError naming the wrong
+    ones. Raises RegistryError, when the module is imported, if a parameter breaks this contract.
+    """
+
+    def register(function: Callable[P, S]) -> Callable[P, S]:
+        for parameter in inspect.signature(function).parameters.values():
+            if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+                raise RegistryError(
+                    f"the data source `{name}`: the parameter `{parameter.name}` must be keyword-only"
+                    "\nhint: put `*` before the first parameter"
+                )
+
+        @functools.wraps(function)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> S:
+            entry.check(kwargs)
+            return function(*args, **kwargs)
+
+        entry = sources.register(name, checked, parameters=parameters_of(function), cite=cite)
+        return checked
+
+    return register

@@ -1,0 +1,175 @@
+"""Rules that divide scene names into train, test and other splits: declared, never silently at random.
+
+A split has one rule. What no rule takes is `train`, unless `train` has a rule of its own.
+
+    split: {test: {from: FLIR_08526, to: FLIR_09016}}   # a range of ids, both ends included
+    split: {test: {last: 0.1}}                          # the last tenth, or `last: 40`; also `first`
+    split: {test: {every: 5, block: 100}}               # of blocks of 100 scenes every fifth, from the first on
+    split: {test: {list: test.txt}}                     # a file of names, one a line, or the names themselves
+    split: {test: {under: test}}                        # the scenes in the subfolder `test` of both bands
+    split: {test: {random: 0.1, seed: 7}}               # at random, if you say so: neighbouring video frames leak
+
+Scenes are in natural order: numbers within a name count by their value, so `a_9` comes before `a_10`.
+Video frames next to each other are near copies: divide those by range or block.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from crossband.recipes.data.source import DataError
+from crossband.registry import hint, show
+
+Rule = Mapping[str, int | float | str | Sequence[str]]
+
+
+def divide(names: Sequence[str], rules: Mapping[str, Rule]) -> dict[str, list[str]]:
+    """The names of each split, in natural order. Raises DataError naming every rule that cannot be.
+
+    Refused: a rule that is not one of the above, names in no scene, an empty split, and splits that overlap.
+    """
+    names = sorted(sorted(names), key=natural)
+    taken: dict[str, list[str]] = {}
+    problems: list[str] = []
+    for split, rule in rules.items():
+        try:
+            taken[split] = _apply(names, rule)
+        except DataError as error:
+            problems.append(f"the split `{split}`: {error}")
+    if problems:
+        raise DataError("\n".join(problems), problems)
+    if "train" not in rules:
+        others = {name for chosen in taken.values() for name in chosen}
+        taken = {"train": [name for name in names if name not in others], **taken}
+    problems = [
+        f"the split `{split}` is empty: none of {len(names)} scenes, `{names[0]}` to `{names[-1]}`, is left for it"
+        for split in taken
+        if not taken[split]
+    ]
+    problems += _overlaps(taken)
+    if problems:
+        raise DataError("\n".join(problems), problems)
+    return taken
+
+
+def natural(name: str) -> tuple[str | int, ...]:
+    """A sort key: text and whole numbers in turn, beginning and ending with text."""
+    return tuple(int(part) if at % 2 else part for at, part in enumerate(re.split(r"(\d+)", name)))
+
+
+def _apply(names: Sequence[str], rule: Rule) -> list[str]:
+    """The names that one rule takes."""
+    if found := RULES.get(frozenset(rule)):
+        return found(names, rule)
+    raise DataError(
+        f"no rule has the keys {', '.join(f'`{key}`' for key in rule) or '(none)'}"
+        "\nhint: a rule is `from` and `to`, `first`, `last`, `every` (and `block`), `list`, `under`,"
+        " or `random` and `seed`"
+    )
+
+
+def _range(names: Sequence[str], rule: Rule) -> list[str]:
+    low, high = (None if key not in rule else str(rule[key]) for key in ("from", "to"))
+    return [name for name in names if _within(name, low, high)]
+
+
+def _first(names: Sequence[str], rule: Rule) -> list[str]:
+    return list(names[: _count(rule, "first", len(names))])
+
+
+def _last(names: Sequence[str], rule: Rule) -> list[str]:
+    return list(names[len(names) - _count(rule, "last", len(names)) :])
+
+
+def _every(names: Sequence[str], rule: Rule) -> list[str]:
+    every, block = _whole(rule, "every"), _whole(rule, "block", 1)
+    return [name for at, name in enumerate(names) if at // block % every == 0]
+
+
+def _under(names: Sequence[str], rule: Rule) -> list[str]:
+    folder = PurePosixPath(str(rule["under"]))
+    return [name for name in names if folder in PurePosixPath(name).parents]
+
+
+def _random(names: Sequence[str], rule: Rule) -> list[str]:
+    order = np.random.default_rng(_whole(rule, "seed", least=0)).permutation(len(names))
+    return [names[int(at)] for at in sorted(order[: _count(rule, "random", len(names))])]
+
+
+def _within(name: str, low: str | None, high: str | None) -> bool:
+    """Whether a name lies in a range. `to: 01299` includes `01299D`: what begins with the end is not beyond it."""
+    key = natural(name)
+    if low is not None and key < natural(low):
+        return False
+    if high is None or key <= (end := natural(high)):
+        return True
+    last = len(end) - 1
+    return key[:last] == end[:last] and str(key[last]).startswith(str(end[last]))
+
+
+def _listed(names: Sequence[str], rule: Rule) -> list[str]:
+    """The names in a list, or in a text file of one name a line (with or without the file's ending, `#` comments)."""
+    listed = rule["list"]
+    if isinstance(listed, str):
+        try:
+            lines = Path(listed).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"cannot read the list {listed}: {getattr(error, 'strerror', None) or error}") from None
+        wanted = [line.split("#")[0].strip() for line in lines]
+    elif isinstance(listed, Sequence):
+        wanted = [str(name) for name in listed]
+    else:
+        raise DataError(f"`list` must be a file or a list of names, got {show(listed)}")
+    known, found = set(names), set()
+    for name in filter(None, wanted):
+        stem = str(PurePosixPath(name).with_suffix(""))
+        if name not in known and stem not in known:
+            raise DataError(f"no scene is called `{name}`{hint(name, names)}")
+        found.add(name if name in known else stem)
+    return [name for name in names if name in found]
+
+
+def _whole(rule: Rule, key: str, default: int | None = None, *, least: int = 1) -> int:
+    value = rule.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise DataError(f"`{key}` must be a whole number, at least {least}, got {show(value)}")
+    return value
+
+
+def _count(rule: Rule, key: str, total: int) -> int:
+    """A number of scenes: a whole number, or a fraction of all, rounded and at least one."""
+    value = rule[key]
+    if isinstance(value, float) and 0 < value < 1:
+        return max(1, round(value * total))
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise DataError(f"`{key}` must be a number of scenes, or a fraction between 0 and 1, got {show(value)}")
+    return min(value, total)
+
+
+def _overlaps(taken: Mapping[str, Sequence[str]]) -> list[str]:
+    """One line for each two splits that share scenes."""
+    splits, lines = list(taken), []
+    for at, one in enumerate(splits):
+        for other in splits[at + 1 :]:
+            if shared := sorted(set(taken[one]) & set(taken[other]), key=natural):
+                lines.append(f"the splits `{one}` and `{other}` share {len(shared)} scenes, first `{shared[0]}`")
+    return lines
+
+
+RULES: Mapping[frozenset[str], Callable[[Sequence[str], Rule], list[str]]] = {
+    frozenset(keys.split()): rule
+    for keys, rule in {
+        "from to": _range,
+        "from": _range,
+        "to": _range,
+        "first": _first,
+        "last": _last,
+        "every": _every,
+        "every block": _every,
+        "list": _listed,
+        "under": _under,
+        "random seed": _random,
+    }.items()
+}
