@@ -33,19 +33,24 @@ def build_meta(plan: Plan) -> nn.Module:
         return build(plan)
 
 
+def count_parameters(plan: Plan) -> int:
+    """How many numbers a network learns."""
+    return sum(parameter.numel() for parameter in build_meta(plan).parameters())
+
+
 def cost(plan: Plan, sizes: Mapping[str, int]) -> Cost:
     """The cost of a graph for one image, with these numbers for the symbols of its inputs, such as H and W.
 
     Weights that several nodes share count for the first. A wrapper's second pass is not counted.
     """
-    inner = build_meta(replace(plan, wrap=()))
+    inner = build_meta(replace(plan, wrap=())).eval()
     assert isinstance(inner, fx.GraphModule)
     inputs = [
         torch.empty(1, *(int(evaluate(size, sizes)) for size in shape[1:]), device="meta")
         for shape in plan.inputs.values()
     ]
-    counter = _Counter(inner)
-    with torch.no_grad():
+    with FlopCounterMode(display=False) as counted, torch.no_grad():
+        counter = _Counter(inner, counted)
         counter.run(*inputs)
     parameters, macs = dict[str, int](), dict[str, int]()
     owner = {call.module: call.node for call in reversed(plan.calls)}
@@ -54,21 +59,20 @@ def cost(plan: Plan, sizes: Mapping[str, int]) -> Cost:
         parameters[node] = parameters.get(node, 0) + own
     for call, flops in zip(plan.calls, counter.flops, strict=True):  # the calls of the code are those of the plan
         macs[call.node] = macs.get(call.node, 0) + flops // 2
-    whole = inner if not plan.wrap else build_meta(plan)
-    total = sum(parameter.numel() for parameter in whole.parameters())
-    return Cost(total, sum(macs.values()), parameters, macs)
+    return Cost(count_parameters(plan), sum(macs.values()), parameters, macs)
 
 
 class _Counter(fx.Interpreter):
-    """Runs a network call by call and counts the floating-point operations of each."""
+    """Runs a network call by call and notes the floating-point operations of each."""
 
-    def __init__(self, network: fx.GraphModule) -> None:
+    def __init__(self, network: fx.GraphModule, counter: FlopCounterMode) -> None:
         super().__init__(network)
+        self.counter = counter
         self.flops: list[int] = []
 
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """One block."""
-        with FlopCounterMode(display=False) as counter:
-            result = super().call_module(target, args, kwargs)
-        self.flops.append(counter.get_total_flops())
+        before = self.counter.get_total_flops()
+        result = super().call_module(target, args, kwargs)
+        self.flops.append(self.counter.get_total_flops() - before)
         return result

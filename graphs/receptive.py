@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from crossband.blocks.reach import reach_of
 from crossband.blocks.shapes import shapes_of
-from crossband.blocks.sizes import NotPeriodic, Shape, Size, period, symbol
+from crossband.blocks.sizes import NotPeriodic, Shape, Size, period, symbol, symbols_of
 from crossband.graphs.plan import Plan, Ref
 
 ROWS = 2  # the axis of the height in `b c h w`
@@ -39,12 +39,11 @@ def receptive_fields(plan: Plan) -> Mapping[str, float]:
 def _worth(shapes: Mapping[str, tuple[Shape, ...]], ref: Ref, rows: Size) -> Fraction | float:
     """How many rows of an input one row of a value is worth, in a large image."""
     shape = shapes[ref.source][ref.index]
-    if len(shape) <= ROWS:
+    if len(shape) <= ROWS or isinstance(rows, int):
         return math.inf
     try:
-        [name] = rows.symbols if not isinstance(rows, int) else ()
-        every, rise = period(shape[ROWS], name)
-    except (NotPeriodic, ValueError):
+        every, rise = period(shape[ROWS], *symbols_of(rows))
+    except NotPeriodic:
         return math.inf
     return Fraction(every, rise) if rise > 0 else math.inf
 

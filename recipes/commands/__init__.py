@@ -1,0 +1,119 @@
+"""The command line: `crossband VERB`. One module for each verb, imported when the verb is used.
+
+Data goes to stdout, talk to stderr. Exit codes: 0; 1 where the input is wrong; 2 where the usage is; 130 after
+Ctrl-C; 141 where nothing reads stdout any more. A verb of the library: write a click command `VERB` in
+`recipes/commands/VERB.py` and a line in `VERBS`; every verb takes `--plugin` without saying so.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from crossband import __version__, registry
+from crossband.registry import CrossbandError, hint
+
+VERBS: Mapping[str, str] = {
+    "ls": "List blocks, losses, data sources, graphs and recipes",
+    "show": "Show a graph, a recipe or anything else that has a name",
+    "check": "Check graphs and recipes, and report every error",
+    "train": "Train the networks of a recipe",
+    "evaluate": "Measure trained weights on images with known answers",
+    "translate": "Translate images with trained weights",
+    "schema": "Print the JSON Schema of graph or recipe files, for editors",
+    "cite": "Print BibTeX for all that a graph or recipe builds on",
+}
+PLUGGED = "crossband.plugins"  # key of click's context: the plugin files loaded
+PIPE_CLOSED, INTERRUPTED = 141, 130  # what a shell reports for SIGPIPE and SIGINT
+
+
+class Verbs(click.Group):
+    """A group that imports a verb when it is used and turns errors meant for the user into text."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs, in the order in which one meets them."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The click command of a verb, which takes `--plugin` like the group."""
+        if cmd_name not in VERBS:
+            ctx.fail(f"no verb named `{cmd_name}`{hint(cmd_name, VERBS)}")
+        command: click.Command = getattr(import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        if not any(parameter.name == "plugin" for parameter in command.params):
+            command.params.append(_plugin_option())
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The verbs for `--help`, without importing any."""
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb; a reader of stdout that went away, such as `head`, ends it quietly."""
+        try:
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
+            ctx.exit(PIPE_CLOSED)
+
+    def main(self, args: Sequence[str] | None = None, *_: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """As click's, with the exit codes of this module."""
+        if not standalone_mode:
+            return super().main(args, standalone_mode=False, **extra)
+        try:
+            code = super().main(args, standalone_mode=False, **extra)
+        except click.ClickException as error:
+            error.show()
+            code = error.exit_code
+        except click.Abort:
+            code = INTERRUPTED
+        except CrossbandError as error:
+            from crossband.recipes.commands.output import report
+
+            report(error)
+            code = 1
+        except Exception:
+            click.echo("this is a fault of crossband and not yours: please report it with the lines below", err=True)
+            raise
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _load(ctx: click.Context, _: click.Parameter, files: tuple[str, ...]) -> None:
+    for file in files:
+        registry.load_plugin(file)
+        ctx.meta.setdefault(PLUGGED, []).append(file)
+
+
+def _plugin_option() -> click.Option:
+    return click.Option(
+        ["--plugin"],
+        multiple=True,
+        metavar="FILE",
+        expose_value=False,
+        callback=_load,
+        help="Run a Python file that registers blocks, losses or data sources (repeatable)",
+    )
+
+
+@click.command(cls=Verbs, params=[_plugin_option()], context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(version)s")
+def cli() -> None:
+    """Translate images between visible and infrared.
+
+    Networks (graphs) and experiments (recipes) are YAML files: a shipped one is called by its name, one of your own
+    by its path.
+    """
+
+
+def main() -> None:
+    """Run the command line; the entry point of `crossband`."""
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="replace")  # a terminal that lacks a sign gets `?`, not an error
+    cli(prog_name="crossband")

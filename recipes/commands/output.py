@@ -1,0 +1,83 @@
+"""What commands print: tables and JSON to stdout, everything else to stderr."""
+
+import json
+import os
+import sys
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any, TextIO
+
+import click
+
+from crossband.registry import CrossbandError, show
+
+
+def colourful(stream: TextIO) -> bool:
+    """Whether to colour what goes to a stream: a terminal, unless NO_COLOR is set."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def say(text: str) -> None:
+    """Talk to the user, on stderr."""
+    click.echo(text, err=True)
+
+
+def report(error: CrossbandError) -> None:
+    """Print an error meant for the user, on stderr."""
+    render = getattr(getattr(error, "problems", None), "render", None)  # of an InvalidFile
+    click.echo(render(colour=colourful(sys.stderr)) if render else str(error), err=True, color=True if render else None)
+
+
+def plain(value: Any) -> str:
+    """A value as YAML writes it, on one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {plain(item)}" for name, item in value.items()) + "}"
+    return show(value).replace("`", "")
+
+
+def print_json(data: Any) -> None:
+    """Print data for a program."""
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
+    """Print a table: fitted to the terminal, or whole where stdout is not one. `right` names what is right-aligned."""
+    if sys.stdout.isatty():
+        _rich_table(headings, rows, right)
+        return
+    widths = [max(map(_columns, column)) for column in zip(headings, *rows, strict=True)]
+    for row in (headings, *rows):
+        cells = [
+            " " * (width - _columns(cell)) + cell if heading in right else cell + " " * (width - _columns(cell))
+            for heading, cell, width in zip(headings, row, widths, strict=True)
+        ]
+        click.echo("  ".join(cells).rstrip())
+
+
+def print_facts(facts: Mapping[str, str]) -> None:
+    """Print names with their values, one a line; empty values are left out."""
+    width = max(map(len, facts), default=0)
+    for name, value in facts.items():
+        if value:
+            click.echo(
+                f"{click.style(name.ljust(width), bold=True) if colourful(sys.stdout) else name.ljust(width)}  {value}"
+            )
+
+
+def _rich_table(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for number, heading in enumerate(headings):
+        side = "right" if heading in right else "left"
+        table.add_column(heading, justify=side, overflow="fold", no_wrap=number == 0 or heading in right)
+    for row in rows:
+        table.add_row(*map(Text, row))  # as text: brackets are no markup here
+    Console(color_system="auto" if colourful(sys.stdout) else None).print(table)
+
+
+def _columns(text: str) -> int:
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

@@ -1,0 +1,25 @@
+"""`crossband schema`: what an editor needs to complete and check YAML files."""
+
+import click
+
+from crossband.recipes.commands import listing
+from crossband.recipes.commands.output import print_json
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["graph", "recipe"]), default="graph")
+def schema(kind: str) -> None:
+    """Print the JSON Schema of graph files, or of recipe files.
+
+    Write it to a file and name that in the first line of a graph, for an editor with the YAML language server:
+
+    \b
+        crossband schema graph > graph.schema.json
+        # yaml-language-server: $schema=graph.schema.json
+    """
+    listing.import_all()
+    if kind == "graph":
+        from crossband.graphs.schema import graph_schema as made
+    else:
+        from crossband.recipes.schema import recipe_schema as made
+    print_json(made())

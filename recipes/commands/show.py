@@ -1,0 +1,68 @@
+"""`crossband show`: one graph, recipe, block, loss, source or wrapper."""
+
+from pathlib import Path
+
+import click
+
+from crossband.recipes.commands.names import JSON, KINDS, SET, SIZE, Named, meanings
+from crossband.recipes.commands.output import say
+
+
+@click.command()
+@click.argument("name")
+@SET
+@SIZE
+@JSON
+@click.option("--code", "form", flag_value="code", help="Of a graph: the forward pass that is generated")
+@click.option(
+    "--resolved", "form", flag_value="resolved", help="The flat YAML: parents merged in, expressions worked out"
+)
+@click.option(
+    "--svg", type=click.Path(dir_okay=False, path_type=Path), help="Of a graph: write its picture to this file"
+)
+@click.option("--kind", type=click.Choice(KINDS), help="What is meant, where several kinds of thing have the name")
+def show(  # noqa: PLR0917  one for each option
+    name: str,
+    overrides: tuple[str, ...],
+    size: tuple[int, int] | None,
+    as_json: bool,
+    form: str | None,
+    svg: Path | None,
+    kind: str | None,
+) -> None:
+    """Show the graph, recipe, block, loss, data source or wrapper NAME; a file of one's own by its path.
+
+    Of a graph: for each node its blocks, the shape and the receptive field of its output, its parameters, and its
+    multiply-accumulates at `--size`, or at the admissible size nearest to 256x256. Then what it takes and gives,
+    the image sizes that pass, what `--set` can change, and its digest.
+    """
+    if as_json and form:
+        raise click.UsageError(f"`--json` and `--{form}` exclude each other")
+    if svg and svg.suffix.lower() != ".svg":
+        raise click.UsageError(f"`--svg` writes a file that ends in `.svg`, got `{svg}`")
+    found, *others = meanings(name, (kind,) if kind else KINDS)
+    if others:
+        say(f"`{name}` is a {' and a '.join(other.kind for other in others)} too: `--kind {others[0].kind}` shows it")
+    graph_only = {"--size": size, "--code": form == "code", "--svg": svg}
+    if found.kind != "graph" and (given := [option for option, value in graph_only.items() if value]):
+        raise click.UsageError(f"`{given[0]}` is for graphs, and `{name}` is a {found.kind}")
+    if found.kind not in ("graph", "recipe") and (overrides or form):
+        raise click.UsageError(f"`--set` and `--resolved` are for graphs and recipes, and `{name}` is a {found.kind}")
+    _show(found, overrides, size, "json" if as_json else form, svg)
+
+
+def _show(
+    found: Named, overrides: tuple[str, ...], size: tuple[int, int] | None, form: str | None, svg: Path | None
+) -> None:
+    if found.kind == "graph":
+        from crossband.recipes.commands.show_graph import show_graph
+
+        show_graph(str(found.path), overrides, size, form, svg)
+    elif found.kind == "recipe":
+        from crossband.recipes.commands.show_recipe import show_recipe
+
+        show_recipe(str(found.path), overrides, form)
+    else:
+        from crossband.recipes.commands.show_entry import show_entry
+
+        show_entry(found.kind, found.name, form)

@@ -1,0 +1,121 @@
+"""`crossband show RECIPE`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from crossband.graphs.cost import count_parameters
+from crossband.graphs.serial import digest
+from crossband.graphs.writer import dump
+from crossband.recipes.checker import Experiment, check
+from crossband.recipes.commands.listing import about
+from crossband.recipes.commands.output import plain, print_facts, print_json, print_table
+from crossband.recipes.syntax import Recipe, Term
+
+
+def show_recipe(path: str, overrides: Sequence[str], form: str | None) -> None:
+    """Print a recipe as tables of its networks, flow and losses, or in the `form` asked for. Raises InvalidFile."""
+    experiment = check(path, overrides)
+    if form == "resolved":
+        click.echo(dump(experiment.recipe.resolved), nl=False)
+        return
+    parameters = {name: count_parameters(plan) for name, plan in experiment.plans.items()}
+    view = _print_json if form == "json" else _print
+    view(experiment, parameters, about(path))
+
+
+def _print(experiment: Experiment, parameters: Mapping[str, int], doc: str) -> None:
+    recipe = experiment.recipe
+    networks = [
+        (name, network.graph, arguments(network.params), f"{parameters[name]:,}", str(experiment.plans[name].sizes))
+        for name, network in recipe.networks.items()
+    ]
+    print_table(("network", "graph", "params", "parameters", "sizes"), networks, right=("parameters",))
+    click.echo()
+    print_table(("value", "is"), [(name, str(value)) for name, value in recipe.flow.items()])
+    click.echo()
+    print_table(("phase", "trains", "term", "weight", "loss"), _terms(recipe), right=("weight",))
+    click.echo()
+    print_facts({"recipe": recipe.name + (f": {doc}" if doc else ""), **_facts(recipe)})
+
+
+def _terms(recipe: Recipe) -> list[tuple[str, ...]]:
+    """A row for each term of each phase; what repeats is said once."""
+    rows: list[tuple[str, ...]] = []
+    for phase in recipe.phases:
+        name = phase.name + (f" ×{phase.repeat}" if phase.repeat != 1 else "")
+        for number, (term, what) in enumerate(phase.terms.items()):
+            head = ("", "") if number else (name, ", ".join(phase.train))
+            rows.append((*head, term, f"{what.weight:g}", term_text(what)))
+    return rows
+
+
+def _facts(recipe: Recipe) -> dict[str, str]:
+    data = recipe.data
+    optimizers = dict.fromkeys(f"{phase.optimizer[0]}({arguments(phase.optimizer[1])})" for phase in recipe.phases)
+    return {
+        "task": f"{recipe.source} to {recipe.target}, {recipe.pairing}",
+        "data": data.source + (f"({arguments(data.arguments)})" if data.arguments else ""),
+        "images": arguments({**data.geometry, "batch": data.batch}),
+        "optimizer": ", ".join(optimizers),
+        "schedule": ", ".join(dict.fromkeys(arguments(phase.schedule) or "constant" for phase in recipe.phases)),
+        "length": f"{recipe.steps} steps" if recipe.steps else f"{recipe.epochs} epochs",
+        "cite": ", ".join(cited(recipe)),
+    }
+
+
+def cited(recipe: Recipe) -> tuple[str, ...]:
+    """The citation keys that a recipe itself gives."""
+    keys = recipe.resolved.get("cite") or ()
+    return (keys,) if isinstance(keys, str) else tuple(keys)
+
+
+def term_text(term: Term) -> str:
+    """A term as a formula: `fft_l1(fake, infrared; mode=amplitude)`."""
+    inputs = ", ".join(map(str, term.inputs))
+    return f"{term.loss}({inputs}{'; ' if term.arguments else ''}{arguments(term.arguments)})"
+
+
+def arguments(values: Mapping[str, Any]) -> str:
+    """`lr=0.0002, betas=[0.5, 0.999]`."""
+    return ", ".join(f"{name}={plain(value)}" for name, value in values.items())
+
+
+def _print_json(experiment: Experiment, parameters: Mapping[str, int], doc: str) -> None:
+    recipe = experiment.recipe
+    print_json(
+        {
+            "recipe": recipe.name,
+            "doc": doc,
+            "task": {"from": recipe.source, "to": recipe.target, "pairing": recipe.pairing},
+            "params": sum(parameters.values()),
+            "networks": {
+                name: {
+                    "graph": network.graph,
+                    "settings": dict(network.params),
+                    "params": parameters[name],
+                    "digest": digest(experiment.plans[name].graph),
+                }
+                for name, network in recipe.networks.items()
+            },
+            "flow": {name: str(value) for name, value in recipe.flow.items()},
+            "phases": [
+                {
+                    "name": phase.name,
+                    "train": list(phase.train),
+                    "repeat": phase.repeat,
+                    "losses": {
+                        name: {"loss": term_text(term), "weight": term.weight} for name, term in phase.terms.items()
+                    },
+                    "optimizer": {phase.optimizer[0]: dict(phase.optimizer[1])},
+                    "schedule": dict(phase.schedule),
+                }
+                for phase in recipe.phases
+            ],
+            "data": recipe.resolved["data"],
+            "epochs": recipe.epochs,
+            "steps": recipe.steps,
+            "cite": list(cited(recipe)),
+        }
+    )

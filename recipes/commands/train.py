@@ -1,0 +1,59 @@
+"""`crossband train`: from a recipe, or from where a run stopped, to weights, figures and a report."""
+
+from pathlib import Path
+
+import click
+
+from crossband.recipes.commands.evaluate import print_tables
+from crossband.recipes.commands.output import print_facts, report
+
+
+@click.command()
+@click.argument("recipe", required=False)
+@click.option("--data", type=click.Path(path_type=Path), metavar="FOLDER", help="The folder of the images to train on")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the recipe: data.batch=4 (repeatable)"
+)
+@click.option(
+    "--run", type=click.Path(path_type=Path), metavar="FOLDER", help="Where to [default: runs/RECIPE-001, -002, ...]"
+)
+@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with the run in this folder")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="As `--set device=...`")
+@click.option("--precision", type=click.Choice(["32", "bf16-mixed", "16-mixed"]), help="As `--set precision=...`")
+def train(
+    *,
+    recipe: str | None,
+    data: Path | None,
+    settings: tuple[str, ...],
+    run: Path | None,
+    resume: Path | None,
+    device: str | None,
+    precision: str | None,
+) -> None:
+    """Train RECIPE, a shipped name or a file, and measure what came of it beside what is trivial.
+
+    Everything is kept in the folder of the run: weights, figures, samples, the recipe as it was run, and a report.
+    Ctrl-C saves before it stops; `--resume` goes on as if nothing had happened.
+    """
+    if (recipe is None) == (resume is None):
+        raise click.UsageError("give one of RECIPE and `--resume RUN`")
+    if resume is not None and run is not None:
+        raise click.UsageError("a resumed run stays in its folder: leave out `--run`")
+    from crossband.recipes import Interrupted
+    from crossband.recipes import train as start
+
+    given = {"device": device, "precision": precision}
+    overrides = [*settings, *(f"{key}={value}" for key, value in given.items() if value)]
+    try:
+        result = start(recipe, overrides=overrides, data=data, run=run, resume=resume)
+    except Interrupted as stopped:
+        report(stopped)
+        click.get_current_context().exit(stopped.exit_code)
+    if not result.tables:  # one of several processes, and not the one that talks
+        return
+    print_tables(result.tables)
+    click.echo()
+    files = {"report": result.report, "page": result.folder / "report.html", "pictures": result.folder / "pictures.png"}
+    print_facts(
+        {"weights": str(result.folder / "weights")} | {k: str(file) for k, file in files.items() if file.exists()}
+    )

@@ -1,0 +1,135 @@
+"""`crossband show` of graphs, recipes and all that is registered."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commandline import SMALL, graph_file, recipe_file, run, succeed
+
+from crossband.recipes.commands.show_entry import type_text
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    return graph_file(tmp_path)
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    return recipe_file(tmp_path)
+
+
+def test_show_a_graph_as_json(small: Path) -> None:
+    found = json.loads(succeed("show", small, "--json", "--size", "8x6"))
+    assert found["graph"] == "small"
+    assert found["params"] == 4 * 3 * 4 + 8 + 5
+    assert found["macs"] == 4 * 3 * 4 * 12 + 4 * 48
+    assert found["size"] == {"multiple": 2, "minimum": 2, "rule": "H and W: multiples of 2"}
+    assert found["outputs"] == {"up": [1, "2·H/2", "2·W/2"]}
+    assert found["taps"] == {"deep": [4, "H/2", "W/2"]}
+    assert [node["name"] for node in found["nodes"]] == ["down", "up"]
+    assert [node["shape"] for node in found["nodes"]] == [[4, 4, 3], [1, 8, 6]]
+    assert [node["receptive_field"] for node in found["nodes"]] == [2, 2]
+    assert found["settings"] == {"width": 4}
+    assert len(found["digest"]) == 64
+
+
+def test_show_a_graph_as_a_table(small: Path) -> None:
+    text = succeed("show", small)
+    assert re.search(r"^node +blocks +output +parameters +MACs +field$", text, re.MULTILINE)
+    assert re.search(r"^down +Conv +4×H/2×W/2 +56 +786 k +2$", text, re.MULTILINE)
+    assert re.search(r"^up +Resize, Conv +1×", text, re.MULTILINE)
+    assert re.search(r"^MACs +1\.05 M for an image of 256x256$", text, re.MULTILINE)
+    assert "1×10×8" in succeed("show", small, "--size", "10x8")
+
+
+def test_settings_change_what_is_shown(small: Path) -> None:
+    plain, wide = (json.loads(succeed("show", small, "--json", *more)) for more in ([], ["--set", "width=8"]))
+    assert wide["settings"] == {"width": 8}
+    assert wide["params"] > plain["params"]
+    assert wide["digest"] != plain["digest"]
+
+
+def test_a_graph_that_takes_few_sizes_is_measured_at_one_that_is_given(small: Path) -> None:
+    small.write_text(SMALL.replace("[1, H, W]}", "[1, W, H]}"))  # so that only squares pass
+    assert json.loads(succeed("show", small, "--json"))["measured_at"] == {"H": 256, "W": 256}
+    result = run("show", small, "--size", "64x32")
+    assert result.exit_code == 1
+    assert "E034 64x32 does not pass through `small`" in result.stderr
+
+
+def test_show_resolved_is_a_graph_again(small: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again.yaml"
+    again.write_text(succeed("show", small, "--resolved"))
+    first, second = (json.loads(succeed("show", path, "--json")) for path in (small, again))
+    assert first["digest"] == second["digest"]
+
+
+def test_show_code_is_the_forward_pass(small: Path) -> None:
+    text = succeed("show", small, "--code")
+    assert text.startswith("def forward(self, image):")
+    assert "self.down(image)" in text
+
+
+def test_show_svg_writes_a_picture_of_a_broken_graph_too(small: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "made" / "small.svg"
+    assert succeed("show", small, "--svg", picture) == ""
+    assert picture.read_text().lstrip().startswith("<")
+    picture.unlink()
+    small.write_text(SMALL.replace("Resize", "Resise"))
+    result = run("show", small, "--svg", picture)
+    assert result.exit_code == 1
+    assert "did you mean `Resize`" in result.stderr
+    assert "</svg>" in picture.read_text()
+
+
+def test_a_picture_that_cannot_be_written_is_told(small: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("show", small, "--svg", tmp_path / "file" / "x.svg")
+    assert result.exit_code == 1
+    assert "the picture cannot be written" in result.stderr
+
+
+def test_show_a_recipe(recipe: Path) -> None:
+    found = json.loads(succeed("show", recipe, "--json", "--set", "data.batch=4"))
+    assert found["recipe"] == "tiny"
+    assert found["doc"] == "A recipe in small"
+    assert found["params"] == found["networks"]["to_ir"]["params"] == 2 * 3 * 4 + 4 + 3
+    assert found["flow"] == {"fake": "to_ir(visible)"}
+    [phase] = found["phases"]
+    assert phase["losses"]["spectrum"] == {"loss": "fft_l1(fake, infrared; mode=amplitude)", "weight": 1}
+    assert found["data"]["batch"] == 4
+    text = succeed("show", recipe)
+    assert re.search(r"^to_ir +small +width=2 +31 +H and W: multiples of 2$", text, re.MULTILINE)
+    assert re.search(r"pixel +10 +l1\(fake, infrared\)$", text, re.MULTILINE)
+    assert re.search(r"^recipe +tiny: A recipe in small$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["RSU", "Conv", "Concat", "l1", "fft_l1", "demo", "pairs", "GradientNorm"])
+def test_show_what_is_registered(name: str) -> None:
+    kind = ["--kind", "source"] if name == "demo" else []
+    found = json.loads(succeed("show", name, "--json", *kind))
+    text = succeed("show", name, *kind)
+    assert found["name"] == name
+    assert found["doc"] in text
+    for parameter in found["parameters"]:
+        assert re.search(rf"^{parameter['name']} +{re.escape(parameter['type'])} +\S", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"type": "integer", "minimum": 2, "maximum": 9}, "int >= 2, <= 9"),
+        ({"type": "number", "exclusiveMinimum": 0}, "float > 0"),
+        ({"type": ["integer", "null"], "minimum": 1}, "int >= 1 or null"),
+        ({"enum": ["none", "batch", None]}, "`none` or `batch` or null"),
+        ({"if": {"enum": ["same"]}, "then": {}, "else": {"type": "integer"}}, "`same` or int"),
+        ({"type": "array", "items": {"type": "string"}}, "list of text"),
+        ({"type": "array", "prefixItems": [{"type": "number"}] * 2}, "[float, float]"),
+        ({"type": "object", "additionalProperties": {"type": "boolean"}}, "mapping to bool"),
+    ],
+)
+def test_types_in_words(schema: dict[str, Any], expected: str) -> None:
+    assert type_text(schema) == expected
