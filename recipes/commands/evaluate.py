@@ -56,9 +56,7 @@ def evaluate(
 
     Several runs share one table. A weights file outside of a run folder needs `--data`.
     """
-    for file in filter(None, (sheet, picture)):
-        if file.exists():
-            raise CrossbandError(f"{file}: is there already\nhint: name another file")
+    _check_files(runs, sheet, picture)
     from crossband.recipes import evaluate as measure
 
     options: dict[str, Any] = {"overrides": settings, "data": data, "split": split, "device": device}
@@ -73,6 +71,21 @@ def evaluate(
         write_sheet(sheet, tables)
     if picture:
         draw_examples(picture, list(dict.fromkeys(runs)), tables, settings=settings, data=data, split=split)
+
+
+def _check_files(runs: Sequence[Path], sheet: Path | None, picture: Path | None) -> None:
+    """Refuse, before anything is measured, what could not be written afterwards."""
+    for file in filter(None, (sheet, picture)):
+        if file.exists():
+            raise CrossbandError(f"{file}: is there already\nhint: name another file")
+    if picture is None:
+        return
+    if picture.suffix.lower() != ".png":
+        raise CrossbandError(f"{picture}: a picture is written as PNG\nhint: name it `{picture.with_suffix('.png')}`")
+    from crossband.recipes.translator import run_of
+
+    if lost := [str(run) for run in runs if run.exists() and run_of(run) is None]:
+        raise CrossbandError(f"{', '.join(lost)}: in no run folder, whose recipe `--picture` needs")
 
 
 def side_by_side(found: Mapping[Path, Tables]) -> Tables:
@@ -166,8 +179,7 @@ def _scored(
     from crossband.recipes.translator import run_of
 
     folder = run_of(run)
-    if folder is None:
-        raise CrossbandError(f"{run}: lies in no run folder, which `--picture` needs")
+    assert folder is not None  # checked before
     more = [data_override(folder / RECIPE, settings, data)] if data else []
     experiment, networks = load_run(folder, [*settings, *more])
     scenes = whole_scenes(experiment, open_source(experiment), split)

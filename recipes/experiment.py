@@ -1,0 +1,53 @@
+"""A recipe that is right: what to build, what to compute and in which order. Made by `crossband.recipes.checker`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crossband.graphs.plan import Plan
+from crossband.recipes.flow import Value
+from crossband.recipes.syntax import Phase, Recipe, Term
+from crossband.registry import Entry
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A term ready to compute: `weight` times the sum of the loss over `calls`, each a tuple of its inputs."""
+
+    term: Term
+    entry: Entry
+    calls: tuple[tuple[Value, ...], ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A phase ready to run."""
+
+    phase: Phase
+    losses: Mapping[str, Loss]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A recipe that passed every check: what to build, what to compute, and in which order."""
+
+    recipe: Recipe
+    plans: Mapping[str, Plan]
+    taps: Mapping[str, tuple[str, ...]]
+    steps: tuple[Step, ...]
+    result: Value
+    kept: frozenset[Value]
+    bands: Mapping[str, int]
+
+
+def depends(value: Value, networks: Mapping[str, Any]) -> frozenset[str]:
+    """The networks that a value is computed by: when one is updated, the value is out of date."""
+    return frozenset(part.name for part in value.walk() if part.kind == "call" and part.name in networks)
+
+
+def reaches(value: Value, networks: Mapping[str, Any]) -> frozenset[str]:
+    """The networks to which a value passes a gradient on: those it depends on, but for what lies in a pool."""
+    if value.kind == "call" and value.name == "pool":
+        return frozenset()
+    below = frozenset[str]().union(*(reaches(operand, networks) for operand in value.operands))
+    return below | {value.name} if value.kind == "call" and value.name in networks else below

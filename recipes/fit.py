@@ -1,0 +1,69 @@
+"""Images of any size through a network that admits only some: padded by reflection, and cropped back."""
+
+from collections.abc import Iterable
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from crossband.blocks.sizes import symbols_of
+from crossband.graphs.plan import Plan
+from crossband.registry import CrossbandError
+
+
+class SizeError(CrossbandError, ValueError):
+    """No padding brings an image to a size that the networks admit."""
+
+
+def padded_size(plans: Iterable[Plan], height: int, width: int) -> tuple[int, int]:
+    """The smallest height and width, from these on, that every one of the networks admits. Raises SizeError."""
+    plans, size = list(plans), (height, width)
+    for _ in range(16):  # each network may ask for more than the one before
+        before = size
+        for plan in plans:
+            size = _padded(plan, *size)
+        if size == before:
+            return size
+    raise SizeError(f"no padding of {height}x{width} suits {' and '.join(plan.graph.name for plan in plans)} together")
+
+
+def _padded(plan: Plan, height: int, width: int) -> tuple[int, int]:
+    sizes = [height, width]
+    axes = next(iter(plan.inputs.values()))[2:]
+    for at, axis in enumerate(axes):
+        if isinstance(axis, int):
+            if sizes[at] > axis:
+                raise SizeError(f"`{plan.graph.name}` takes images of {axes[0]}x{axes[1]}, got {height}x{width}")
+            sizes[at] = axis
+            continue
+        [name] = symbols_of(axis)
+        sizes[at] = plan.sizes.padded(**{name: sizes[at]})[name]
+    names = {next(iter(symbols_of(axis))): size for axis, size in zip(axes, sizes, strict=True) if symbols_of(axis)}
+    if not plan.sizes.admits(**names):
+        raise SizeError(f"no padding brings {height}x{width} to what `{plan.graph.name}` takes: {plan.sizes}")
+    return sizes[0], sizes[1]
+
+
+def pad(image: Tensor, height: int, width: int) -> Tensor:
+    """Pad `b c h w` on all sides to `height` and `width` by reflection, repeated where the image is small."""
+    while image.shape[-2:] != (height, width):
+        missing = height - image.shape[-2], width - image.shape[-1]
+        rows, columns = (_halves(wanted, size) for wanted, size in zip(missing, image.shape[-2:], strict=True))
+        if any((*rows, *columns)):
+            image = F.pad(image, (*columns, *rows), "reflect")
+        else:  # a single row or column has nothing to reflect
+            rows, columns = ((wanted // 2, wanted - wanted // 2) for wanted in missing)
+            image = F.pad(image, (*columns, *rows), "replicate")
+    return image
+
+
+def crop(image: Tensor, height: int, width: int) -> Tensor:
+    """The middle `height` and `width` of `b c h w`: what `pad` was given."""
+    top, left = (image.shape[-2] - height) // 2, (image.shape[-1] - width) // 2
+    return image[..., top : top + height, left : left + width]
+
+
+def _halves(missing: int, size: int) -> tuple[int, int]:
+    """How much to add before and after, which is less than the image has."""
+    most = max(size - 1, 0)
+    before = min(missing // 2, most)
+    return before, min(missing - before, most)

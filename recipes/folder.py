@@ -1,0 +1,143 @@
+"""The folder of a run: made once, never overwritten, and complete enough to go on from or to evaluate anywhere."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import crossband
+from crossband.graphs.serial import dump as dump_graph
+from crossband.graphs.writer import dump
+from crossband.recipes.evaluation import Table
+from crossband.recipes.experiment import Experiment
+from crossband.recipes.files import replacing
+from crossband.registry import CrossbandError
+
+RECIPE, STATE, LOG, WEIGHTS = "recipe.yaml", "state.pt", "metrics.jsonl", "weights"
+ROOT = Path("runs")
+PACKAGES = ("torch", "torchvision", "lightning-fabric", "torchmetrics", "numpy", "safetensors")
+
+
+def new_folder(recipe: str, wanted: Path | None = None) -> Path:
+    """Make the folder of a new run: `wanted`, or the next free `runs/<recipe>-001`.
+
+    Raises CrossbandError where `wanted` is there and not empty.
+    """
+    if wanted is not None:
+        if wanted.exists() and (not wanted.is_dir() or any(wanted.iterdir())):
+            hint = f"name another folder, or go on with `crossband train --resume {wanted}`"
+            raise CrossbandError(f"{wanted}: is there already, and a run is never overwritten\nhint: {hint}")
+        wanted.mkdir(parents=True, exist_ok=True)
+        return wanted
+    number = 1
+    while True:
+        folder = ROOT / f"{recipe}-{number:03d}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def write_recipe(folder: Path, experiment: Experiment) -> None:
+    """Write the recipe as it is run, beside the resolved graphs that it then names: it needs no other file."""
+    networks = {}
+    for name, plan in experiment.plans.items():
+        own = dict(experiment.recipe.resolved["networks"][name])
+        own.pop("params", None)  # they are worked into the graph
+        networks[name] = own | {"graph": f"graphs/{name}.yaml"}
+        _write(folder / "graphs" / f"{name}.yaml", dump_graph(plan.graph))
+    data = {key: value for key, value in experiment.recipe.resolved.items() if key != "params"}
+    _write(folder / RECIPE, dump(data | {"networks": networks}, expand=("networks", "flow", "losses", "phases")))
+
+
+def write_environment(folder: Path, **more: Any) -> dict[str, str]:
+    """Write where and with what a run was made, and return it as text for a report."""
+    found = {
+        "crossband": crossband.__version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in PACKAGES},
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores",
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "started": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        **more,
+    }
+    _write(folder / "environment.json", json.dumps(found, indent=2) + "\n")
+    return {name: str(value) for name, value in found.items()}
+
+
+def write_tables(folder: Path, tables: Mapping[str, Table]) -> None:
+    """Write what was measured, as a program reads it: the tables of the result and of the baselines."""
+    found = {name: table.as_dict() for name, table in tables.items()}
+    _write(folder / "evaluation.json", json.dumps(found, indent=1) + "\n")
+
+
+class Log:
+    """The figures of a run: JSON lines, and the same for TensorBoard.
+
+    A resumed run drops the lines after its `step`: they are of a stretch that is trained again.
+    """
+
+    def __init__(self, folder: Path, step: int = 0) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # slow to import
+
+        self._path = folder / LOG
+        if self._path.exists():
+            lines = [line for line in self._path.read_text("utf-8").splitlines() if _step(line) <= step]
+            _write(self._path, "".join(f"{line}\n" for line in lines))
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
+
+    def write(self, step: int, epoch: int, **figures: Any) -> None:
+        """Add one line. Numbers inside mappings are curves: see `crossband.recipes.curves`."""
+        with self._path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"step": step, "epoch": epoch, **figures}) + "\n")
+        for path, number in _leaves("", figures):
+            self._board.add_scalar(path, number, step)
+        self._board.flush()
+
+    def picture(self, name: str, path: Path, step: int) -> None:
+        """Show a PNG file on the board."""
+        import numpy as np
+        from PIL import Image
+
+        with Image.open(path) as image:
+            self._board.add_image(name, np.asarray(image.convert("RGB")), step, dataformats="HWC")
+
+    def close(self) -> None:
+        """Finish the board."""
+        self._board.close()
+
+
+def _step(line: str) -> float:
+    """The step of a line; a line that was cut off counts as beyond any."""
+    try:
+        return json.loads(line)["step"]
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return float("inf")
+
+
+def _leaves(path: str, values: Mapping[str, Any]) -> list[tuple[str, float]]:
+    found = []
+    for name, value in values.items():
+        here = f"{path}/{name}" if path else name
+        if isinstance(value, Mapping):
+            found += _leaves(here, value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found.append((here, float(value)))
+    return found
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

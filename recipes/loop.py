@@ -1,0 +1,114 @@
+"""The one training loop. It trains and reports; files, pictures and the screen are the business of who listens."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from crossband.recipes.data.loader import epoch_of
+from crossband.recipes.engine import Batch, NotFinite, Values, objective
+from crossband.recipes.training import Training
+
+Losses = dict[str, dict[str, float]]  # by phase and term, without weights
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one step did: `step` counts from 1, `epoch` from 0; seconds spent on waiting for data and on computing."""
+
+    step: int
+    epoch: int
+    losses: Losses
+    rates: dict[str, float]
+    images: int
+    data_seconds: float
+    compute_seconds: float
+
+
+def steps_per_epoch(loader: DataLoader[Any], accumulate: int) -> int:
+    """Optimizer steps in one pass over the data."""
+    loader.batch_sampler.seek(0)  # type: ignore[union-attr]
+    return math.ceil(len(loader) / accumulate)
+
+
+def fit(training: Training, loader: DataLoader[Any], total: int) -> Iterator[Report]:
+    """Train from `training.step` to the step `total`, one report for each step."""
+    accumulate = training.experiment.recipe.accumulate
+    per_epoch = steps_per_epoch(loader, accumulate)
+    while training.step < total:
+        epoch, done = divmod(training.step, per_epoch)
+        batches = epoch_of(loader, epoch, done * accumulate)
+        started = time.perf_counter()
+        while group := list(islice(batches, accumulate)):
+            loaded = time.perf_counter()
+            training.begin(epoch)
+            losses = train_step(training, [training.fabric.to_device(batch) for batch in group])
+            training.step += 1
+            _end_step(training, losses, last=training.step % per_epoch == 0)
+            rates = {name: rate.value for name, rate in training.rates.items()}
+            images = sum(len(batch["name"]) for batch in group) * training.fabric.world_size
+            now = time.perf_counter()
+            yield Report(training.step, epoch, losses, rates, images, loaded - started, now - loaded)
+            if training.step >= total:
+                return
+            started = time.perf_counter()
+
+
+def train_step(training: Training, batches: Sequence[Batch]) -> Losses:
+    """One step: each phase in turn, its gradients averaged over `batches`. Raises NotFinite."""
+    parts = (training.experiment, training.networks, training.functions)
+    several = [Values(*parts, batch, training.fabric.autocast) for batch in batches]
+    seen: list[tuple[str, int, dict[str, Tensor]]] = []
+    for turn in training.turns:
+        training.optimizers[turn.name].zero_grad()
+        for number, values in enumerate(several):
+            total, terms = objective(turn, values)
+            training.only(turn.trains)
+            training.fabric.backward(total / len(several))
+            if len(several) > 1:
+                values.clear()
+            seen.append((turn.name, number, terms))
+        training.update(turn)
+        for values in several:
+            values.expire(turn.trains)
+    training.follow()
+    return _means(training.fabric, seen, training.step + 1, batches)
+
+
+def _means(
+    fabric: Fabric, seen: Sequence[tuple[str, int, dict[str, Tensor]]], step: int, batches: Sequence[Batch]
+) -> Losses:
+    """The mean of every term over the turns, batches and processes of a step. Raises NotFinite."""
+    labels = [(phase, number, name) for phase, number, terms in seen for name in terms]
+    values = torch.stack([term for _, _, terms in seen for term in terms.values()])  # off the device in one go
+    for (phase, number, name), value in zip(labels, values.tolist(), strict=True):
+        if not math.isfinite(value):
+            raise NotFinite(
+                f"the loss `{name}` of the phase `{phase}` is {value} in step {step}\n"
+                f"note: the images are {', '.join(batches[number]['name'])}\n"
+                "hint: look at these images; a lower `lr`, `clip`, or `precision: 32` may help"
+            )
+    found: dict[str, dict[str, list[float]]] = {}
+    shared = torch.as_tensor(fabric.all_reduce(values, reduce_op="mean")).tolist()
+    for (phase, _, name), value in zip(labels, shared, strict=True):
+        found.setdefault(phase, {}).setdefault(name, []).append(value)
+    return {phase: {name: math.fsum(v) / len(v) for name, v in terms.items()} for phase, terms in found.items()}
+
+
+def _end_step(training: Training, losses: Losses, *, last: bool) -> None:
+    """Keep the mean loss of an epoch, and at its end tell the schedules that watch it."""
+    for phase in training.experiment.recipe.phases:
+        value = math.fsum(phase.terms[name].weight * value for name, value in losses[phase.name].items())
+        total, count = training.epoch_loss.get(phase.name, [0.0, 0.0])
+        training.epoch_loss[phase.name] = [total + value, count + 1]
+        if last:
+            training.rates[phase.name].end_epoch((total + value) / (count + 1))
+    if last:
+        training.epoch_loss.clear()

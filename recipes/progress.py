@@ -1,0 +1,81 @@
+"""What a person sees while a run goes on: a bar on a terminal, a line now and then elsewhere. Always on stderr."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Self, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+T = TypeVar("T")
+QUIET_SECONDS = 30.0  # between two lines where there is no terminal
+
+
+class Screen(AbstractContextManager["Screen"]):
+    """One piece of long work: how far it is, how long it still takes, and a few words about it."""
+
+    def __init__(self, title: str, total: int, done: int = 0, *, silent: bool = False) -> None:
+        self.title, self.total, self.done, self.silent = title, total, done, silent
+        self._console = Console(stderr=True, quiet=silent)
+        self._bar: Progress | None = None
+        self._began = self._told = time.monotonic()
+        self._first = done
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal and not self.silent:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            words = TextColumn("{task.fields[words]}", style="dim")
+            bar = self._bar = Progress(
+                *columns, TextColumn("left"), TimeRemainingColumn(), words, console=self._console
+            )
+            bar.start()
+            self._task = bar.add_task(self.title, total=self.total, completed=self.done, words="")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def update(self, done: int, words: str = "") -> None:
+        """Say that `done` of the work is done."""
+        self.done = done
+        if self._bar:
+            self._bar.update(self._task, completed=done)
+            self._bar.tasks[self._task].fields["words"] = words
+        elif time.monotonic() - self._told >= QUIET_SECONDS or (done == self.total and done > self._first):
+            self._told = time.monotonic()
+            self.say(f"{self.title} {done}/{self.total}, {self._left()}{', ' + words if words else ''}")
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar, or by itself."""
+        if self.silent:
+            return
+        if self._bar:
+            self._console.print(text, highlight=False, markup=False)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def _left(self) -> str:
+        spent, worked = time.monotonic() - self._began, self.done - self._first
+        if self.done >= self.total:
+            return f"{_clock(spent)} in all"
+        return f"{_clock(spent * (self.total - self.done) / worked)} left" if worked else "no estimate yet"
+
+
+def followed(items: Iterable[T], title: str, total: int, *, silent: bool = False) -> Iterator[T]:
+    """The items, with a bar that follows them."""
+    with Screen(title, total, silent=silent) as screen:
+        for done, item in enumerate(items, 1):
+            yield item
+            screen.update(done)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,270 @@
+"""One run of a recipe: it trains, and on the way writes figures, samples and checkpoints into its folder."""
+
+import math
+import signal
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from crossband.recipes.checkpoint import save_state
+from crossband.recipes.curves import curves, draw_curves, read_log
+from crossband.recipes.data.loader import make_loader
+from crossband.recipes.data.source import Source
+from crossband.recipes.engine import NotFinite
+from crossband.recipes.evaluation import Table
+from crossband.recipes.experiment import Experiment
+from crossband.recipes.folder import LOG, RECIPE, STATE, WEIGHTS, Log, write_environment, write_recipe, write_tables
+from crossband.recipes.loop import Report, fit, steps_per_epoch
+from crossband.recipes.pictures import sample_grid, save
+from crossband.recipes.progress import Screen
+from crossband.recipes.report import Report as Page
+from crossband.recipes.report import write_report
+from crossband.recipes.scoring import Scored, measure, score, training_scenes, whole_scenes
+from crossband.recipes.training import Training, set_up
+from crossband.registry import CrossbandError
+
+SAMPLES = 4  # test images shown while training
+
+
+class Interrupted(CrossbandError):
+    """Training was stopped by Ctrl-C or SIGTERM, after a checkpoint."""
+
+    exit_code = 130  # what a shell says of a command that SIGINT stopped
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a finished run leaves: its folder, its report, and tables of the result and of the baselines by name."""
+
+    folder: Path
+    report: Path
+    tables: Mapping[str, Table]
+    steps: int
+
+
+class Session:
+    """One run of a recipe: trains, and on the way writes what the recipe's `every` asks for.
+
+    Making one builds everything and writes nothing, so that what is wrong is found before there is a
+    folder. `state` is that of a run to go on with.
+    """
+
+    def __init__(
+        self, experiment: Experiment, source: Source, fabric: Fabric, state: Mapping[str, Any] | None, *, silent: bool
+    ) -> None:
+        recipe = experiment.recipe
+        self.experiment, self.source, self.fabric, self.silent = experiment, source, fabric, silent
+        self.loader = self._loader()
+        self.per_epoch = steps_per_epoch(self.loader, recipe.accumulate)
+        self.total = recipe.steps or (recipe.epochs or 0) * self.per_epoch
+        length = recipe.epochs or recipe.steps or 0
+        self.training = set_up(experiment, fabric, length, resumed=state is not None)
+        if state:
+            self.training.load_state_dict(state)
+        self._stop = False
+        self._saved = self.training.step
+        self._window: list[Report] = []
+
+    def run(self, folder: Path) -> RunResult:
+        """Train to the end, evaluate, write the report, all in `folder`."""
+        self.folder, training, recipe = folder, self.training, self.experiment.recipe
+        if not self.fabric.is_global_zero:
+            return self._follow(training)
+        write_recipe(self.folder, self.experiment)
+        facts = {"seed": recipe.seed, "device": str(self.fabric.device), "processes": self.fabric.world_size}
+        self.environment = write_environment(self.folder, **facts)
+        self.log = Log(self.folder, training.step)
+        try:
+            self._train(training)
+            return self._finish(training)
+        except NotFinite as error:
+            raise NotFinite(f"{error}\nnote: {self.folder} keeps the checkpoint of step {self._saved}") from error
+        finally:
+            self.log.close()
+
+    def _loader(self) -> Any:
+        data, world = self.experiment.recipe.data, self.fabric.world_size
+        if data.batch % world:
+            raise CrossbandError(
+                f"`batch` {data.batch} cannot be shared by {world} processes\nhint: make it a multiple"
+            )
+        scenes = training_scenes(self.experiment, self.source)
+        return make_loader(
+            scenes,
+            batch=data.batch // world,
+            shuffle=True,
+            drop_last=len(scenes) >= data.batch,  # a batch of one image left over would upset batch normalisation
+            workers=data.workers,
+            rank=self.fabric.global_rank,
+            world_size=world,
+            pin_memory=self.fabric.device.type == "cuda",
+        )
+
+    def _follow(self, training: Training) -> RunResult:
+        """What a process other than the first does: it trains, and writes nothing."""
+        with self._signals():
+            for _ in fit(training, self.loader, self.total):
+                if self._stopped():
+                    raise Interrupted("stopped")
+        return RunResult(self.folder, self.folder / "report.md", {}, training.step)
+
+    def _train(self, training: Training) -> None:
+        title = f"train {self.experiment.recipe.name}"
+        with self._signals(), Screen(title, self.total, training.step, silent=self.silent) as screen:
+            screen.say(f"{title} in {self.folder}")
+            if training.step == 0:
+                self._checkpoint(training)
+            for report in fit(training, self.loader, self.total):
+                self._window.append(report)
+                screen.update(report.step, _words(report))
+                self._act(training, report)
+                if self._stopped():
+                    self._checkpoint(training)
+                    raise Interrupted(
+                        f"stopped after step {report.step} of {self.total}, everything is saved"
+                        f"\nhint: `crossband train --resume {self.folder}` goes on"
+                    )
+
+    def _act(self, training: Training, report: Report) -> None:
+        """Log, draw, save and evaluate, each where its turn has come."""
+        every, often = self.experiment.recipe.every, max(self.per_epoch, self.total // 20)
+        last = report.step == self.total
+        if _due(report.step, every.log, max(1, min(50, self.total // 100))) or last or report.step == 1:
+            self._write_log(report)
+        if _due(report.step, every.sample, often) or (last and every.sample != 0):
+            self._sample(training)
+        if _due(report.step, every.evaluate, 0) and not last:
+            with training.evaluated() as networks:
+                tables = measure(self.experiment, networks, self.source, silent=True)
+            self.log.write(report.step, report.epoch, test=_means(tables[self.experiment.recipe.name]))
+        if _due(report.step, every.checkpoint, often) or last:
+            self._checkpoint(training)
+
+    def _write_log(self, report: Report) -> None:
+        """One line for the steps since the last one."""
+        losses: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+        for each in self._window:
+            for phase, terms in each.losses.items():
+                for name, value in terms.items():
+                    losses[phase][name].append(value)
+        data, compute = sum(r.data_seconds for r in self._window), sum(r.compute_seconds for r in self._window)
+        self.log.write(
+            report.step,
+            report.epoch,
+            losses={phase: {k: sum(v) / len(v) for k, v in terms.items()} for phase, terms in losses.items()},
+            lr=report.rates,
+            data_seconds=round(data, 4),
+            compute_seconds=round(compute, 4),
+            images_per_second=round(sum(r.images for r in self._window) / max(data + compute, 1e-9), 3),
+        )
+        self._window.clear()
+
+    def _sample(self, training: Training) -> None:
+        with training.evaluated() as networks:
+            scenes = whole_scenes(self.experiment, self.source)
+            shown = list(score(self.experiment, networks, scenes, range(min(SAMPLES, len(scenes)))))
+        path = self.folder / "samples" / f"step_{training.step:06d}.png"
+        save(_grid(shown), path)
+        self.log.picture("samples", path, training.step)
+
+    def _checkpoint(self, training: Training) -> None:
+        training.save_weights(self.folder / WEIGHTS)
+        self._saved = training.step
+        save_state(self.folder / STATE, training.state_dict())
+
+    def _finish(self, training: Training) -> RunResult:
+        with training.evaluated() as networks:
+            tables = measure(self.experiment, networks, self.source, silent=self.silent)
+            name = self.experiment.recipe.name
+            self.log.write(training.step, (training.step - 1) // self.per_epoch, test=_means(tables[name]))
+            pictures = self._pictures(networks, tables[name])
+        write_tables(self.folder, tables)
+        page = Page(
+            title=name,
+            summary=f"{training.step} steps of {self.experiment.recipe.data.batch} images, from "
+            f"{self.experiment.recipe.source} to {self.experiment.recipe.target}.",
+            tables=tables,
+            pictures=pictures,
+            recipe=(self.folder / RECIPE).read_text(encoding="utf-8"),
+            environment=self.environment,
+        )
+        return RunResult(self.folder, write_report(page, self.folder), tables, training.step)
+
+    def _pictures(self, networks: Mapping[str, Any], table: Table) -> dict[str, Path]:
+        """The curves, and the best, the median and the worst test image."""
+        found: dict[str, Path] = {}
+        every = curves(read_log(self.folder / LOG))
+        drawn = {name: points for name, points in every.items() if len(points) > 1}  # one point is no curve
+        if drawn:
+            found["Curves"] = draw_curves(drawn, self.folder / "curves.png", title=self.experiment.recipe.name)
+        by = next((name for name in ("ssim", "psnr", "mae", "mse") if name in table.summary), None)
+        if by is None:
+            return found
+        chosen = table.select(by)
+        scenes = whole_scenes(self.experiment, self.source)
+        numbers = [scenes.names.index(name) for name in chosen.values()]
+        shown = score(self.experiment, networks, scenes, numbers)
+        named = [each._replace(name=f"{rank}: {each.name}") for rank, each in zip(chosen, shown, strict=True)]
+        path = save(_grid(named), self.folder / "pictures.png")
+        return {f"Test images: the best, the median and the worst by {by.upper()}": path, **found}
+
+    def _stopped(self) -> bool:
+        """Whether a signal asked any of the processes to stop."""
+        if self.fabric.world_size == 1:
+            return self._stop
+        flag = torch.tensor(float(self._stop), device=self.fabric.device)
+        return bool(torch.as_tensor(self.fabric.all_reduce(flag, reduce_op="sum")) > 0)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM let the step finish; a second one stops at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(number: int, frame: Any) -> None:
+            if self._stop:
+                raise KeyboardInterrupt
+            self._stop = True
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _due(step: int, every: int | None, usual: int) -> bool:
+    """Whether something that is done every so many steps is due; 0 is never."""
+    wanted = usual if every is None else every
+    return wanted > 0 and step % wanted == 0
+
+
+def _words(report: Report) -> str:
+    """What the progress bar says of a step: each loss, and how the time is divided."""
+    losses = [f"{name} {value:.4g}" for terms in report.losses.values() for name, value in terms.items()]
+    times = f"data {report.data_seconds * 1000:.0f} ms, compute {report.compute_seconds * 1000:.0f} ms"
+    return f"{', '.join(losses)}; {times}"
+
+
+def _means(table: Table) -> dict[str, float]:
+    """The finite means: JSON has no infinity."""
+    return {name: summary.mean for name, summary in table.summary.items() if math.isfinite(summary.mean)}
+
+
+def _grid(shown: Sequence[Scored]) -> Any:
+    """A picture with a row for each image: input, output, target."""
+    columns = {
+        "input": [each.source[0] for each in shown],
+        "output": [each.output[0].clamp(0, 1) for each in shown],
+        "target": [each.target[0] for each in shown],
+    }
+    return sample_grid(columns, [each.name for each in shown])

@@ -1,0 +1,108 @@
+"""The parts of a recipe as written: plain data with names. Places are asked of its `layers`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from crossband.graphs.diagnostics import Place
+from crossband.recipes.flow import Value
+from crossband.recipes.layers import Layers
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network: a graph by name or path, its params, how its weights begin, and whether they stay."""
+
+    graph: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    init: str | Mapping[str, float] = "default"
+    weights: str | None = None
+    frozen: bool = False
+
+
+@dataclass(frozen=True)
+class Term:
+    """One term of an objective, `weight * loss(*inputs)`. An input `fake.*` stands for every output of `fake`."""
+
+    loss: str
+    inputs: tuple[Value, ...]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    weight: float = 1.0
+    path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One part of a step: the networks it trains, how often, and the terms whose sum it makes smaller."""
+
+    name: str
+    train: tuple[str, ...]
+    terms: Mapping[str, Term]
+    optimizer: tuple[str, Mapping[str, Any]]
+    schedule: Mapping[str, Any]
+    repeat: int = 1
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the images come from and which part of them a network sees."""
+
+    source: str
+    arguments: Mapping[str, Any]
+    geometry: Mapping[str, Any]
+    batch: int = 1
+    range: tuple[float, float] = (0.0, 1.0)
+    channels: Mapping[str, int] = field(default_factory=dict)
+    workers: int = 0
+
+
+@dataclass(frozen=True)
+class Every:
+    """Steps from one log line, sample, checkpoint and evaluation to the next; 0 is never, None as the run decides."""
+
+    log: int | None = None
+    sample: int | None = None
+    checkpoint: int | None = None
+    evaluate: int | None = None
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How the result is measured: which value of the flow, on which images, by which metrics."""
+
+    output: str | None = None
+    metrics: tuple[str, ...] | None = None
+    split: str = "test"
+    load: int | tuple[int, int] | None = None
+    images: int | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe whose structure is right. What it names is still to be checked: see `crossband.recipes.checker`."""
+
+    name: str
+    source: str
+    target: str
+    pairing: Literal["paired", "unpaired"]
+    networks: Mapping[str, Network]
+    flow: Mapping[str, Value]
+    phases: tuple[Phase, ...]
+    data: Data
+    layers: Layers
+    resolved: Mapping[str, Any]  # the recipe as plain data: parents merged in, settings made, expressions worked out
+    epochs: int | None = None
+    steps: int | None = None
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "32"
+    accumulate: int = 1
+    clip: float | None = None
+    ema: float | None = None
+    keep: tuple[str, ...] = ()
+    every: Every = Every()
+    evaluate: Measure = Measure()
+
+    def at(self, *path: str | int, key: bool = False) -> Place:
+        """The place of a part of this recipe, in whichever file or setting says it."""
+        return self.layers.place(*path, key=key)

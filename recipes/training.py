@@ -1,0 +1,234 @@
+"""What trains: the networks of a recipe with their optimizers, rates and memories, and the state of all of it."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from crossband.graphs.builder import build
+from crossband.recipes.checkpoint import CheckpointError, difference, load_weights, put_weights, save_weights
+from crossband.recipes.engine import Turn, turns
+from crossband.recipes.experiment import Experiment
+from crossband.recipes.functions import FUNCTIONS, Function
+from crossband.recipes.optim import Rate, make_optimizer
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass
+class Training:
+    """Everything that changes while a recipe trains. `step` is the number of steps behind it."""
+
+    experiment: Experiment
+    fabric: Fabric
+    networks: dict[str, nn.Module]
+    functions: dict[str, Function]
+    optimizers: dict[str, Any]  # by phase, wrapped by Fabric
+    rates: dict[str, Rate]
+    turns: tuple[Turn, ...]
+    average: dict[str, Tensors]  # averaged weights by network, empty without `ema`
+    epoch_loss: dict[str, list[float]] = field(default_factory=dict)  # sum and count by phase, for plateaus
+    step: int = 0
+
+    def begin(self, epoch: int) -> None:
+        """Set the learning rates: by the epoch where the recipe counts epochs, else by the step."""
+        for rate in self.rates.values():
+            rate.begin(epoch if self.experiment.recipe.epochs else self.step)
+
+    def only(self, trained: frozenset[str]) -> None:
+        """Let gradients reach the weights of these networks and of no other."""
+        for name, network in self.networks.items():
+            network.requires_grad_(name in trained)
+
+    def update(self, turn: Turn) -> None:
+        """One step of the optimizer of a turn: gradients are averaged over the processes and held to `clip`."""
+        optimizer, clip = self.optimizers[turn.name], self.experiment.recipe.clip
+        modules = nn.ModuleList(self.networks[name] for name in sorted(turn.trains))
+        if self.fabric.world_size > 1:
+            self._share_gradients([parameter.grad for parameter in modules.parameters() if parameter.grad is not None])
+        if clip is not None:
+            self.fabric.clip_gradients(modules, optimizer, max_norm=clip, error_if_nonfinite=False)
+        optimizer.step()
+
+    def _share_gradients(self, gradients: list[Tensor]) -> None:
+        """Average gradients over the processes: by hand, since DDP cannot follow which phase trains which network."""
+        mean = torch.as_tensor(
+            self.fabric.all_reduce(torch.cat([each.flatten() for each in gradients]), reduce_op="mean")
+        )
+        for gradient, part in zip(gradients, mean.split([each.numel() for each in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+    def follow(self) -> None:
+        """Move the averaged weights towards the present ones; what is not a floating-point number is copied."""
+        for name, kept in self.average.items():
+            for key, tensor in self.networks[name].state_dict().items():
+                if tensor.is_floating_point():
+                    kept[key].lerp_(tensor, 1 - (self.experiment.recipe.ema or 0))
+                else:
+                    kept[key].copy_(tensor)
+
+    @contextmanager
+    def evaluated(self) -> Iterator[Mapping[str, nn.Module]]:
+        """The networks in evaluation mode, with averaged weights where there are any; as they were afterwards."""
+        own = {name: _copy(self.networks[name].state_dict()) for name in self.average}
+        try:
+            for name, tensors in self.average.items():
+                self.networks[name].load_state_dict(tensors)
+            for network in self.networks.values():
+                network.eval()
+            yield self.networks
+        finally:
+            for name, tensors in own.items():
+                self.networks[name].load_state_dict(tensors)
+            for network in self.networks.values():
+                network.train()
+
+    def save_weights(self, folder: Path) -> None:
+        """Write `<network>.safetensors` for each network, with averaged weights where there are any."""
+        recipe = self.experiment.recipe
+        facts = {
+            "recipe": recipe.name,
+            "step": self.step,
+            "task": {"from": recipe.source, "to": recipe.target},
+            "range": list(recipe.data.range),
+            "channels": dict(self.experiment.bands),
+        }
+        for name, network in self.networks.items():
+            path = folder / f"{name}.safetensors"
+            save_weights(path, network, {"network": name, **facts}, self.average.get(name))
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that training needs to go on as if it had never stopped."""
+        return {
+            "step": self.step,
+            "graphs": {name: dict(_meta(network)) for name, network in self.networks.items()},
+            "networks": {name: network.state_dict() for name, network in self.networks.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "rates": {name: rate.state_dict() for name, rate in self.rates.items()},
+            "functions": {name: function.state_dict() for name, function in self.functions.items()},
+            "average": self.average,
+            "epoch_loss": self.epoch_loss,
+            "precision": self.fabric.strategy.precision.state_dict(),
+            "random": {"cpu": torch.get_rng_state(), "cuda": _cuda_states()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state. Raises CheckpointError where it is that of other networks or phases."""
+        self._check(state)
+        for name, network in self.networks.items():
+            network.load_state_dict(state["networks"][name])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        for name, rate in self.rates.items():
+            rate.load_state_dict(state["rates"].get(name, {}))
+        for name, function in self.functions.items():
+            if name in state["functions"]:
+                function.load_state_dict(state["functions"][name])
+        for name, tensors in self.average.items():
+            for key, tensor in state["average"].get(name, {}).items():
+                tensors[key].copy_(tensor)
+        self.step, self.epoch_loss = state["step"], {k: list(v) for k, v in state["epoch_loss"].items()}
+        self.fabric.strategy.precision.load_state_dict(state["precision"])
+        if self.fabric.global_rank > 0:  # the state is that of the first process
+            torch.manual_seed(_seed(self.experiment.recipe.seed, f"process {self.fabric.global_rank}, {self.step}"))
+            return
+        torch.set_rng_state(state["random"]["cpu"])
+        if len(state["random"]["cuda"]) == len(_cuda_states()):
+            torch.cuda.set_rng_state_all(state["random"]["cuda"])
+
+    def _check(self, state: Mapping[str, Any]) -> None:
+        for what in ("networks", "optimizers"):
+            ours, theirs = set(getattr(self, what)), set(state[what])
+            if ours != theirs:
+                kind = "networks" if what == "networks" else "phases"
+                raise CheckpointError(
+                    f"the run has the {kind} {', '.join(sorted(theirs))}, the recipe {', '.join(sorted(ours))}"
+                )
+        for name, network in self.networks.items():
+            theirs, ours = state["graphs"][name], _meta(network)
+            if theirs["digest"] != ours["digest"]:
+                raise CheckpointError(
+                    f"the network `{name}` of the run is another one\n{difference(theirs['graph'], ours['graph'])}"
+                )
+
+
+def set_up(experiment: Experiment, fabric: Fabric, length: int, *, resumed: bool = False) -> Training:
+    """Build what a recipe trains, on the device of `fabric`. `length` is that of the run in epochs or steps.
+
+    Weights are drawn for each network from the recipe's seed and the network's name: adding a network
+    changes none of the others. Dropout and the like draw from torch's global generators, seeded here.
+    """
+    recipe = experiment.recipe
+    networks = {
+        name: _network(experiment, name, resumed=resumed).to(fabric.device).train() for name in experiment.plans
+    }
+    optimizers, rates = {}, {}
+    for phase in recipe.phases:
+        kind, arguments = phase.optimizer
+        optimizer = make_optimizer(kind, arguments, [networks[name] for name in phase.train])
+        rates[phase.name] = Rate(optimizer, phase.schedule, length)
+        optimizers[phase.name] = fabric.setup_optimizers(optimizer)
+    trained = {name for phase in recipe.phases for name in phase.train}
+    average = {name: _copy(networks[name].state_dict()) for name in networks if recipe.ema and name in trained}
+    functions: dict[str, Function] = {name: kind(_seed(recipe.seed, name)) for name, kind in FUNCTIONS.items()}
+    torch.manual_seed(_seed(recipe.seed, f"process {fabric.global_rank}"))
+    return Training(experiment, fabric, networks, functions, optimizers, rates, turns(experiment), average)
+
+
+def build_network(experiment: Experiment, name: str) -> nn.Module:
+    """One network of a recipe with its initial weights."""
+    recipe = experiment.recipe
+    seed, init = _seed(recipe.seed, name), recipe.networks[name].init
+    network = build(experiment.plans[name], taps=experiment.taps.get(name, ()), seed=seed)
+    if isinstance(init, Mapping):
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            [(kind, gain)] = init.items()
+            network.apply(lambda module: _initialise(module, kind, gain))
+    return network
+
+
+def _network(experiment: Experiment, name: str, *, resumed: bool) -> nn.Module:
+    network, written = build_network(experiment, name), experiment.recipe.networks[name]
+    if written.weights and not resumed:
+        put_weights(network, load_weights(written.weights), written.weights)
+    return network
+
+
+def _initialise(module: nn.Module, kind: str, gain: float) -> None:
+    """The initial weights of the pix2pix family: convolutions drawn, biases zero, batch norms about one."""
+    weight = getattr(module, "weight", None)
+    if isinstance(module, nn.modules.conv._ConvNd | nn.Linear):
+        if kind == "normal":
+            nn.init.normal_(module.weight, 0.0, gain)
+        else:
+            nn.init.xavier_normal_(module.weight, gain)
+    elif isinstance(module, nn.modules.batchnorm._BatchNorm) and weight is not None:
+        nn.init.normal_(weight, 1.0, gain)
+    else:
+        return
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
+
+
+def _seed(seed: int, name: str) -> int:
+    """A seed for one purpose, apart from those of the others."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:6], "big")
+
+
+def _copy(tensors: Mapping[str, Tensor]) -> Tensors:
+    return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+
+
+def _meta(network: nn.Module) -> Any:
+    return network.meta
+
+
+def _cuda_states() -> list[Tensor]:
+    return torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []

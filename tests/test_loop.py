@@ -1,0 +1,261 @@
+"""The one loop: in which order networks run, what takes gradients, and that runs can be repeated to the bit."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+from tiny import CYCLE, PAIRED, PIX2PIX, write_files
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from crossband.recipes import check
+from crossband.recipes.data.loader import epoch_of, make_loader
+from crossband.recipes.engine import NotFinite
+from crossband.recipes.experiment import Experiment
+from crossband.recipes.loop import Report, fit, train_step
+from crossband.recipes.scoring import open_source, training_scenes
+from crossband.recipes.training import Training, build_network, set_up
+
+Event = tuple[str, bool, bool]  # network, whether a graph is recorded, whether its weights take gradients
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path: Path) -> Path:
+    return write_files(tmp_path)
+
+
+@pytest.fixture(name="fabric", scope="module")
+def _fabric() -> Fabric:
+    fabric = Fabric(accelerator="cpu", devices=1)
+    fabric.launch()
+    return fabric
+
+
+def start(experiment: Experiment, fabric: Fabric) -> tuple[Training, Any]:
+    recipe = experiment.recipe
+    scenes = training_scenes(experiment, open_source(experiment))
+    loader = make_loader(scenes, batch=recipe.data.batch, shuffle=True, drop_last=True)
+    return set_up(experiment, fabric, recipe.epochs or recipe.steps or 0), loader
+
+
+def run(text: str, folder: Path, fabric: Fabric, *overrides: str, steps: int = 2) -> tuple[Training, list[Report]]:
+    (folder / "this.yaml").write_text(text.lstrip("\n"), encoding="utf-8")
+    training, loader = start(check(folder / "this.yaml", overrides), fabric)
+    return training, list(fit(training, loader, steps))
+
+
+def watched(text: str, folder: Path, fabric: Fabric, *overrides: str) -> list[Event | str]:
+    """What happens in one step: every forward pass, and the updates of the phases by name."""
+    (folder / "this.yaml").write_text(text.lstrip("\n"), encoding="utf-8")
+    training, loader = start(check(folder / "this.yaml", overrides), fabric)
+    events: list[Event | str] = []
+    for name, network in training.networks.items():
+
+        def hook(module: nn.Module, _: Any, __: Any, name: str = name) -> None:
+            events.append((name, torch.is_grad_enabled(), next(module.parameters()).requires_grad))
+
+        network.register_forward_hook(hook)
+    for name, optimizer in training.optimizers.items():
+
+        def step(closure: Any = None, *, name: str = name, own: Any = optimizer.step) -> Any:
+            events.append(name)
+            return own(closure) if closure else own()
+
+        optimizer.step = step
+    batches = list(epoch_of(loader, 0))
+    train_step(training, batches[: training.experiment.recipe.accumulate])
+    return events
+
+
+def weights(training: Training) -> dict[str, Tensor]:
+    return {
+        f"{name}.{key}": tensor.clone()
+        for name, network in training.networks.items()
+        for key, tensor in network.state_dict().items()
+    }
+
+
+def same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_pix2pix_runs_its_generator_once(folder: Path, fabric: Fabric) -> None:
+    assert watched(PIX2PIX, folder, fabric) == [
+        ("critic", True, True),  # real
+        ("generator", True, True),  # recorded now, for the generator's phase
+        ("critic", True, True),  # fake, as a constant
+        "critic_phase",
+        ("critic", True, False),  # fake again by the new critic, whose weights take no gradient
+        ("critic", False, False),  # real, without a graph
+        "generator_phase",
+    ]
+
+
+def test_generator_first_computes_its_image_again(folder: Path, fabric: Fabric) -> None:
+    head, critic, generator = (
+        PIX2PIX.partition("  critic_phase:")[0],
+        *PIX2PIX.partition("  critic_phase:")[2].split("  generator_phase:"),
+    )
+    tail = generator[generator.index("optimizer:") :]
+    text = f"{head}  generator_phase:{generator[: generator.index('optimizer:')]}  critic_phase:{critic}{tail}"
+    assert watched(text, folder, fabric) == [
+        ("generator", True, True),
+        ("critic", True, False),
+        ("critic", True, True),  # real, recorded for the critic's phase: the generator's step leaves it as it is
+        "generator_phase",
+        ("generator", False, False),  # the image of the new generator, a constant
+        ("critic", True, True),
+        "critic_phase",
+    ]
+    kept = watched(f"{text}keep: [fake]\n", folder, fabric)
+    assert [event for event in kept if event[0] == "generator"] == [("generator", True, True)]
+
+
+def test_repeats_train_the_critic_on_one_image(folder: Path, fabric: Fabric) -> None:
+    text = PIX2PIX.replace("train: [critic]", "train: [critic]\n    repeat: 3")
+    events = watched(text, folder, fabric)
+    assert [event for event in events if isinstance(event, str)] == ["critic_phase"] * 3 + ["generator_phase"]
+    assert [event for event in events if event[0] == "generator"] == [("generator", True, True)]
+    assert len([event for event in events if event[0] == "critic"]) == 3 * 2 + 2
+
+
+def test_cyclegan_runs_each_generator_twice(folder: Path, fabric: Fabric) -> None:
+    events = watched(CYCLE, folder, fabric)
+    counts = {
+        name: len([event for event in events if event[0] == name]) for name in ("to_ir", "to_vis", "is_ir", "is_vis")
+    }
+    assert counts == {"to_ir": 2, "to_vis": 2, "is_ir": 4, "is_vis": 2}
+    assert [event for event in events if isinstance(event, str)] == ["critics", "generators"]
+
+
+@pytest.mark.parametrize("text", [PIX2PIX, CYCLE])
+def test_networks_that_a_phase_does_not_train_take_no_gradients(text: str, folder: Path, fabric: Fabric) -> None:
+    (folder / "this.yaml").write_text(text, encoding="utf-8")
+    experiment = check(folder / "this.yaml")
+    training, loader = start(experiment, fabric)
+    seen: dict[str, set[str]] = {}
+    for phase in experiment.recipe.phases:
+
+        def step(*_: Any, name: str = phase.name) -> None:
+            trained = {
+                n for n, network in training.networks.items() if any(p.grad is not None for p in network.parameters())
+            }
+            seen[name] = trained
+            training.optimizers[name].zero_grad()
+
+        training.optimizers[phase.name].step = step
+    train_step(training, [next(epoch_of(loader, 0))])
+    assert seen == {phase.name: set(phase.train) for phase in experiment.recipe.phases}
+
+
+def test_pix2pix_equals_the_loop_written_by_hand(folder: Path, fabric: Fabric) -> None:
+    experiment = check(folder / "pix2pix.yaml")
+    training, loader = start(experiment, fabric)
+    generator, critic = (build_network(experiment, name).train() for name in ("generator", "critic"))
+    both = [torch.optim.SGD(network.parameters(), lr=1e-2) for network in (critic, generator)]
+    for batch in epoch_of(loader, 0):
+        visible, infrared = batch["visible"], batch["infrared"]
+        fake = generator(visible)
+        both[0].zero_grad()
+        real_score = critic(torch.cat([visible, infrared], 1))
+        (0.5 * F.mse_loss(real_score, critic(torch.cat([visible, fake.detach()], 1)))).backward()
+        both[0].step()
+        both[1].zero_grad()
+        with torch.no_grad():
+            real_score = critic(torch.cat([visible, infrared], 1))
+        adversarial = F.mse_loss(critic(torch.cat([visible, fake], 1)), real_score)
+        (adversarial + 100 * F.l1_loss(fake, infrared)).backward()
+        both[1].step()
+    list(fit(training, loader, 3))
+    for name, network in (("generator", generator), ("critic", critic)):
+        for key, tensor in training.networks[name].state_dict().items():
+            torch.testing.assert_close(tensor, network.state_dict()[key], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("text", [PAIRED, CYCLE, PIX2PIX])
+def test_the_same_seed_gives_the_same_weights(text: str, folder: Path, fabric: Fabric) -> None:
+    first, _ = run(text, folder, fabric)
+    second, _ = run(text, folder, fabric)
+    other, _ = run(text, folder, fabric, "seed=1")
+    assert same(weights(first), weights(second))
+    assert not same(weights(first), weights(other))
+
+
+def test_accumulated_gradients_are_those_of_one_large_batch(folder: Path, fabric: Fabric) -> None:
+    text = PIX2PIX.replace("{train: 6, test", "{train: 4, test")
+    large, _ = run(text, folder, fabric, "data.batch=4", steps=1)
+    small, reports = run(text, folder, fabric, "data.batch=2", "accumulate=2", steps=1)
+    assert reports[0].images == 4
+    for (name, one), two in zip(weights(large).items(), weights(small).values(), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_clipping_bounds_a_step(folder: Path, fabric: Fabric) -> None:
+    text = PAIRED.replace("{Adam: {lr: 1e-3}}", "{SGD: {lr: 1}}")
+    training, loader = start_text(text, folder, fabric, "clip=1e-3")
+    before = [parameter.detach().clone() for parameter in training.networks["generator"].parameters()]
+    next(fit(training, loader, 1))
+    moved = torch.stack(
+        [(p - b).norm() for p, b in zip(training.networks["generator"].parameters(), before, strict=True)]
+    )
+    assert 0.9e-3 < float(moved.norm()) <= 1.01e-3
+
+
+def start_text(text: str, folder: Path, fabric: Fabric, *overrides: str) -> tuple[Training, Any]:
+    (folder / "this.yaml").write_text(text.lstrip("\n"), encoding="utf-8")
+    return start(check(folder / "this.yaml", overrides), fabric)
+
+
+def test_averaged_weights_follow_and_are_used_for_evaluation(folder: Path, fabric: Fabric) -> None:
+    training, loader = start_text(PAIRED, folder, fabric, "ema=0.5")
+    expected = {key: tensor.clone() for key, tensor in training.networks["generator"].state_dict().items()}
+    for _ in fit(training, loader, 3):
+        for key, tensor in training.networks["generator"].state_dict().items():
+            expected[key] = expected[key].lerp(tensor, 0.5) if tensor.is_floating_point() else tensor.clone()
+    own = weights(training)
+    with training.evaluated() as networks:
+        assert same(dict(networks["generator"].state_dict()), expected)
+        assert not networks["generator"].training
+    assert same(weights(training), own)
+    assert training.networks["generator"].training
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_the_images(folder: Path, fabric: Fabric) -> None:
+    training, loader = start_text(PAIRED, folder, fabric)
+    [batch] = [next(epoch_of(loader, 0))]
+    broken = {**batch, "infrared": torch.full_like(batch["infrared"], float("nan"))}
+    with pytest.raises(NotFinite) as caught:
+        train_step(training, [broken])
+    first, second = batch["name"]
+    assert str(caught.value).startswith(
+        f"the loss `pixel` of the phase `generator` is nan in step 1\nnote: the images are {first}, {second}\n"
+    )
+
+
+def test_learning_rate_follows_the_schedule(folder: Path, fabric: Fabric) -> None:
+    _, reports = run(CYCLE, folder, fabric, steps=8)
+    rates = [report.rates["generators"] / 2e-4 for report in reports]
+    assert rates == pytest.approx([1, 1, 1, 1, 4 / 5, 3 / 5, 2 / 5, 1 / 5])
+    _, reports = run(CYCLE, folder, fabric, "steps=null", "epochs=2", "schedule={hold: 1, decay: 1}", steps=12)
+    assert [report.rates["critics"] / 2e-4 for report in reports] == pytest.approx([1.0] * 6 + [0.5] * 6)
+
+
+def test_half_precision_trains(folder: Path) -> None:
+    fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
+    fabric.launch()
+    _, reports = run(PAIRED, folder, fabric)
+    assert all(value > 0 for report in reports for value in report.losses["generator"].values())
+
+
+def test_initial_weights_of_a_network_do_not_depend_on_the_others(folder: Path) -> None:
+    experiment = check(folder / "cycle.yaml", ["networks.to_ir.init={normal: 0.02}"])
+    alone = replace(experiment, plans={"to_ir": experiment.plans["to_ir"]})
+    first, second = build_network(experiment, "to_ir"), build_network(alone, "to_ir")
+    assert same(dict(first.state_dict()), dict(second.state_dict()))
+    drawn = [tensor for key, tensor in first.state_dict().items() if key.endswith("weight")]
+    assert all(0.005 < float(tensor.std()) < 0.05 for tensor in drawn)
+    assert all(not tensor.any() for key, tensor in first.state_dict().items() if key.endswith("bias"))

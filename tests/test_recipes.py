@@ -1,0 +1,300 @@
+"""The recipe format: what may be left out, what a child changes, and what is said of every mistake."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from jsonschema import Draft202012Validator
+from tiny import CYCLE, PAIRED, PIX2PIX, write_files
+
+from crossband.graphs.diagnostics import InvalidFile, Problems
+from crossband.graphs.reader import read
+from crossband.recipes import check, load, recipe_schema, shipped
+from crossband.recipes.format import SHIPPED
+from crossband.recipes.optim import OPTIMIZERS, Rate, factor, make_optimizer
+
+
+@pytest.fixture(name="folder", scope="module")
+def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_files(tmp_path_factory.mktemp("recipes"))
+
+
+def faults(text: str, folder: Path, *overrides: str) -> list[str]:
+    """Each fault of a recipe as `line:column code message | hint`."""
+    file = folder / "wrong.yaml"
+    file.write_text(text.lstrip("\n"), encoding="utf-8")
+    with pytest.raises(InvalidFile) as caught:
+        check(file, overrides)
+    found = []
+    for each in caught.value.problems:
+        mark = each.place.mark if each.place else None
+        where = f"{mark.line}:{mark.column}" if mark else "-"
+        found.append(f"{where} {each.code} {each.message}" + (f" | {each.hint}" if each.hint else ""))
+    return found
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_shipped_recipes_are_right(name: str) -> None:
+    experiment = check(name)
+    assert experiment.recipe.name == name
+    assert set(experiment.plans) == set(experiment.recipe.networks)
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_shipped_recipes_fit_the_schema_that_editors_use(name: str) -> None:
+    schema = recipe_schema()
+    Draft202012Validator.check_schema(schema)
+    document = read(SHIPPED / f"{name}.yaml", Problems())
+    assert document is not None
+    assert list(Draft202012Validator(schema).iter_errors(document.data)) == []
+
+
+def test_each_row_of_the_paper_adds_one_thing() -> None:
+    rows = [check(name) for name in ("u2net", "u2net_cca", "u2net_cca_fft")]
+    assert [row.recipe.networks["generator"].graph for row in rows] == ["u2net", "u2net_cca", "u2net_cca"]
+    assert [list(row.steps[0].losses) for row in rows] == [["pixel"], ["pixel"], ["pixel", "spectrum"]]
+    assert [len(row.steps[0].losses["pixel"].calls) for row in rows] == [7, 7, 7]
+    assert rows[2].recipe.data == rows[0].recipe.data
+
+
+# (what to change in PAIRED, by what, the only fault)
+PAIRED_MISTAKES = [
+    ("recipe: paired\n", "", "1:1 E007 the recipe needs the key `recipe` | add `recipe:`"),
+    ("steps: 8\n", "steps: 8\nbatch: 4\n", "14:1 E005 the recipe takes no key `batch`"),
+    ("batch: 2", "bach: 2", "12:78 E005 `data` takes no key `bach` | did you mean `batch`?"),
+    ("batch: 2", "batch: 0", "12:85 E006 `batch` must be at least 1, got 0"),
+    ("steps: 8\n", "", "1:1 E007 the recipe says how long it trains by one of `epochs` and `steps`"),
+    ("graph: to_one.yaml", "graph: u2nett", "5:22 E070 no graph named `u2nett` | did you mean `u2net`?"),
+    (
+        "graph: to_one.yaml",
+        "graph: plain.yaml, params: {chanels: 3}",
+        "5:43 E070 the graph `plain.yaml` has no param `chanels` | did you mean `channels`?",
+    ),
+    ("generator(visible)", "generater(visible)", "7:9 E070 no network named `generater` | did you mean `generator`?"),
+    (
+        "generator(visible)",
+        "generator(visable)",
+        "7:19 E070 no band or value named `visable` | did you mean `visible`?",
+    ),
+    (
+        "generator(visible)",
+        "generator(visible",
+        "7:26 E071 expected `,` or `)` here | close the bracket; inside a list, put a call that has commas in quotes",
+    ),
+    ("generator(visible)", "generator(visible, infrared)", "7:9 E072 `generator` takes 1 input (`image`), got 2"),
+    ("generator(visible)", "generator", "7:9 E070 `generator` is a network | call it: `generator(visible)`"),
+    ("generator(visible)", "generator(fake)", "7:19 E022 `fake` reads itself: fake -> fake"),
+    (
+        "generator(visible)",
+        "generator(infrared)",
+        "7:19 E076 `generator` takes 3 channels for `image`, `infrared` has 1 | set the channels in `params` of "
+        "`generator`: `crossband show to_one.yaml` lists what it takes",
+    ),
+    ("fake.main", "fake.man", "10:23 E070 `generator` has no output or tap `man` | did you mean `main`?"),
+    ("{l1: ", "{l11: ", "9:11 E073 no loss named `l11` | did you mean `l1`?"),
+    ("l1: [fake.*, infrared]", "l1: fake.main", "9:15 E072 `l1` takes 2 inputs (output, target), got 1"),
+    ("{l1: [fake.*, infrared]}", "{l1: [fake.*, infrared], eps: 1}", "9:35 E072 l1 has no parameter `eps`"),
+    (
+        "weight: =weight}",
+        "weight: =weight, mode: real}",
+        "10:68 E072 fft_l1: `mode` must be one of `complex`, `amplitude`, got `real`",
+    ),
+    (
+        "{l1: [fake.*, infrared]}",
+        "{l1: [fake.*, infrared], mse: [fake, infrared]}",
+        "9:10 E072 a term has one loss, here are `l1` and `mse` | make a term of each",
+    ),
+    (
+        "[fake.main, infrared]",
+        "[fake.main, visible]",
+        "10:22 E076 `fft_l1` compares images of one shape: `generator(visible).main` is 1x16x16, `visible` is 3x16x16",
+    ),
+    (
+        "[fake.main, infrared]",
+        "[fake.features, infrared]",
+        "10:22 E076 `fft_l1` compares images of one shape: `generator(visible).features` is 4x16x16, "
+        "`infrared` is 1x16x16",
+    ),
+    ("=weight}", "=wieght}", "10:54 E015 `wieght` has no value here | did you mean `weight`?"),
+    ("weight: =weight", "weight: 1", "3:10 E021 the param `weight` is never used | use it as `=weight`, or remove it"),
+    ("{Adam: {lr: 1e-3}}", "{Adams: {lr: 1e-3}}", "11:13 E077 no optimizer named `Adams` | did you mean `Adam`?"),
+    ("{lr: 1e-3}", "{lr: -1}", "11:24 E077 Adam: `lr` must be more than 0, got -1"),
+    ("{lr: 1e-3}", "{lr: 1e-3, beta: [0, 1]}", "11:30 E077 Adam has no parameter `beta` | did you mean `betas`?"),
+    ("{Adam: {lr: 1e-3}}", "{Adam: {}}", "11:19 E077 Adam needs the parameter `lr`"),
+    (
+        "steps: 8",
+        "steps: 8\nschedule: {hold: 2, decay: 2}",
+        "14:11 E077 the schedule ends at 4, and the recipe goes on to 8 | its parts add up to `epochs` (or `steps`)",
+    ),
+    (
+        "steps: 8",
+        "steps: 8\nschedule: linear",
+        "14:11 E077 no schedule named `linear` | write `constant`, `{hold: 100, decay: 100}`, `{cosine: 0}` or "
+        "`{plateau: {patience: 2}}`",
+    ),
+    ("{demo:", "{dmo:", "12:17 E074 no data source named `dmo` | did you mean `demo`?"),
+    ("train: 10", "train: 0", "12:31 E072 demo: `train` must be at least 1, got 0"),
+    (
+        "metrics: [mae, psnr, ssim]",
+        "metrics: [mae, psnrr]",
+        "14:27 E070 no metric named `psnrr` | did you mean `psnr`?",
+    ),
+    ("to: infrared", "to: infared", "2:27 E070 the data have no band `infared` | did you mean `infrared`?"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "fault"), PAIRED_MISTAKES)
+def test_one_mistake_is_one_message(folder: Path, old: str, new: str, fault: str) -> None:
+    assert old in PAIRED
+    assert faults(PAIRED.replace(old, new, 1), folder) == [fault]
+
+
+PHASE_MISTAKES = [
+    (
+        CYCLE.replace("train: [is_ir, is_vis]", "train: [is_ir]"),
+        ["7:3 E075 no phase trains the network `is_vis` | add it to `train` of a phase, or say `frozen: true`"],
+    ),
+    (
+        CYCLE.replace(
+            "is_vis: {graph: critic.yaml, params: {channels: 3}}",
+            "is_vis: {graph: critic.yaml, params: {channels: 3}, frozen: true}",
+        ),
+        ["15:20 E075 `is_vis` is frozen, and the phase `critics` trains it | remove `frozen: true`, or train another"],
+    ),
+    (
+        CYCLE.replace(
+            "cycle: {l1: [back_vis, visible], weight: 10}",
+            "cycle: {l1: [fake_vis, visible], weight: 10}\n      odd: {mse: [is_ir(infrared), is_ir(pool(fake_ir))]}",
+        ),
+        ["24:7 E075 the loss `odd` depends on no network that its phase trains"],
+    ),
+    (
+        CYCLE.replace("      vis: {mse: [is_vis(visible), is_vis(pool(fake_vis))], weight: 0.5}\n", ""),
+        ["15:20 E075 the phase `critics` trains `is_vis`, and none of its losses depends on it"],
+    ),
+    (
+        CYCLE.replace("is_ir(pool(fake_ir))", "'is_ir(pool(fake_ir, fake_ir))'"),
+        ["17:42 E072 `pool` takes 1 value, got 2"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), PHASE_MISTAKES)
+def test_phases_and_networks_agree(folder: Path, text: str, expected: list[str]) -> None:
+    assert faults(text, folder) == expected
+
+
+def test_several_mistakes_are_told_at_once(folder: Path) -> None:
+    text = PAIRED.replace("{l1:", "{l11:").replace("1e-3", "0").replace("(visible)", "(visable")
+    assert faults(text, folder) == [
+        "7:26 E071 expected `,` or `)` here | close the bracket; inside a list, put a call that has commas in quotes",
+        "9:11 E073 no loss named `l11` | did you mean `l1`?",
+        "11:24 E077 Adam: `lr` must be more than 0, got 0",
+    ]
+
+
+@pytest.mark.parametrize("section", ["networks", "flow", "losses"])
+def test_empty_sections(folder: Path, section: str) -> None:
+    text = PAIRED.replace("params: {weight: 0.5}\n", "").replace("=weight", "1")
+    assert faults(text, folder, f"{section}={{}}") == [
+        f"1:{len(section) + 2} E006 `{section}` must not be empty, got a mapping"
+    ]
+
+
+def test_size_that_does_not_pass_names_the_nearest(folder: Path) -> None:
+    text = PAIRED.replace("to_one.yaml", "halves.yaml").replace("fake.main", "fake").replace("fake.*", "fake")
+    assert faults(text.replace("size: 16", "size: 15"), folder) == [
+        "7:9 E034 images of 15x15 do not pass through `generator`: H and W: multiples of 2 | nearest: 16x16"
+    ]
+
+
+def test_settings_are_shown_as_set_on_the_command_line(folder: Path) -> None:
+    with pytest.raises(InvalidFile) as caught:
+        check(folder / "paired.yaml", ["data.batch=four", "optimizer.Adam.lr=1e-4"])
+    assert str(caught.value) == (
+        "set on the command line:1:12: E006 `batch` must be a whole number, got `four`\n"
+        "  data.batch=four\n"
+        "             ^~~~\n\n"
+        "1 error in set on the command line"
+    )
+    assert faults(PAIRED, folder, "data.bach=4") == ["1:1 E005 `data` takes no key `bach` | did you mean `batch`?"]
+    assert faults(PAIRED, folder, "data.batch") == [
+        "1:1 E002 `data.batch` is not `key=value` | write `--set data.batch=4`"
+    ]
+
+
+def test_settings_and_children_change_what_they_name(folder: Path) -> None:
+    child = "recipe: child\nextends: paired\nparams: {weight: 2}\nlosses: {pixel: {mse: [fake, infrared]}}\nseed: 3\n"
+    (folder / "child.yaml").write_text(child, encoding="utf-8")
+    recipe = load(folder / "child.yaml", ["optimizer.Adam.betas=[0.5, 0.9]", "networks.generator.init={normal: 0.02}"])
+    assert recipe.name == "child"
+    assert [(term.loss, term.weight) for term in recipe.phases[0].terms.values()] == [("mse", 1.0), ("fft_l1", 2.0)]
+    assert recipe.phases[0].optimizer == ("Adam", {"lr": 1e-3, "betas": [0.5, 0.9]})
+    assert recipe.networks["generator"].init == {"normal": 0.02}
+    assert recipe.seed == 3
+    removed = load(folder / "child.yaml", ["losses={pixel: {l1: [fake, infrared], weight: =weight}}"])
+    assert list(removed.phases[0].terms) == ["pixel"]
+
+
+def test_faults_of_a_parent_are_shown_in_the_parent(folder: Path) -> None:
+    (folder / "parent.yaml").write_text(PAIRED.replace("{l1:", "{l11:"), encoding="utf-8")
+    (folder / "heir.yaml").write_text("recipe: heir\nextends: parent\n", encoding="utf-8")
+    with pytest.raises(InvalidFile) as caught:
+        check(folder / "heir.yaml")
+    assert f"{folder / 'parent.yaml'}:10:11: E073 no loss named `l11`" in str(caught.value)
+
+
+def test_recipes_that_are_not_there(folder: Path) -> None:
+    with pytest.raises(InvalidFile, match=r"E078 no recipe named `u2nett`\nhint: did you mean `u2net"):
+        check("u2nett")
+    assert faults("recipe: a\nextends: wrong\n", folder) == [
+        "2:10 E050 `wrong` extends itself | remove `extends` from one of the files"
+    ]
+    assert faults("- a\n", folder) == ["1:1 E006 a recipe is a mapping of keys | it begins with `recipe: its_name`"]
+
+
+def test_unused_values(folder: Path) -> None:
+    text = PAIRED.replace("flow:\n", "flow:\n  first: generator(visible)\n  spare: generator(visible)\n")
+    assert faults(text.lstrip("\n"), folder) == ["8:3 E021 the value `spare` is never used | remove it"]
+
+
+@pytest.mark.parametrize("text", [PAIRED, CYCLE, PIX2PIX])
+def test_recipes_of_the_tests_are_right(folder: Path, text: str) -> None:
+    (folder / "right.yaml").write_text(text, encoding="utf-8")
+    check(folder / "right.yaml")
+
+
+def test_cyclegan_schedule_is_never_zero() -> None:
+    schedule = {"hold": 100, "decay": 100}
+    rates = [factor(schedule, epoch, 200) for epoch in range(200)]
+    assert rates[:100] == [1.0] * 100
+    assert rates[100] == pytest.approx(100 / 101)
+    assert rates[199] == pytest.approx(1 / 101)
+    assert factor({"warmup": 3, "cosine": 0.1}, 0, 10) == 0.25
+    assert factor({"warmup": 3, "cosine": 0.1}, 3, 10) == 1.0
+    assert factor({"cosine": 0.1}, 10, 10) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_lowers_a_square(name: str) -> None:
+    network = torch.nn.Linear(2, 1)
+    optimizer = make_optimizer(name, {"lr": 1e-2}, [network])
+    losses = []
+    for _ in range(20):
+        optimizer.zero_grad()
+        loss = network(torch.ones(1, 2)).square().sum()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < losses[0]
+
+
+def test_plateau_lowers_the_rate_when_the_loss_stands_still() -> None:
+    optimizer = make_optimizer("SGD", {"lr": 1.0}, [torch.nn.Linear(1, 1)])
+    rate = Rate(optimizer, {"plateau": {"factor": 0.1, "patience": 1}}, 10)
+    for _ in range(4):
+        rate.end_epoch(1.0)
+    again = Rate(optimizer, {"plateau": {"factor": 0.1, "patience": 1}}, 10)
+    again.load_state_dict(rate.state_dict())
+    assert rate.value == pytest.approx(0.1)
+    assert again.state_dict() == rate.state_dict()
