@@ -60,8 +60,7 @@ class Parameter:
 
     def problem(self, value: object) -> str | None:
         """What is wrong with `value`, in words for a user, or None where it fits."""
-        if isinstance(value, tuple):  # YAML and JSON Schema know one kind of sequence
-            value = list(value)
+        value = _as_yaml(value)
         choices = [show(choice) for choice in self.schema.get("if", {}).get("enum", ())]
         for error in self._validator.iter_errors(value):
             return (
@@ -204,6 +203,13 @@ def load_plugin(path: str | os.PathLike[str]) -> None:
     _loaded.add(str(file))
 
 
+def _as_yaml(value: object) -> object:
+    """`value` with its tuples as lists, at any depth: YAML and JSON Schema know one kind of sequence."""
+    if isinstance(value, Mapping):
+        return {key: _as_yaml(item) for key, item in value.items()}
+    return [_as_yaml(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
 def near(name: str, known: Sequence[str] | Mapping[str, Any]) -> list[str]:
     """The known names most like `name`, best first, letter case aside."""
     by_lower = {other.lower(): other for other in known}
@@ -231,7 +237,7 @@ def explain(error: Any) -> str:
         "exclusiveMinimum": lambda: f"must be more than {limit}",
         "exclusiveMaximum": lambda: f"must be less than {limit}",
         "multipleOf": lambda: f"must be a multiple of {limit}",
-        "minItems": lambda: f"must have at least {limit} items",
+        "minItems": lambda: f"must have at least {limit} items" if limit > 1 else "must not be empty",
         "maxItems": lambda: f"must have at most {limit} items",
         "minLength": lambda: "must not be empty",
         "minProperties": lambda: "must not be empty",

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from typing import Any
 
+from crossband.blocks.cures import cure
 from crossband.blocks.sizes import Condition, Shape, Size, ceil_div, largest, lower_bound, smallest
 from crossband.registry import CrossbandError
 
@@ -203,7 +204,7 @@ class _Scope:
         reason = f"it needs {words.strip() or _readable(formula.strip())}" + (
             f", but {', '.join(used)}" if used else ""
         )
-        return [Condition(size, at_least, reason)]
+        return [Condition(size, at_least, reason, cure=cure(node, self.names, arguments))]
 
 
 def number(text: str, arguments: Arguments) -> int:

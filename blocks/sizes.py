@@ -131,10 +131,15 @@ class Dim:
     __rmul__ = __mul__
 
     def __str__(self) -> str:
-        parts = [f"{atom}" if factor == 1 else f"{factor}·{atom}" for atom, factor in self.terms]
+        parts = [f"{atom}" if factor == 1 else f"{factor}·{_in_product(atom)}" for atom, factor in self.terms]
         if self.constant or not parts:
             parts.append(str(self.constant))
         return "+".join(parts).replace("+-", "-")
+
+    @cached_property
+    def depth(self) -> int:
+        """How many floor divisions, maxima or products stand inside each other."""
+        return max((_depth(atom) for atom, _ in self.terms), default=0)
 
     @cached_property
     def symbols(self) -> frozenset[str]:
@@ -250,7 +255,8 @@ class Condition:
     """What must hold for a size: `size == 0`, or `size >= 0` where `at_least` is set.
 
     `reason` says it in the user's terms. Where an input of a block must have a certain size, `axis` is
-    its position (1 is channels), `input` the number of the input from 0 and `wanted` that size.
+    its position (1 is channels), `input` the number of the input from 0 and `wanted` that size. `cure` says
+    what would be right, where that is known.
     """
 
     size: Size
@@ -259,6 +265,7 @@ class Condition:
     axis: int | None = None
     input: int | None = None
     wanted: Size | None = None
+    cure: str | None = None
 
     @property
     def certain(self) -> bool | None:
@@ -285,6 +292,22 @@ def _dim(size: Size) -> Dim:
 def _group(size: Size) -> str:
     plain = isinstance(size, int) or (len(size.terms) == 1 and not size.constant)
     return str(size) if plain else f"({size})"
+
+
+def _depth(atom: Atom) -> int:
+    match atom:
+        case Symbol():
+            return 0
+        case Floor(numerator, _):
+            return 1 + numerator.depth
+        case Largest(left, right) | Product(left, right):
+            return 1 + max(left.depth, right.depth)
+
+
+def _in_product(atom: Atom) -> str:
+    """An atom behind a factor: 2·H/2 would read as H."""
+    text = str(atom)
+    return f"⌊{text}⌋" if isinstance(atom, Floor) and not text.startswith(("⌊", "⌈")) else text
 
 
 def _symbols(atom: Atom) -> Iterator[str]:

@@ -96,5 +96,6 @@ def _reported(code: str, place: Place | None, notes: Notes = ()) -> Iterator[Non
         yield
     except ArgumentError as error:
         problems = Problems()
-        problems.add(code, str(error), place, None, notes)
+        message, _, cure = str(error).partition("\nhint: ")
+        problems.add(code, message, place, cure or None, notes)
         raise InvalidFile(problems) from error

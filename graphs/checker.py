@@ -11,18 +11,21 @@ from pathlib import Path
 
 import crossband.blocks  # noqa: F401  registers the blocks
 from crossband import registry
-from crossband.blocks.sizes import Shape, Size, symbol, symbols_of
-from crossband.graphs.admissible import derive, possible
+from crossband.blocks.sizes import Shape, symbol
+from crossband.graphs.admissible import derive
+from crossband.graphs.apply import refuse_shadows
 from crossband.graphs.diagnostics import Problems
+from crossband.graphs.explain import choices
 from crossband.graphs.plan import Plan, Ref, Wrap
-from crossband.graphs.resolve import Library
+from crossband.graphs.refused import fixed_sizes, refuse_fixed_sizes, refuse_hopeless
+from crossband.graphs.resolve import Library, pass_on
 from crossband.graphs.state import Findings, Flow, Walk
 from crossband.graphs.syntax import Graph, Step, Value
+from crossband.graphs.usage import report_unused
 from crossband.graphs.values import Invalid, Scope
-from crossband.graphs.walk import report_unused, run
-from crossband.registry import near
+from crossband.graphs.walk import run
 
-BATCH = symbol("batch")
+BATCH = symbol("the batch")  # no axis of a file can have this name
 
 
 def check(source: str | Path | Graph, params: Mapping[str, Value] | None = None) -> Plan:
@@ -41,75 +44,87 @@ def check_into(
     source: str | Path | Graph, problems: Problems, params: Mapping[str, Value] | None = None
 ) -> Plan | None:
     """As `check`, but faults are added to `problems`, and the answer is None where there are any."""
-    library = Library(problems)
-    before = len(problems)
+    library = Library(Problems())
     graph = source if isinstance(source, Graph) else library.load(str(source))
-    if graph is None:
-        return None
-    for name in (name for name in params or {} if name not in graph.params):
-        matches = near(name, graph.params)
-        hint = f"did you mean `{matches[0]}`?" if matches else f"it has {', '.join(graph.params) or 'none'}"
-        problems.add("E011", f"`{graph.name}` has no param `{name}`", graph.at("params"), hint)
-    return _plan(Findings(library), graph.with_params(params or {})) if len(problems) == before else None
+    findings = Findings(library, lineage=dict(graph.lineage) if graph else {})
+    plan = None
+    if graph and _takes(findings, graph, params or {}):
+        graph = graph.with_params(params or {})
+        plan = _plan(findings, graph)
+        if plan is None and (fixed := fixed_sizes(graph)):
+            free = Findings(Library(Problems()))
+            _plan(free, fixed.freed(graph))
+            refuse_fixed_sizes(findings, free, graph, fixed)
+    pass_on(library.problems, problems, findings.origin)
+    return plan
+
+
+def _takes(findings: Findings, graph: Graph, params: Mapping[str, Value]) -> bool:
+    unknown = [name for name in params if name not in graph.params]
+    for name in unknown:
+        hint = choices(name, list(graph.params)) or "it has no params"
+        findings.problems.add("E011", f"`{graph.name}` has no param `{name}`", graph.at("params"), hint)
+    return not unknown
 
 
 def _plan(findings: Findings, graph: Graph) -> Plan | None:
     """The plan of a whole graph, or None where something is wrong."""
-    before = len(findings.problems)
+    scope = Scope({}, findings.problems).params(graph.params, lambda name: graph.at("params", name))
+    inputs = {name: _input(graph, name, scope) for name in graph.inputs}
+    axes = {str(size): size for shape in inputs.values() if shape for size in shape[1:] if not isinstance(size, int)}
+    flows: dict[str, Flow | None] = {
+        name: {name: (Ref(name), shape)} if shape else None for name, shape in inputs.items()
+    }
+    written = {
+        name: tuple(size if isinstance(size, int) else str(size) for size in (inputs[name] or ())[1:])
+        for name in inputs
+    }
+    walk = Walk(findings, replace(graph, inputs=written), scope.with_names(axes), flows, graph.blocks, axes)
+    refuse_shadows(walk, graph)
+    outputs, resolved = run(walk)
+    taps = _taps(walk)
+    wrap = _wrap(findings, graph, scope)
+    report_unused(walk, graph)
+    sizes = derive([requirement.condition for requirement in findings.requirements], list(axes))
+    if not findings.problems:
+        refuse_hopeless(findings, graph, sizes)
+    if findings.problems or graph.partial:
+        return None
+    resolved = replace(
+        resolved,
+        blocks=findings.blocks,
+        wrap={each.entry.name: Step(each.entry.name, each.arguments) for each in wrap},
+        taps={name: walk.read_name(str(target)) for name, target in graph.taps.items()},
+    )
+    ends = {name: found[0] for name, found in outputs.items() if found}
+    shapes = {name: shape for name, shape in inputs.items() if shape}
+    return Plan(resolved, shapes, tuple(findings.calls), ends, taps, tuple(wrap), sizes)
+
+
+def _input(graph: Graph, name: str, scope: Scope) -> Shape | None:
+    """The symbolic shape of an input of the whole graph; None where it is wrong, being reported."""
+    place = graph.at("inputs", name)
+    if not graph.inputs[name]:  # could not be read
+        return None
     try:
-        scope = Scope({}, findings.problems).params(graph.params, graph.at("params"))
-        inputs = {name: _input(findings, graph, name, scope) for name in graph.inputs}
+        items = [scope.size(item, place and place.child(number)) for number, item in enumerate(graph.inputs[name])]
     except Invalid:
         return None
-    _refuse_shadows(findings, graph)
-    flows: dict[str, Flow | None] = {name: {name: (Ref(name), shape)} for name, shape in inputs.items()}
-    walk = Walk(findings, graph, scope, flows, graph.blocks)
-    outputs, resolved = run(walk)
-    taps = _taps(findings, graph, walk)
-    report_unused(walk)
-    wrap = _wrap(findings, graph, scope)
-    _report_impossible(findings)
-    names = list(dict.fromkeys(name for shape in inputs.values() for size in shape[1:] for name in symbols_of(size)))
-    sizes = derive((requirement.condition for requirement in findings.requirements), names)
-    if len(findings.problems) == before and (empty := [axis.name for axis in sizes.axes.values() if axis.empty]):
-        findings.problems.add("E033", f"no {empty[0]} passes through `{graph.name}`", graph.at("nodes"))
-    if len(findings.problems) > before:
+    if not isinstance(items[0], int):
+        hint = "write `[3, H, W]`, or `[=channels, H, W]` with a param"
+        message = f"the channels of `{name}` must be a number, got `{items[0]}`"
+        scope.problems.add("E006", message, place and place.child(0), hint)
         return None
-    wraps = {each.entry.name: Step(each.entry.name, each.arguments) for each in wrap}
-    resolved = replace(resolved, blocks=findings.blocks, wrap=wraps, taps=graph.taps)
-    ends = {name: found[0] for name, found in outputs.items() if found}
-    return Plan(resolved, inputs, tuple(findings.calls), ends, taps, tuple(wrap), sizes)
+    return BATCH, *(size if isinstance(size, int) else symbol(size) for size in items)
 
 
-def _input(findings: Findings, graph: Graph, name: str, scope: Scope) -> Shape:
-    """The symbolic shape of an input of the whole graph."""
-    place = graph.at("inputs", name)
-    sizes: list[Size] = [BATCH]
-    for number, item in enumerate(graph.inputs[name]):
-        size = scope.value(item, place and place.child(number))
-        if number == 0 and not isinstance(size, int):
-            hint = "write `[3, H, W]`, or `[=channels, H, W]` with a param"
-            findings.problems.add("E006", f"the channels of `{name}` must be a number, got `{size}`", place, hint)
-            raise Invalid
-        if isinstance(size, int) and size < 1:
-            findings.problems.add("E006", f"a size of `{name}` must be at least 1, got {size}", place)
-            raise Invalid
-        sizes.append(size if isinstance(size, int) else symbol(str(size)))
-    return tuple(sizes)
-
-
-def _refuse_shadows(findings: Findings, graph: Graph) -> None:
-    for name in (name for name in graph.blocks if name in registry.blocks):
-        place = graph.at("blocks", name)
-        findings.problems.add("E016", f"`{name}` is a registered block", place and place.on_key(), "take another name")
-
-
-def _taps(findings: Findings, graph: Graph, walk: Walk) -> dict[str, Ref]:
+def _taps(walk: Walk) -> dict[str, Ref]:
     taps: dict[str, Ref] = {}
-    for name, target in graph.taps.items():
-        if name in graph.outputs:
-            findings.problems.add("E041", f"`{name}` is an output already", graph.at("taps", name), "rename the tap")
-        elif found := walk.look_up(str(target), graph.at("taps", name), "E041"):
+    for name, target in walk.graph.taps.items():
+        place = walk.graph.at("taps", name)
+        if name in walk.graph.outputs:
+            walk.report("E041", f"`{name}` is an output already", place and place.on_key(), "rename the tap")
+        elif found := walk.look_up(str(target), place, "E041"):
             taps[name] = found[0]
     return taps
 
@@ -120,9 +135,7 @@ def _wrap(findings: Findings, graph: Graph, scope: Scope) -> list[Wrap]:
         if step is None:
             continue
         if name not in registry.wrappers:
-            matches = near(name, registry.wrappers)
-            hint = f"did you mean `{matches[0]}`?" if matches else f"choose from {', '.join(registry.wrappers)}"
-            findings.problems.add("E060", f"no wrapper named `{name}`", step.place, hint)
+            findings.problems.add("E060", f"no wrapper named `{name}`", step.place, choices(name, [*registry.wrappers]))
             continue
         place = step.place and step.place.child()
         try:
@@ -131,11 +144,3 @@ def _wrap(findings: Findings, graph: Graph, scope: Scope) -> list[Wrap]:
         except Invalid:
             continue
     return found
-
-
-def _report_impossible(findings: Findings) -> None:
-    """Conditions on the image size that no size meets are mistakes, not rules."""
-    for requirement in findings.requirements:
-        if not possible(requirement.condition):
-            hint = requirement.hint
-            findings.problems.add(requirement.code, requirement.message, requirement.place, hint, requirement.notes)

@@ -1,63 +1,79 @@
 """What outputs promise, held against what arrives."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from crossband.blocks.sizes import Condition, Shape, Size, symbol
-from crossband.graphs.explain import render_shape
+from crossband.blocks.sizes import Condition, Shape, Size
+from crossband.graphs.explain import choices, render_shape
 from crossband.graphs.plan import Requirement
 from crossband.graphs.state import Found, Walk
-from crossband.graphs.syntax import Output, Value
+from crossband.graphs.syntax import Output
 from crossband.graphs.values import Invalid
 
 
-def kept_output(walk: Walk, output: Output) -> tuple[Found | None, Output | None]:
-    """The value of an output, held to the shape it promises, and the output free of expressions."""
-    place = output.place
-    from_place = place and (place.child("from") if isinstance(place.written(), dict) else place.on_key())
-    value = walk.look_up(str(output.reads), from_place)
+def kept_output(walk: Walk, output: Output, named: dict[str, Size]) -> tuple[Found | None, Output | None]:
+    """The value of an output, held to the shape it promises, and the output free of expressions.
+
+    `named` are the sizes of names that no input has: the first output that uses one gives it its size.
+    """
+    value = _value(walk, output)
     try:
         promise = _promise(walk, output)
     except Invalid:
         return None, None
-    if value is None or not _kept(walk, output, promise, value[1]):
+    if value is None or not _kept(walk, output, promise, value[1], named):
         return None, None
-    known = [walk.scope.names.get(item, item) if isinstance(item, str) else item for item in promise]
-    shape = tuple(size if isinstance(size, int) else item for size, item in zip(known, promise, strict=True))
-    return value, replace(output, shape=shape)
+    return value, replace(output, shape=tuple(promise), reads=walk.read_name(str(output.reads)))
 
 
-def _promise(walk: Walk, output: Output) -> list[Value]:
+def _value(walk: Walk, output: Output) -> Found | None:
+    name, place = str(output.reads), output.place
+    if name == output.name and name not in walk.flows:  # it names no node and says nothing else
+        hint = choices(name, [*walk.graph.nodes]) or "say which node it is"
+        walk.report("E020", f"no node is named like the output `{name}`", place and place.on_key(), f"{hint} (`from:`)")
+        return None
+    written = place.written() if place else None
+    says = isinstance(written, dict) and "from" in written
+    return walk.look_up(name, place and (place.child("from") if says else place.on_key()))
+
+
+def _promise(walk: Walk, output: Output) -> list[int | str]:
     place = output.place
     here = place and (place.child("shape") if isinstance(place.written(), dict) else place)
-    return [walk.scope.value(item, here and here.child(number)) for number, item in enumerate(output.shape)]
+    promise = []
+    for number, item in enumerate(output.shape):
+        own = here and here.child(number)
+        if isinstance(item, str) and item in walk.graph.params and item not in walk.axes:
+            hint = f"write `={item}` for its value"
+            walk.refuse("E006", f"`{item}` is a param, not a size that an input gives", own, hint, walk.notes)
+        promise.append(walk.scope.size(item, own))
+    return promise
 
 
-def _kept(walk: Walk, output: Output, promise: Sequence[Value], shape: Shape) -> bool:
+def _kept(walk: Walk, output: Output, promise: Sequence[int | str], shape: Shape, named: dict[str, Size]) -> bool:
     """Whether a shape is what an output promises; where that depends on the image, it becomes a requirement."""
     text = "×".join(map(str, promise))
     message = f"`{output.name}` promises {text}, but `{output.reads}` is {render_shape(shape)}"
+    hint = f"change `{output.reads}`, or promise [{', '.join(map(_writable, range(len(shape) - 1), shape[1:]))}]"
     if len(promise) != len(shape) - 1:
-        walk.report("E040", message, output.place, f"a promise has {len(shape) - 1} axes here, batch aside")
+        walk.report("E040", message, output.place, hint)
         return False
     for axis, (item, size) in enumerate(zip(promise, shape[1:], strict=True), 1):
-        wanted = _axis(walk, item)
-        if wanted is None or size == wanted:
+        wanted = (
+            item if isinstance(item, int) else walk.axes[item] if item in walk.axes else named.setdefault(item, size)
+        )
+        if size == wanted:
             continue
-        condition = Condition(size - wanted, False, message, axis)
-        if condition.certain is False:
-            walk.report("E040", message, output.place, f"change `{output.reads}`, or what is promised")
+        condition = Condition(size - wanted, False, message, axis, None, wanted)
+        if not walk.can_hold(condition):
+            walk.report("E040", message, output.place, hint)
             return False
-        requirement = Requirement(condition, "E040", message, output.place, None, walk.notes)
+        requirement = Requirement(condition, "E040", message, output.place, hint, walk.notes)
         walk.findings.requirements.append(requirement)
     return True
 
 
-def _axis(walk: Walk, item: Value) -> Size | None:
-    """The size that an item of a promise stands for; None for a name that no input binds, which is free."""
-    if isinstance(item, int):
-        return item
-    if item in walk.scope.names:
-        return walk.scope.names[item]
-    bound = {name for shape in walk.graph.inputs.values() for name in shape}
-    return symbol(item) if item in bound else None
+def _writable(axis: int, size: Size) -> str:
+    """A size as a promise can say it: a number, a name of the inputs, or else a name that is free."""
+    return str(size) if re.fullmatch(r"\w+", str(size)) else ("c", "h", "w")[min(axis, 2)]

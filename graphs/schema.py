@@ -13,7 +13,11 @@ Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 NAME = r"^[A-Za-z][A-Za-z0-9_]*$"  # no leading `_`: those belong to torch
 NODE_KEYS = ("from", "do", "repeat", "share", "doc")
-REPEAT: Schema = {"description": "How often, a whole number or an expression; 0 passes the input on"}
+MAX_REPEAT = 1000
+WHOLE: Schema = {  # what a graph must have that extends none
+    "required": ["inputs", "nodes", "outputs"],
+    "properties": {"inputs": {"minProperties": 1}, "outputs": {"minProperties": 1}},
+}
 
 
 def graph_schema(*, arguments: bool = True) -> Schema:
@@ -43,20 +47,21 @@ def graph_schema(*, arguments: bool = True) -> Schema:
                 "cite": _either({"array": {"items": {"type": "string"}}, "string": {}}),
                 **body,
                 "taps": _names(_either({"string": {}, "null": {}}), "Named inner features"),
-                "blocks": _names(
-                    _either({"object": _object(body, ["inputs", "nodes", "outputs"]), "null": {}}), "Local blocks"
-                ),
+                "blocks": _names(_either({"object": {**_object(body), "allOf": [WHOLE]}, "null": {}}), "Local blocks"),
                 "insert": _names({"$ref": "#/$defs/insertion"}, "Nodes spliced into the graph this one extends"),
-                "wrap": _object(
-                    {name: _either({"object": inner, "null": {}}) for name, inner in wrappers.items()}, closed=arguments
-                ),
+                "wrap": {
+                    "type": "object",
+                    "description": "Wrappers around the whole network, with their arguments",
+                    "properties": {name: _either({"object": inner, "null": {}}) for name, inner in wrappers.items()},
+                    "additionalProperties": not arguments and _either({"object": {}, "null": {}}),
+                },
             },
             ["graph"],
         ),
         "if": {"required": ["extends"]},
-        "else": {"required": ["inputs", "nodes", "outputs"]},
+        "else": WHOLE,
         "$defs": {
-            "shape": {"type": "array", "minItems": 1, "items": {"type": ["integer", "string"]}},
+            "shape": {"type": "array", "minItems": 1, "items": {"type": ["integer", "string"], "minimum": 1}},
             "output": _either(
                 {
                     "array": {"$ref": "#/$defs/shape"},
@@ -71,7 +76,7 @@ def graph_schema(*, arguments: bool = True) -> Schema:
                 "minItems": 1,
                 "items": _either({"object": {"$ref": "#/$defs/step"}, "string": {}}),
             },
-            "step": {"properties": {**blocks, "repeat": REPEAT, "share": {"type": "boolean"}}},
+            "step": {"properties": {**blocks, "repeat": _repeat(), "share": {"type": "boolean"}}},
         },
     }
 
@@ -83,7 +88,7 @@ def _mapping(blocks: Mapping[str, Schema], **more: Schema) -> Schema:
             **blocks,
             "from": _either({"array": {"minItems": 1, "items": {"type": "string"}}, "string": {}}),
             "do": {"$ref": "#/$defs/chain"},
-            "repeat": REPEAT,
+            "repeat": _repeat(),
             "share": {"type": "boolean", "description": "Use the same weights in every repetition"},
             "doc": {"type": "string"},
             **more,
@@ -97,6 +102,11 @@ def _arguments(entry: Entry) -> Schema:
     required = [name for name, parameter in entry.parameters.items() if parameter.required]
     arguments = _object(properties, required)
     return {"description": entry.doc, **_either({"object": arguments, **({} if required else {"null": {}})})}
+
+
+def _repeat() -> Schema:
+    count = _or_expression({"type": "integer", "minimum": 0, "maximum": MAX_REPEAT})
+    return {"description": "How often, a whole number or an expression; 0 passes the input on", **count}
 
 
 def _or_expression(schema: Mapping[str, Any]) -> Schema:

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
+from crossband.graphs.sites import label_of
 from crossband.graphs.syntax import Graph, Node, Step
 from crossband.graphs.writer import dump as dump_yaml
 
@@ -20,7 +22,7 @@ def to_data(graph: Graph) -> dict[str, Any]:
         "blocks": {name: _block(block) for name, block in graph.blocks.items() if block},
         "wrap": {name: dict(step.arguments) for name, step in graph.wrap.items() if step},
     }
-    return {key: value for key, value in data.items() if value not in (None, {}, [])}
+    return _said(data)
 
 
 def dump(graph: Graph) -> str:
@@ -29,31 +31,48 @@ def dump(graph: Graph) -> str:
 
 
 def digest(graph: Graph) -> str:
-    """The identity of a resolved graph: a SHA-256 over what it computes, whatever it is called.
+    """The identity of a resolved graph: a SHA-256 over what it computes and the names that its weights have.
 
-    Names and order of nodes that do not depend on each other, documentation and citations play no part.
+    The order of nodes that do not depend on each other, the order of keys, documentation, citations and taps
+    play no part, nor do the names of the forms in which a local block is used.
     """
-    wrap = [[name, dict(step.arguments)] for name, step in graph.wrap.items() if step]
-    identity = {
-        "body": _identity(graph),
-        "blocks": {name: _identity(block) for name, block in graph.blocks.items() if block},
-        "wrap": wrap,  # a list, since wrappers are applied in order
-    }
-    text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    known: dict[str, str] = {}
+    wrap = [[name, dict(step.arguments)] for name, step in graph.wrap.items() if step]  # applied in this order
+    return _hash({"body": _identity(graph, graph.blocks, known), "wrap": wrap})
 
 
-def _identity(graph: Graph) -> dict[str, Any]:
+def _identity(graph: Graph, blocks: Mapping[str, Graph | None], known: dict[str, str]) -> dict[str, Any]:
+    nodes = {name: _node_identity(node, blocks, known) for name, node in graph.nodes.items() if node}
     return {
+        "params": dict(graph.params),
         "inputs": [[name, list(shape)] for name, shape in graph.inputs.items()],
-        "nodes": {name: _node(node, None) for name, node in graph.nodes.items() if node},
+        "nodes": nodes,
         "outputs": [[name, output.reads] for name, output in graph.outputs.items() if output],
     }
 
 
+def _node_identity(node: Node, blocks: Mapping[str, Graph | None], known: dict[str, str]) -> list[Any]:
+    steps = []
+    for step in node.steps:
+        block = blocks.get(step.block)
+        if block and step.block not in known:
+            known[step.block] = _hash(_identity(block, blocks, known))
+        what = known[step.block] if block else dict(step.arguments)
+        steps.append([label_of(step.block), what, step.repeat, step.share])
+    return [node.reads, steps, node.repeat, node.share]
+
+
+def _hash(identity: Any) -> str:
+    return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
 def _block(graph: Graph) -> dict[str, Any]:
-    data = {"doc": graph.doc, "params": dict(graph.params), **_body(graph)}
-    return {key: value for key, value in data.items() if value not in (None, {}, [])}
+    return _said({"doc": graph.doc, "params": dict(graph.params), **_body(graph)})
+
+
+def _said(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file must say: the rest is left out."""
+    return {key: value for key, value in data.items() if key == "nodes" or value not in (None, {}, [])}
 
 
 def _body(graph: Graph) -> dict[str, Any]:
@@ -71,11 +90,11 @@ def _body(graph: Graph) -> dict[str, Any]:
     return {"inputs": {name: list(shape) for name, shape in graph.inputs.items()}, "nodes": nodes, "outputs": outputs}
 
 
-def _node(node: Node, above: tuple[str, ...] | None) -> Any:
-    """A node in its shortest form; with `above` None, complete."""
+def _node(node: Node, above: tuple[str, ...]) -> Any:
+    """A node in its shortest form, below the node or inputs `above`."""
     reads = list(node.reads or ())
     data: dict[str, Any] = {}
-    if above is None or tuple(reads) != above:
+    if tuple(reads) != above:
         data["from"] = reads[0] if len(reads) == 1 else reads
     single = len(node.steps) == 1 and node.steps[0].repeat == 1 and not node.steps[0].share
     if single:
@@ -86,8 +105,6 @@ def _node(node: Node, above: tuple[str, ...] | None) -> Any:
         data["repeat"] = node.repeat
     if node.share:
         data["share"] = True
-    if above is None:
-        return data
     if node.doc:
         data["doc"] = node.doc
     if list(data) == ["do"]:

@@ -4,11 +4,14 @@ A node that applies one module is that module. Otherwise each module stands belo
 name of its block, numbered from the second of its kind on: `en2.MaxPool`, `en2.RSU`, `trunk.RSU_2`.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from crossband.graphs.syntax import Node, Step
+
+VARIANT = re.compile(r"\.[0-9]+$")
 
 
 class Site(NamedTuple):
@@ -17,6 +20,14 @@ class Site(NamedTuple):
     step: Step
     label: str
     use: int
+
+
+def label_of(block: str) -> str:
+    """The name of a module made from `block`.
+
+    A resolved graph calls the further forms that a local block takes `stage.2`, `stage.3`: they are one block.
+    """
+    return re.sub(r"\W", "_", VARIANT.sub("", block))
 
 
 def sites_of(node: Node, repeat: int, counts: Sequence[int]) -> list[Site]:
@@ -30,12 +41,20 @@ def sites_of(node: Node, repeat: int, counts: Sequence[int]) -> list[Site]:
             for again in range(count):
                 key = (index, 0 if node.share else turn, 0 if step.share else again)
                 if key not in labels:
-                    made[step.block] = made.get(step.block, 0) + 1
-                    labels[key] = step.block if made[step.block] == 1 else f"{step.block}_{made[step.block]}"
+                    labels[key] = _free_label(label_of(step.block), made, uses)
                 label = labels[key]
                 uses[label] = uses.get(label, 0) + 1
                 sites.append(Site(step, label, uses[label]))
     return sites
+
+
+def _free_label(wanted: str, made: dict[str, int], taken: Mapping[str, int]) -> str:
+    """`wanted`, numbered from the second on; a block may itself be called `stage_2`."""
+    while True:
+        made[wanted] = made.get(wanted, 0) + 1
+        label = wanted if made[wanted] == 1 else f"{wanted}_{made[wanted]}"
+        if label not in taken:
+            return label
 
 
 def written_out(node: Node, steps: Sequence[Step], repeat: int, counts: Sequence[int]) -> Node:

@@ -5,17 +5,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
-from crossband.blocks.sizes import Shape
-from crossband.graphs.diagnostics import Place, Problems
-from crossband.graphs.explain import render_shape
+from crossband.blocks.sizes import Condition, Shape, Size
+from crossband.graphs.admissible import possible
+from crossband.graphs.diagnostics import Diagnostic, Place, Problems
+from crossband.graphs.explain import choices, shapes_in_words
 from crossband.graphs.plan import Call, Ref, Requirement
 from crossband.graphs.resolve import Library
-from crossband.graphs.syntax import Graph, Notes, Step
+from crossband.graphs.sites import label_of
+from crossband.graphs.syntax import Graph, Note, Notes, Step
 from crossband.graphs.values import Invalid, Scope
-from crossband.registry import near
 
 Found: TypeAlias = tuple[Ref, Shape]
 Flow: TypeAlias = Mapping[str, Found]  # what a node gives, by output; its bare name means the first
+MAX_STEPS = 10_000
+MAX_DEPTH = 32
 
 
 @dataclass
@@ -27,6 +30,9 @@ class Findings:
     requirements: list[Requirement] = field(default_factory=list)
     modules: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     blocks: dict[str, Graph] = field(default_factory=dict)
+    lineage: dict[str, Note] = field(default_factory=dict)
+    steps: int = 0
+    possible: dict[tuple[Size, bool, Size | None], bool] = field(default_factory=dict)
 
     @property
     def problems(self) -> Problems:
@@ -34,14 +40,24 @@ class Findings:
         return self.library.problems
 
     def local_name(self, wanted: str, block: Graph) -> str:
-        """The name under which one specialised local block stands in the resolved graph."""
+        """The name under which one form of a local block stands in the resolved graph."""
         number = 1
         while True:
-            name = wanted if number == 1 else f"{wanted}_{number}"
+            name = label_of(wanted) if number == 1 else f"{label_of(wanted)}.{number}"
             named = replace(block, name=name)
             if self.blocks.setdefault(name, named) == named:
                 return name
             number += 1
+
+    def origin(self, fault: Diagnostic) -> Notes:
+        """How the file of a fault came in, where it is one that another graph extends and does not say so yet."""
+        notes: list[Note] = []
+        place = fault.place
+        while place and (note := self.lineage.get(place.file)) and note not in notes:
+            notes.append(note)
+            place = note[1]
+        said = [place for _, place in fault.notes]
+        return tuple(note for note in notes if note[1] not in said)
 
 
 @dataclass(frozen=True)
@@ -73,14 +89,15 @@ class Use:
     @property
     def found(self) -> str:
         """The inputs in words, for messages."""
-        return ", ".join(f"`{name}` is {render_shape(shape)}" for name, _, shape in self.inputs)
+        return shapes_in_words([(name, shape) for name, _, shape in self.inputs])
 
 
 @dataclass
 class Walk:
     """One pass through a graph, or through one use of a local block.
 
-    `modules` and `calls` lead the names of the modules and calls made on it, `active` are the blocks it is in.
+    `axes` are the sizes that the inputs give names to. `modules` and `calls` lead the names of the modules and
+    calls made on it, `active` are the blocks it is in.
     """
 
     findings: Findings
@@ -88,26 +105,24 @@ class Walk:
     scope: Scope
     flows: dict[str, Flow | None]  # None where a fault made the value unknown
     local_blocks: Mapping[str, Graph | None]
+    axes: Mapping[str, Size] = field(default_factory=dict)
     modules: str = ""
     calls: str = ""
     top: str | None = None  # the node of the whole graph in which this pass is
     notes: Notes = ()
-    active: tuple[str, ...] = ()
+    active: tuple[tuple[str, Graph], ...] = ()
     used: set[str] = field(default_factory=set)
-
-    @property
-    def folder(self) -> Path | None:
-        """Where other graphs are looked for first: beside this one."""
-        return Path(self.graph.place.file).parent if self.graph.place else None
+    miswired: bool = False  # a node reads what is not there, or itself: what seems unused may be what was meant
+    passed_on: dict[str, str] = field(default_factory=dict)  # nodes repeated 0 times, and what they read
 
     def look_up(self, name: str, place: Place | None, code: str = "E020") -> Found | None:
         """The value called `name` or `node.output`; None where it is unknown, the fault being reported."""
         node, _, output = name.partition(".")
         self.used.add(node)
         if node not in self.flows:
-            matches = near(node, [*self.graph.inputs, *(name for name, other in self.graph.nodes.items() if other)])
-            hint = f"did you mean `{matches[0]}`?" if matches else None
-            self.report(code, f"no node or input named `{node}`", place, hint)
+            known = [*self.graph.inputs, *self.graph.nodes]
+            self.miswired = True
+            self.report(code, f"no node or input named `{node}`", place, choices(node, known))
             return None
         flow = self.flows[node]
         if flow is None:
@@ -115,29 +130,41 @@ class Walk:
         if not output:
             return next(iter(flow.values()))
         if output not in flow:
-            self.report(code, f"`{node}` has no output `{output}`", place, f"it gives {', '.join(flow)}")
+            hint = choices(output, list(flow)) if len(flow) > 1 else f"it gives one value: read `{node}`"
+            self.report(code, f"`{node}` has no output `{output}`", place, hint)
             return None
         return flow[output]
 
-    def report_unused(self) -> None:
-        """Nodes and inputs that nothing reads are mistakes."""
-        for name, node in self.graph.nodes.items():
-            if node and name not in self.used:
-                hint = "read it, make it an output or a tap, or remove it"
-                self.report("E021", f"nothing reads the node `{name}`", node.place and node.place.on_key(), hint)
-        for name in self.graph.inputs:
-            if name not in self.used:
-                place = self.graph.at("inputs", name)
-                self.report("E021", f"nothing reads the input `{name}`", place and place.on_key())
+    def can_hold(self, condition: Condition) -> bool:
+        """Whether some image size meets a condition."""
+        if condition.certain is not None:
+            return condition.certain
+        known, key = self.findings.possible, (condition.size, condition.at_least, condition.wanted)
+        if key not in known:
+            known[key] = possible(condition)
+        return known[key]
 
-    def into(self, use: Use, graph: Graph, scope: Scope, blocks: Mapping[str, Graph | None], notes: Notes) -> "Walk":
+    def read_name(self, name: str) -> str:
+        """`name` as the resolved graph writes it, where nodes that only pass a value on are left out."""
+        return self.passed_on.get(name.partition(".")[0], name)
+
+    def into(self, use: Use, graph: Graph, scope: Scope, axes: Mapping[str, Size]) -> "Walk":
         """The pass through a local block or another graph, for one use of it."""
         flows: dict[str, Flow | None] = {
             name: {name: (ref, shape)} for name, (_, ref, shape) in zip(graph.inputs, use.inputs, strict=True)
         }
-        active = (*self.active, use.step.block)
         return Walk(
-            self.findings, graph, scope, flows, blocks, f"{use.module}.", f"{use.call}.", use.node, notes, active
+            self.findings,
+            graph,
+            scope,
+            flows,
+            self.local_blocks if use.step.block in self.local_blocks else graph.blocks,
+            axes,
+            modules=f"{use.module}.",
+            calls=f"{use.call}.",
+            top=use.node,
+            notes=scope.notes,
+            active=self.active,
         )
 
     def report(self, code: str, message: str, place: Place | None, hint: str | None = None) -> None:
@@ -150,3 +177,8 @@ class Walk:
         """Report a fault and give up what depends on it."""
         self.findings.problems.add(code, message, place, hint, notes)
         raise Invalid
+
+
+def folder_of(place: Place | None) -> Path | None:
+    """Where other graphs that are named here are looked for first: beside this file."""
+    return Path(place.file).parent if place else None

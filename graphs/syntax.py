@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 from crossband.graphs.diagnostics import Place
 
 Value: TypeAlias = Any  # a number, text, bool, null or a list of them; text that begins with `=` is an expression
-Notes: TypeAlias = tuple[tuple[str, Place | None], ...]
+Note: TypeAlias = tuple[str, Place | None]
+Notes: TypeAlias = tuple[Note, ...]
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,12 @@ class Insertion:
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph or a local block. None in a mapping marks what a child removes from the graph it extends."""
+    """A graph or a local block. None in a mapping marks what a child removes from the graph it extends.
+
+    Parts that come from a graph it extends stand in another file: `homes` has the places of those that do not know
+    their own, by section and name, and `lineage` tells, by file, how that file came in. A `partial` graph is one
+    whose text has faults: parts are missing, and a node without steps is one that could not be read.
+    """
 
     name: str
     inputs: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
@@ -74,10 +80,19 @@ class Graph:
     cite: tuple[str, ...] = ()
     doc: str | None = None
     place: Place | None = field(default=None, compare=False)
+    partial: bool = field(default=False, compare=False)
+    homes: Mapping[tuple[str, str], Place] = field(default_factory=dict, compare=False)
+    lineage: Mapping[str, Note] = field(default_factory=dict, compare=False)
 
-    def at(self, *path: str | int) -> Place | None:
-        """The place of a part of this graph in its file."""
-        return self.place.child(*path) if self.place else None
+    def at(self, section: str, *path: str | int) -> Place | None:
+        """The place of a part of this graph, in the file where it is written."""
+        if path and (home := self.homes.get((section, str(path[0])))):
+            return home.child(*path[1:]) if path[1:] else home
+        return self.place.child(section, *path) if self.place else None
+
+    def owns(self, place: Place | None) -> bool:
+        """Whether a part is written in this graph's own file, not in one that it extends."""
+        return place is None or self.place is None or place.document is self.place.document
 
     def with_params(self, params: Mapping[str, Value]) -> "Graph":
         """The same graph with other values for some of its params."""

@@ -1,14 +1,18 @@
 """What is written becomes what is meant: expressions are worked out, arguments are held to their schemas."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from crossband.blocks.sizes import Dim
 from crossband.graphs.diagnostics import Place, Problems
 from crossband.graphs.expressions import ExpressionError, is_expression, parse
+from crossband.graphs.schema import NAME
 from crossband.graphs.syntax import Notes, Value
-from crossband.registry import Entry, near
+from crossband.registry import Entry, near, show
+
+_NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 class Invalid(Exception):
@@ -17,11 +21,15 @@ class Invalid(Exception):
 
 @dataclass(frozen=True)
 class Scope:
-    """The names that expressions may use here: params, and in a local block its axes."""
+    """The names that expressions may use here: params, and in a local block its axes.
+
+    `broken` are params whose own value is wrong: what uses them is unknown, not wrong.
+    """
 
     names: Mapping[str, Any]
     problems: Problems
     notes: Notes = ()
+    broken: frozenset[str] = frozenset()
 
     def value(self, value: Value, place: Place | None) -> Any:
         """`value` with its expressions worked out. Raises Invalid, the fault being reported."""
@@ -33,53 +41,96 @@ class Scope:
             return value
         known = {name: number for name, number in self.names.items() if not isinstance(number, Dim)}
         try:
-            return parse(value).evaluate(known)
+            expression = parse(value)
+            if self.broken & expression.names():
+                raise Invalid
+            return expression.evaluate(known)
         except ExpressionError as error:
             self._report(error, place)
             raise Invalid from None
 
+    def size(self, value: Value, place: Place | None) -> int | str:
+        """One item of a shape: a number of at least 1, or the name of an axis. Raises Invalid, reported."""
+        size = self.value(value, place)
+        if (type(size) is int and size >= 1) or (isinstance(size, str) and re.fullmatch(NAME, size)):
+            return size
+        worked_out = f", which `{value}` gives" if is_expression(value) else ""
+        message = f"a size is a whole number of at least 1 or a name, got {show(size)}{worked_out}"
+        self.problems.add("E006", message, place, "write `[3, H, W]`, or `[=channels, H, W]` with a param", self.notes)
+        raise Invalid
+
     def with_names(self, names: Mapping[str, Any]) -> "Scope":
         """The scope with further names."""
-        return Scope({**self.names, **names}, self.problems, self.notes)
+        return replace(self, names={**self.names, **names})
 
-    def _report(self, error: ExpressionError, place: Place | None) -> None:
-        here = place and place.within(error.offset, error.length)
-        if isinstance(self.names.get(error.unknown or ""), Dim):
-            message = f"`{error.unknown}` depends on the image, an expression takes params and channels"
-            self.problems.add("E015", message, here, None, self.notes)
-        else:
-            self.problems.add("E015" if error.unknown else "E014", error.message, here, error.hint, self.notes)
+    def noted(self, notes: Notes) -> "Scope":
+        """The scope with other notes to what it reports."""
+        return replace(self, notes=notes)
 
-    def params(self, declared: Mapping[str, Value], place: Place | None) -> "Scope":
-        """A scope with params added in order; the default of one may use those above it."""
+    def params(self, declared: Mapping[str, Value], place_of: Callable[[str], Place | None] | None = None) -> "Scope":
+        """A scope with params added; the value of one may use others. Faults are reported."""
         scope = self
-        for name, value in declared.items():
-            found = scope.value(value, place and place.child(name))
-            scope = scope.with_names({name: found})
-        return scope
+        ordered, circle = _in_order(declared)
+        for name in ordered:
+            try:
+                value = scope.value(declared[name], place_of(name) if place_of else None)
+                scope = scope.with_names({name: value})
+            except Invalid:
+                scope = replace(scope, broken=scope.broken | {name})
+        if circle:
+            names = " and ".join(f"`{name}`" for name in circle)
+            message = (
+                f"{names} use{'s itself' if len(circle) == 1 else ' each other'}, so there is no value to begin with"
+            )
+            place = place_of(circle[0]) if place_of else None
+            self.problems.add("E015", message, place, "give one of them a number", self.notes)
+        return replace(scope, broken=scope.broken | set(circle))
 
     def arguments(self, entry: Entry, given: Mapping[str, Value], place: Place | None) -> dict[str, Any]:
         """Every argument of a block, defaults included. Raises Invalid, each fault being reported."""
-        before = len(self.problems)
+        good = True
         values: dict[str, Any] = {}
         for name, value in given.items():
             here = place and place.child(name)
             parameter = entry.parameters.get(name)
             if parameter is None:
                 self._unknown(entry, name, here and here.on_key())
+                good = False
                 continue
             try:
                 values[name] = self.value(value, here)
             except Invalid:
+                good = False
                 continue
             if problem := parameter.problem(values[name]):
-                worked_out = f", which `{value}` gives" if is_expression(value) else ""
-                self.problems.add("E012", f"{entry.name}: `{name}` {problem}{worked_out}", here, None, self.notes)
-        self._missing(entry, given, place)
-        if len(self.problems) > before:
+                self._unfit(entry, name, value, problem, here)
+                good = False
+        if self._missing(entry, given, place) or not good:
             raise Invalid
         defaults = {name: parameter.default for name, parameter in entry.parameters.items() if not parameter.required}
         return {**defaults, **values}
+
+    def _report(self, error: ExpressionError, place: Place | None) -> None:
+        here = place and place.within(error.offset, error.length)
+        if isinstance(self.names.get(error.unknown or ""), Dim):
+            message = f"`{error.unknown}` depends on the image"
+            hint = "an expression takes params, and in a local block the channels of its inputs"
+            self.problems.add("E015", message, here, hint, self.notes)
+        elif error.unknown:
+            nothing = "declare it under `params:`"
+            self.problems.add("E015", error.message, here, error.hint or nothing, self.notes)
+        else:
+            self.problems.add("E014", error.message, here, error.hint, self.notes)
+
+    def _unfit(self, entry: Entry, name: str, value: Value, problem: str, place: Place | None) -> None:
+        worked_out = f", which `{value}` gives" if is_expression(value) else ""
+        if isinstance(value, str) and value in {*self.names, *self.broken}:
+            hint = f"write `={value}` for the value of the param"
+        elif isinstance(value, str) and not worked_out and (matches := near(value, _choices(entry, name))):
+            hint = f"did you mean `{matches[0]}`?"
+        else:
+            hint = None
+        self.problems.add("E012", f"{entry.name}: `{name}` {problem}{worked_out}", place, hint, self.notes)
 
     def _unknown(self, entry: Entry, name: str, place: Place | None) -> None:
         if name in entry.facts.get("inferred", ()):
@@ -90,15 +141,29 @@ class Scope:
             hint = f"it takes {', '.join(f'`{known}`' for known in entry.parameters) or 'none'}"
         self.problems.add("E011", f"{entry.name} has no parameter `{name}`", place, hint, self.notes)
 
-    def _missing(self, entry: Entry, given: Mapping[str, Value], place: Place | None) -> None:
+    def _missing(self, entry: Entry, given: Mapping[str, Value], place: Place | None) -> bool:
         missing = [name for name, parameter in entry.parameters.items() if parameter.required and name not in given]
         misspelt = {match for name in given if name not in entry.parameters for match in near(name, missing)[:1]}
         for name in (name for name in missing if name not in misspelt):
+            message = f"{entry.name} needs the parameter `{name}`"
             hint = f"write `{{{entry.name}: {{{name}: ...}}}}`"
-            self.problems.add(
-                "E013",
-                f"{entry.name} needs the parameter `{name}`",
-                place and place.on_key() if given else place,
-                hint,
-                self.notes,
-            )
+            self.problems.add("E013", message, place and place.on_key() if given else place, hint, self.notes)
+        return bool(missing)
+
+
+def _in_order(declared: Mapping[str, Value]) -> tuple[list[str], list[str]]:
+    """The params so that each comes after those it uses, and those that use each other."""
+    ordered: list[str] = []
+    texts = {name: str(value) if "=" in str(value) else "" for name, value in declared.items()}
+    waiting = {name: set(_NAME.findall(text)) & declared.keys() for name, text in texts.items()}
+    while ready := [name for name, uses in waiting.items() if uses <= set(ordered)]:
+        ordered += ready
+        waiting = {name: uses for name, uses in waiting.items() if name not in ready}
+    return ordered, list(waiting)
+
+
+def _choices(entry: Entry, name: str) -> list[str]:
+    """The words that a parameter takes."""
+    schema = entry.parameters[name].schema
+    words = [*schema.get("enum", ()), *schema.get("if", {}).get("enum", ())]
+    return [word for word in words if isinstance(word, str)]

@@ -1,174 +1,231 @@
 """One pass through the nodes of a graph, or of one use of a local block, in the order of what they read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from crossband import registry
-from crossband.blocks.sizes import Shape
-from crossband.graphs.apply import bind_inputs, call_block, check_alone, params_given, refuse_unknown
+from crossband.blocks.sizes import Shape, Size
+from crossband.graphs.apply import bind_inputs, call_block, check_alone, params_given, refuse_shadows, refuse_unknown
 from crossband.graphs.diagnostics import Place
+from crossband.graphs.explain import trail
 from crossband.graphs.plan import Ref
 from crossband.graphs.promises import kept_output
 from crossband.graphs.resolve import find
-from crossband.graphs.sites import sites_of, written_out
-from crossband.graphs.state import Flow, Found, Use, Walk
+from crossband.graphs.schema import MAX_REPEAT
+from crossband.graphs.sites import Site, sites_of, written_out
+from crossband.graphs.state import MAX_DEPTH, MAX_STEPS, Flow, Found, Use, Walk, folder_of
 from crossband.graphs.syntax import Graph, Node, Notes, Output, Step, Value
+from crossband.graphs.usage import report_unused
 from crossband.graphs.values import Invalid
-
-MAX_REPEAT = 1000
-MAX_CALLS = 10_000
+from crossband.registry import show
 
 
 def run(walk: Walk) -> tuple[dict[str, Found | None], Graph]:
     """The outputs, and the graph free of expressions."""
     nodes = {name: node for name, node in walk.graph.nodes.items() if node}
-    inputs = {name: _input(walk, name) for name in walk.graph.inputs}
     resolved: dict[str, Node] = {}
     for node in _ordered(walk, nodes):
         try:
-            walk.flows[node.name], resolved[node.name] = _node(walk, node)
+            walk.flows[node.name], written = _node(walk, node)
         except Invalid:
             walk.flows[node.name] = None
+            continue
+        if written:
+            resolved[node.name] = written
     outputs: dict[str, Found | None] = {}
     promised: dict[str, Output | None] = {}
+    named: dict[str, Size] = {}
     for name, output in walk.graph.outputs.items():
         if output:
-            outputs[name], promised[name] = kept_output(walk, output)
+            outputs[name], promised[name] = kept_output(walk, output, named)
     ordered = {name: resolved[name] for name in nodes if name in resolved}
-    graph = Graph(walk.graph.name, inputs, ordered, promised, cite=walk.graph.cite, doc=walk.graph.doc)
+    graph = Graph(walk.graph.name, walk.graph.inputs, ordered, promised, cite=walk.graph.cite, doc=walk.graph.doc)
     return outputs, graph
 
 
-def report_unused(walk: Walk) -> None:
-    """Nodes and inputs that nothing reads are mistakes."""
-    for name, node in walk.graph.nodes.items():
-        if node and name not in walk.used:
-            hint = "read it, make it an output or a tap, or remove it"
-            walk.report("E021", f"nothing reads the node `{name}`", node.place and node.place.on_key(), hint)
-    for name in walk.graph.inputs:
-        if name not in walk.used:
-            place = walk.graph.at("inputs", name)
-            walk.report("E021", f"nothing reads the input `{name}`", place and place.on_key())
-
-
 def _ordered(walk: Walk, nodes: Mapping[str, Node]) -> list[Node]:
-    """The nodes so that each comes after what it reads; circles are reported and left out."""
+    """The nodes so that each comes after what it reads; those that read each other are reported and left out."""
     ordered: list[Node] = []
-    state: dict[str, str] = {}
-
-    def visit(name: str, trail: tuple[str, ...]) -> bool:
-        node = nodes[name]
-        if state.get(name) == "open":
-            _circle(walk, (*trail[trail.index(name) :], name), nodes)
-            return False
-        if name not in state:
-            state[name] = "open"
-            before = [read.partition(".")[0] for read in node.reads or ()]
-            good = [visit(read, (*trail, name)) for read in before if read in nodes]
-            state[name] = "done" if all(good) else "circle"
-            ordered.extend([node] if all(good) else [])
-        return state[name] == "done"
-
-    for name, node in nodes.items():
-        if not visit(name, ()):
-            walk.flows[name] = None
-            walk.used.update(read.partition(".")[0] for read in node.reads or ())
+    done: set[str] = set()
+    bad: set[str] = set()
+    for start in (name for name in nodes if name not in done):
+        opened: dict[str, Iterator[str]] = {start: _read_by(nodes[start], nodes)}
+        while opened and (name := next(reversed(opened))):
+            read = next(opened[name], None)
+            if read is None:
+                del opened[name]
+                done.add(name)
+                if name not in bad:
+                    ordered.append(nodes[name])
+                elif opened:
+                    bad.add(next(reversed(opened)))
+            elif read in opened:
+                names = list(opened)
+                _circle(walk, [*names[names.index(read) :], read], nodes)
+                bad.add(name)
+            elif read not in done:
+                opened[read] = _read_by(nodes[read], nodes)
+            elif read in bad:
+                bad.add(name)
+    walk.miswired |= bool(bad)
+    for name in bad:
+        walk.flows[name] = None
+        walk.used.update(_read_by(nodes[name], walk.graph.inputs), _read_by(nodes[name], nodes))
+        _check_alone(walk, nodes[name], nodes[name].steps)
     return ordered
+
+
+def _read_by(node: Node, known: Mapping[str, object]) -> Iterator[str]:
+    """The nodes that a node reads, in order."""
+    return iter([name for read in node.reads or () if (name := read.partition(".")[0]) in known])
 
 
 def _circle(walk: Walk, names: Sequence[str], nodes: Mapping[str, Node]) -> None:
     node, read = nodes[names[-2]], names[-1]
-    place = _reads_place(node, [r.partition(".")[0] for r in node.reads or ()].index(read))
+    place = _reads_place(node, [name.partition(".")[0] for name in node.reads or ()].index(read))
     if len(names) == 2:
         walk.report("E023", f"`{node.name}` reads itself", place, "a node reads inputs and other nodes")
     else:
-        walk.report("E022", f"nodes read each other in a circle: {' <- '.join(names)}", place)
+        message = f"nodes read each other in a circle: {trail(names, ' <- ')}"
+        walk.report("E022", message, place, "let one of them read another node")
 
 
-def _node(walk: Walk, node: Node) -> tuple[Flow, Node]:
-    """What a node gives, and the node free of expressions."""
+def _node(walk: Walk, node: Node) -> tuple[Flow, Node | None]:
+    """What a node gives, and the node free of expressions; None where it only passes on what it reads."""
     reads = node.reads or ()
     values = [(name, walk.look_up(name, _reads_place(node, number))) for number, name in enumerate(reads)]
-    repeat = _repeat(walk, node.repeat, node.place and node.place.child("repeat"))
-    counts = [_repeat(walk, step.repeat, step.place) for step in node.steps]
     inputs = [(name, *value) for name, value in values if value]
-    if len(inputs) < len(values):
-        for step in node.steps:
-            check_alone(walk, step, (*node.notes, *walk.notes))
+    counts = _counts(walk, node)
+    if counts is None or len(inputs) < len(values):
+        _check_alone(walk, node, node.steps)
         raise Invalid
-    sites = sites_of(node, repeat, counts)
+    repeat, *of_steps = counts
+    _check_alone(walk, node, [step for step, count in zip(node.steps, of_steps, strict=True) if repeat * count == 0])
+    sites = sites_of(node, repeat, of_steps)
     if not sites:
-        return _passed_on(walk, node, inputs)
+        return _passed_on(walk, node, inputs), None
+    flow, steps = _through(walk, node, sites, inputs)
+    written = written_out(node, steps, repeat, of_steps)
+    return flow, replace(written, reads=tuple(walk.read_name(name) for name in reads))
+
+
+def _through(
+    walk: Walk, node: Node, sites: Sequence[Site], inputs: Sequence[tuple[str, Ref, Shape]]
+) -> tuple[Flow, list[Step]]:
+    """What comes out of a node's chain, and the chain free of expressions."""
     several = len({site.label for site in sites}) > 1
-    steps: list[Step] = []
     flow: Flow = {}
-    for step, label, number in sites:
+    made: dict[str, Step] = {}
+    steps: list[Step] = []
+    for index, (step, label, number) in enumerate(sites):
         own = f"{node.name}.{label}" if several else node.name
         call = f"{own}.{number}" if number > 1 else own
-        notes = (*node.notes, *walk.notes)
+        notes = _notes(walk, node, step)
         use = Use(step, inputs, walk.modules + own, walk.calls + call, walk.top or node.name, notes)
-        flow, resolved = _apply(walk, use)
+        try:
+            flow, resolved = _apply(walk, use)
+        except Invalid:
+            rest = {id(site.step): site.step for site in sites[index + 1 :] if site.step is not step}
+            _check_alone(walk, node, list(rest.values()))
+            raise
+        if made.setdefault(label, resolved) != resolved:
+            message = f"`{step.block}` is shared, but would not be the same in each of its uses"
+            walk.refuse("E030", message, use.place, use.found, notes)
         inputs = [(node.name, *next(iter(flow.values())))]
         steps.append(resolved)
-    return flow, written_out(node, steps, repeat, counts)
+    return flow, steps
 
 
-def _passed_on(walk: Walk, node: Node, inputs: Sequence[tuple[str, Ref, Shape]]) -> tuple[Flow, Node]:
-    """A node repeated no times gives what it reads."""
-    if len(inputs) != 1:
-        message = f"`{node.name}` is repeated 0 times and reads {len(inputs)} nodes, so it has no value"
-        walk.refuse("E024", message, node.place, "let it read one node", walk.notes)
-    _, ref, shape = inputs[0]
-    return {"out": (ref, shape)}, replace(node, steps=(Step("Identity"),), repeat=1, share=False)
+def _check_alone(walk: Walk, node: Node, steps: Sequence[Step]) -> None:
+    """Report what is wrong with steps themselves, where what comes in is not known."""
+    for step in steps:
+        check_alone(walk, step, _notes(walk, node, step))
+
+
+def _notes(walk: Walk, node: Node, step: Step) -> Notes:
+    """Which node a step is in, where its line does not show that, and how the walk came here."""
+    here = node.place and node.place.on_key()
+    mark, own = here and here.mark, step.place and step.place.mark
+    if here and mark and own and mark.line != own.line:
+        return (f"in the node `{node.name}`", here), *walk.notes
+    return walk.notes
+
+
+def _counts(walk: Walk, node: Node) -> list[int] | None:
+    """How often a node is repeated, and each of its steps; None where one of them is wrong, being reported."""
+    place = node.place and node.place.child("repeat")
+    try:
+        counts = [_repeat(walk, node.repeat, place), *(_repeat(walk, step.repeat, step.place) for step in node.steps)]
+    except Invalid:
+        return None
+    blocks = counts[0] * sum(counts[1:])
+    if blocks > MAX_STEPS:
+        walk.report("E006", f"`{node.name}` would be {blocks} blocks, more than {MAX_STEPS}", place, "repeat it less")
+        return None
+    return counts
 
 
 def _repeat(walk: Walk, value: Value, place: Place | None) -> int:
     count = walk.scope.value(value, place)
     if not isinstance(count, int) or not 0 <= count <= MAX_REPEAT:
-        message = f"`repeat` must be a whole number from 0 to {MAX_REPEAT}, got {count}"
+        message = f"`repeat` must be a whole number from 0 to {MAX_REPEAT}, got {show(count)}"
         walk.refuse("E006", message, place, None, walk.notes)
     return int(count)  # a comparison such as `'en5' in places` counts as 0 or 1
+
+
+def _passed_on(walk: Walk, node: Node, inputs: Sequence[tuple[str, Ref, Shape]]) -> Flow:
+    """A node repeated no times gives what it reads."""
+    if len(inputs) != 1:
+        names = " and ".join(f"`{name}`" for name, _, _ in inputs) or "nothing"
+        message = f"`{node.name}` is repeated 0 times and reads {names}, so it has no value"
+        walk.refuse("E024", message, node.place and node.place.on_key(), "let it read one node", walk.notes)
+    name, ref, shape = inputs[0]
+    walk.passed_on[node.name] = walk.read_name(name)
+    return {"out": (ref, shape)}
 
 
 def _apply(walk: Walk, use: Use) -> tuple[Flow, Step]:
     """What a step gives, and the step free of expressions. Raises Invalid, the fault being reported."""
     name = use.step.block
-    if len(walk.findings.calls) >= MAX_CALLS:
-        walk.refuse("E053", f"the graph has more than {MAX_CALLS} blocks", use.place)
+    walk.findings.steps += 1
+    if walk.findings.steps > MAX_STEPS:
+        if walk.findings.steps == MAX_STEPS + 1:
+            walk.report("E006", f"the graph has more than {MAX_STEPS} blocks", use.place, "repeat them less")
+        raise Invalid
     if block := walk.local_blocks.get(name):
-        return _walk_into(walk, use, block, walk.local_blocks)
+        return _walk_into(walk, use, block)
     if name in registry.blocks:
         return call_block(walk, use, registry.blocks[name])
-    if not name.endswith((".yaml", ".yml")) and find(name, walk.folder):
-        graph = walk.findings.library.load(name, use.place, walk.folder)
+    if not name.endswith((".yaml", ".yml")) and find(name, folder_of(use.place)):
+        graph = walk.findings.library.load(name, use.place, folder_of(use.place))
         if graph is None:
             raise Invalid
-        return _walk_into(walk, use, graph, graph.blocks)
+        walk.findings.lineage.update(graph.lineage)
+        refuse_shadows(walk, graph)
+        return _walk_into(walk, use, graph)
     refuse_unknown(walk, use.step, use.notes)
 
 
-def _walk_into(walk: Walk, use: Use, graph: Graph, blocks: Mapping[str, Graph | None]) -> tuple[Flow, Step]:
+def _walk_into(walk: Walk, use: Use, graph: Graph) -> tuple[Flow, Step]:
     """One use of a local block or of another graph."""
     name = use.step.block
-    if name in walk.active:
-        trail = " <- ".join((*walk.active, name))
-        walk.refuse("E053", f"`{name}` contains itself: {trail}", use.place, None, use.notes)
-    notes: Notes = ((f"in block `{name}`, used here", use.place), *use.notes)
-    scope = bind_inputs(walk, use, graph, params_given(walk, use, graph, notes))
-    inner = walk.into(use, graph, scope, blocks, notes)
+    if any(graph is other for _, other in walk.active):
+        message = f"a block contains itself: {trail([*(each for each, _ in walk.active), name], ' uses ')}"
+        walk.refuse("E053", message, use.place, "let one of them use another block, or `repeat:` one", use.notes)
+    if len(walk.active) >= MAX_DEPTH:
+        walk.refuse("E053", f"blocks are nested more than {MAX_DEPTH} deep", use.place, None, use.notes)
+    if graph.partial and not (graph.inputs and graph.outputs):
+        raise Invalid  # too little of it could be read, which is reported
+    notes: Notes = ((f"in the block `{name}`, used here", use.place), *use.notes)
+    axes, inputs, scope = bind_inputs(walk, use, graph, params_given(walk, use, graph, notes))
+    inner = walk.into(use, replace(graph, inputs=inputs), scope, axes)
+    inner.active = (*walk.active, (name, graph))
     outputs, resolved = run(inner)
-    report_unused(inner)
+    report_unused(inner, graph)
     flow = {output: value for output, value in outputs.items() if value}
     if len(flow) < len(outputs):
         raise Invalid
     return flow, Step(walk.findings.local_name(name, resolved))
-
-
-def _input(walk: Walk, name: str) -> tuple[Value, ...]:
-    """An input as the resolved graph writes it: numbers for known sizes, names for the others."""
-    flow, written = walk.flows[name], walk.graph.inputs[name]
-    shape = next(iter(flow.values()))[1][1:] if flow else written
-    return tuple(size if isinstance(size, int) else item for size, item in zip(shape, written, strict=True))
 
 
 def _reads_place(node: Node, number: int) -> Place | None:

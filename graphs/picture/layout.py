@@ -3,14 +3,15 @@
 The *spine* is the longest way from an input to the first output. It goes down where the image becomes
 smaller and up where it grows, which is what gives a U-shaped network its U; within one scale it runs to
 the right. What lies off the spine is placed around it, where it blocks no straight wire. Everything here
-is whole numbers on a grid: sizes in pixels are the business of `crossband.graphs.routing`.
+is whole numbers on a grid: sizes in pixels are the business of `crossband.graphs.picture.pixels`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, pairwise
 from typing import NamedTuple
 
-RUN = 6  # columns that a run of one scale takes before it continues on the next line
+RUN = 5  # columns that a run of one scale takes before it continues on the next line
 
 
 @dataclass(frozen=True)
@@ -38,17 +39,14 @@ class Cell(NamedTuple):
         return self.band, self.lane
 
 
-def place(items: Sequence[Item]) -> dict[str, Cell]:
-    """The cell of each item, no two in one cell. Circles are opened where the search closes them."""
-    flow = Flow({item.name: item for item in items})
-    if not items:
-        return {}
+def place(flow: "Flow") -> dict[str, Cell]:
+    """The cell of each item, no two in one cell."""
     return _line(flow) if flow.is_chain and not flow.rises(flow.spine) else _Placing(flow).place()
 
 
 @dataclass
 class Flow:
-    """Who reads whom, free of circles."""
+    """Who reads whom among at least one item. Circles are opened where the search closes them."""
 
     items: Mapping[str, Item]
     reads: dict[str, list[str]] = field(default_factory=dict)
@@ -57,26 +55,30 @@ class Flow:
 
     def __post_init__(self) -> None:
         for name in self.items:
-            self._visit(name, set())
+            self._visit(name)
         for name in self.rank:
             for read in self.reads[name]:
                 self.readers.setdefault(read, []).append(name)
         self.spine = self.path(self.items)
 
-    def _visit(self, start: str, open_: set[str]) -> None:
-        """Rank what `start` reads, then `start`: without recursion, a chain may be a thousand nodes long."""
-        stack = [(start, False)]
-        while stack:
-            name, leaving = stack.pop()
-            if leaving:
-                open_.discard(name)
-                self.rank[name] = 1 + max((self.rank[read] for read in self.reads[name]), default=-1)
-            elif name not in self.reads:
-                open_.add(name)
-                known = [read for read in dict.fromkeys(self.items[name].reads) if read in self.items]
-                self.reads[name] = [read for read in known if read not in open_]
-                stack.append((name, True))
-                stack += [(read, False) for read in reversed(self.reads[name])]
+    def _visit(self, start: str) -> None:
+        """Rank `start` and what it reads: without recursion, since a chain may be a thousand nodes long."""
+        trail = {} if start in self.rank else {start: self._known(start)}
+        while trail:
+            name = next(reversed(trail))
+            read = next(trail[name], None)
+            if read is None:
+                del trail[name]
+                self.rank[name] = 1 + max((self.rank[each] for each in self.reads[name]), default=-1)
+            elif read in self.rank:
+                self.reads[name].append(read)
+            elif read not in trail:
+                trail[name] = chain([read], trail[name])
+                trail[read] = self._known(read)
+
+    def _known(self, name: str) -> Iterator[str]:
+        self.reads.setdefault(name, [])
+        return iter([read for read in dict.fromkeys(self.items[name].reads) if read in self.items])
 
     def main(self, name: str) -> str | None:
         """The one of its reads through which the longest way leads."""
@@ -103,7 +105,7 @@ class Flow:
     def rises(self, path: Sequence[str]) -> int:
         """How often the scale grows along a path."""
         levels = [self.items[name].level for name in path]
-        return sum(after < before for before, after in zip(levels, levels[1:], strict=False))
+        return sum(after < before for before, after in pairwise(levels))
 
 
 def _line(flow: Flow) -> dict[str, Cell]:
@@ -130,8 +132,7 @@ class _Placing:
             left = [name for name in left if name not in path]
         last = 1 + max((cell.column for cell in self.cells.values()), default=-1)
         for name in (name for name in items if items[name].kind == "output"):
-            source = self.flow.main(name)
-            home = self.cells[source] if source else Cell(0, 0, last)
+            home = self.cells.get(self.flow.main(name) or "", Cell(items[name].level, 0, last))
             self._settle(name, home.band, last, home.lane)
         return self.cells
 
@@ -147,40 +148,46 @@ class _Placing:
             if not run:
                 self.cells[name] = Cell(levels[number], 0, 0)
             elif levels[number] == levels[number - 1]:
-                self.cells[name] = self._along(run, turn, ahead)
+                self.cells[name] = self._along(name, run, turn, ahead)
             else:
                 step = _sign(levels[number] - levels[number - 1])
-                lanes = sum(level == levels[number] for level in self._until_change(levels, number))
-                self.cells[name] = self._across(name, run, turn, step, ahead, lanes)
+                end = next((n for n in range(number, len(levels)) if levels[n] != levels[number]), len(levels))
+                self.cells[name] = self._across(names[number:end], run, turn, step, ahead)
                 turn, run = step, []
             run.append(name)
 
-    @staticmethod
-    def _until_change(levels: Sequence[int], number: int) -> Sequence[int]:
-        end = next((n for n in range(number, len(levels)) if levels[n] != levels[number]), len(levels))
-        return levels[number:end]
-
-    def _along(self, run: Sequence[str], turn: int, ahead: int) -> Cell:
-        """The next cell of the same scale: stacked on the way down or up, else to the right."""
+    def _along(self, name: str, run: Sequence[str], turn: int, ahead: int) -> Cell:
+        """The next cell of the same scale: stacked on the way down or up, else to the right, in lines."""
         last, first = self.cells[run[-1]], self.cells[run[0]]
         if ahead == 1 and turn != -1 and self.flow.items[run[-1]].kind != "input":
             return last._replace(lane=last.lane + 1)
         if ahead == -1 and turn == -1:
             return last._replace(lane=last.lane - 1)
-        if last.column - first.column + 1 >= RUN:
+        joins = len(self.flow.reads[name]) > 1  # a join stays beside what it joins
+        if last.column - first.column + 1 >= RUN + joins:
             return Cell(last.band, last.lane + 1, first.column)
         return last._replace(column=last.column + 1)
 
-    def _across(self, name: str, run: Sequence[str], turn: int, step: int, ahead: int, lanes: int) -> Cell:
-        """The first cell of the next scale: the same column on the way, the next one where the way turns."""
-        last, band = self.cells[run[-1]], self.flow.items[name].level
+    def _across(self, new: Sequence[str], run: Sequence[str], turn: int, step: int, ahead: int) -> Cell:
+        """The first cell of the next scale: the same column on the way, the next one where the way turns.
+
+        `new` is the run that begins here; a long one at the bottom leaves room for the skips above it anyway.
+        """
+        last, band = self.cells[run[-1]], self.flow.items[new[0]].level
         column = max(self.cells[each].column for each in run)
-        column += (turn == -step and len(run) == 1) or (step == 1 and ahead == -1)
+        cells = [self.cells[name] for name in run if self.flow.items[name].kind != "input"] or [last]
+        lines = len({cell.lane for cell in cells}) > 1 and len({cell.column for cell in cells}) > 1
+        column += lines or (turn == -step and len(run) == 1) or (step == 1 and ahead == -1 and len(new) < 3)
         if step == -1:
             column = max([column, *(cell.column + 1 for cell in self.cells.values() if cell.band == band)])
-        beside = [self.cells[read].lane for read in self.flow.reads[name] if self.cells.get(read, last).band == band]
-        stacked = lanes - 1 if step == ahead == -1 else 0
-        return Cell(band, max([stacked, *beside]), column)
+        stacked = new if step == ahead == -1 else new[:1]
+        beside = (
+            self.cells[read].lane + number
+            for number, name in enumerate(stacked)
+            for read in self.flow.reads[name]
+            if read in self.cells and self.cells[read].band == band
+        )
+        return Cell(band, next(beside, len(stacked) - 1), column)
 
     # ------------------------------------------------------------------ branches
 
@@ -189,10 +196,18 @@ class _Placing:
         flow = self.flow
         source = next((read for read in flow.reads[path[0]] if read in self.cells), None)
         climbing = flow.rises([*([source] if source else []), *path]) > 1
-        joins = [self.cells[reader].column for name in path for reader in flow.readers.get(name, ()) if reader in self.cells]
-        latest = min(joins) - len(path) if joins else None
+        joins = [
+            self.cells[reader].column - number - 1
+            for number, name in enumerate(path)
+            for reader in flow.readers.get(name, ())
+            if reader in self.cells
+        ]
+        latest = min(joins, default=None)
         if climbing and not joins:
-            latest = 1 + max(cell.column for cell in self.cells.values())
+            latest = 1 + max((cell.column for cell in self.cells.values()), default=-1)
+        if flow.items[path[0]].kind == "input" and joins and len({flow.items[name].level for name in path}) > 2:
+            self._arm(path)
+            return
         for number, name in enumerate(path):
             placed = [self.cells[read] for read in flow.reads[name] if read in self.cells]
             band = self._band(name, placed, climbing)
@@ -201,6 +216,18 @@ class _Placing:
             column = max((each for each in (wanted, earliest) if each is not None), default=0)
             lane = next((cell.lane for cell in placed if cell.band == band), 0)
             self._settle(name, band, column, lane)
+
+    def _arm(self, path: Sequence[str]) -> None:
+        """A second encoder: one column, left of all others, each scale below what is there of it."""
+        column = min((cell.column for cell in self.cells.values()), default=0)
+        for name in path:
+            band = self.flow.items[name].level
+            lanes = [cell.lane for cell in self.cells.values() if cell.band == band]
+            self.cells[name] = Cell(band, max(lanes, default=-1) + 1, column)
+        first = self.cells[path[1]]
+        self.cells[path[0]] = Cell(self.flow.items[path[0]].level, self.cells[path[0]].lane, column - 1)
+        if first.band == self.cells[path[0]].band:
+            self.cells[path[0]] = first._replace(column=column - 1)
 
     def _band(self, name: str, placed: Sequence[Cell], climbing: bool) -> int:
         """By its scale; but what only brings a feature up to full size stays beside that feature."""

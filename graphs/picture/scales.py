@@ -1,0 +1,86 @@
+"""Scales: how often the image is halved on the way to each part, and the words for its size there."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from crossband.blocks.contract import ContractError
+from crossband.blocks.shapes import shapes_of
+from crossband.blocks.sizes import Shape, Size, evaluate, period, symbols_of
+from crossband.graphs.admissible import SizeRule
+from crossband.graphs.explain import render_shape
+from crossband.registry import Entry
+
+LARGE = 4096  # pixels that an unknown height or width stands for where scales are compared
+FINEST = 20  # halvings of the image that a guess can follow
+LONGEST = 7  # characters of an axis: what is longer is rounded in a label
+
+Guess = tuple[Entry | None, Mapping[str, Any]]  # a step of a node that could not be checked
+
+
+def level_of(shape: Shape, whole: float) -> int:
+    """How often an image of `whole` pixels is halved to give this shape."""
+    return round(math.log2(whole / area(shape)) / 2)
+
+
+def area(shape: Shape) -> float:
+    """The pixels of a feature map, those of tokens or of a vector where it is no map."""
+    sizes = shape[2:] if len(shape) > 3 else shape[1:2] if len(shape) == 3 else ()
+    return math.prod(max(1.0, float(_at(size, LARGE))) for size in sizes)
+
+
+def guessed_level(levels: Sequence[int], steps: Sequence[Guess]) -> int:
+    """The level of a node that could not be checked, from those of what it reads: a step that fails keeps it."""
+    shapes: list[Shape] = [(1, 64, *(2 ** max(0, FINEST - level),) * 2) for level in levels or [0]]
+    for entry, arguments in steps:
+        if entry is None:
+            shapes = shapes[:1]
+            continue
+        known = {n: v for n, v in arguments.items() if n in entry.parameters and not entry.parameters[n].problem(v)}
+        missing = {n: 64 for n, p in entry.parameters.items() if p.required and n not in known}
+        try:
+            shapes = [shapes_of(entry, shapes, {**missing, **known}).outputs[0]]
+        except (ContractError, TypeError, ArithmeticError):  # the fault is reported elsewhere, this is for the eye
+            shapes = shapes[:1]
+    return round(FINEST - math.log2(max(1, _at(shapes[0][-1], 1))))
+
+
+def band_words(level: int, image: Shape) -> str:
+    """The size of the image at a level, roughly: `H/4×W/4`."""
+    sizes = image[2:] if len(image) > 3 else image[1:]
+    if level >= math.log2(LARGE) and any(symbols_of(size) for size in sizes):
+        return "1×1"
+    return "×".join(_scaled(size, level) for size in sizes)
+
+
+def _scaled(size: Size, level: int) -> str:
+    factor = 2 ** abs(level)
+    if isinstance(size, int):
+        return str(size // factor if level > 0 else size * factor)
+    return str(size) if level == 0 else f"{size}/{factor}" if level > 0 else f"{factor}·{size}"
+
+
+def label(shape: Shape, rule: SizeRule | None) -> str:
+    """A shape for a wire: plain where the sizes that `rule` admits make it so, rounded (`~H/8`) where it is long."""
+    axes = [_axis(size, rule) for size in shape[1:]]
+    return "×".join(axes) if len(axes) == len(shape) - 1 else render_shape(shape)
+
+
+def _axis(size: Size, rule: SizeRule | None) -> str:
+    text = render_shape((1, size))
+    names = symbols_of(size)
+    if isinstance(size, int) or len(names) != 1 or text in names:
+        return text
+    [name] = names
+    ratio = LARGE / max(1, _at(size, LARGE))
+    near = 2.0 ** round(math.log2(ratio))
+    plain = name if near == 1 else f"{name}/{near:g}" if near > 1 else f"{1 / near:g}·{name}"
+    if rule and name in rule.axes and (axis := rule.axes[name]).residues == (0,):
+        span = math.lcm(period(size, name)[0], axis.period)
+        if all(_at(size, n) * near == n for n in range(span * LARGE, span * (LARGE + 1), axis.period)):
+            return plain
+    return text if len(text) <= LONGEST else f"~{plain}"
+
+
+def _at(size: Size, number: int) -> Any:
+    return evaluate(size, dict.fromkeys(symbols_of(size), number))

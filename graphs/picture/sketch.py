@@ -1,0 +1,179 @@
+"""From a graph to what its picture shows: the parts with their words, shapes, scales and faults.
+
+For a graph that is wrong, the parts that could be checked have their shapes, the others have none and a
+scale that is guessed; each fault is with the part that it is about.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from crossband.blocks.sizes import Shape, symbol
+from crossband.graphs.checker import BATCH, check_into
+from crossband.graphs.cost import build_meta
+from crossband.graphs.diagnostics import Diagnostic, InvalidFile, Problems
+from crossband.graphs.explain import render_shape
+from crossband.graphs.picture.parts import Part, Sketch, folded, skips_of
+from crossband.graphs.picture.scales import Guess, area, band_words, guessed_level, label, level_of
+from crossband.graphs.picture.words import entry_of, words
+from crossband.graphs.plan import Plan, Ref
+from crossband.graphs.resolve import Library
+from crossband.graphs.state import Findings, Flow, Walk
+from crossband.graphs.syntax import Graph, Node, Step, Value
+from crossband.graphs.values import Invalid, Scope
+from crossband.graphs.walk import run
+from crossband.registry import near
+
+
+def sketch(source: str | Path | Graph, params: Mapping[str, Value] | None = None) -> Sketch:
+    """What there is to draw of a graph. Raises InvalidFile where it is too broken to have nodes."""
+    problems = Problems()
+    plan = check_into(source, problems, params)
+    library = Library(Problems())  # what is wrong is known by now
+    graph = source if isinstance(source, Graph) else library.load(str(source))
+    if graph is None or not (graph.inputs or graph.nodes):
+        raise InvalidFile(problems)
+    graph = graph.with_params({name: value for name, value in (params or {}).items() if name in graph.params})
+    return _Sketcher(graph, library, plan, tuple(problems)).sketch()
+
+
+@dataclass
+class _Sketcher:
+    """One graph, its expressions worked out as far as they can be."""
+
+    graph: Graph
+    library: Library
+    plan: Plan | None
+    faults: tuple[Diagnostic, ...]
+
+    def __post_init__(self) -> None:
+        self.values = Scope({}, Problems())
+        with suppress(Invalid):
+            self.values = self.values.params(self.graph.params, None)
+        self.shapes = self._shapes()
+
+    def sketch(self) -> Sketch:
+        """Its parts: inputs, nodes that do something, outputs, and what is read but is not there."""
+        graph, nodes = self.graph, [node for node in self.graph.nodes.values() if node]
+        idle = {node.name: node.reads[0] for node in nodes if node.reads and self._times(node) == 0}
+        parts = [Part(name, "input") for name in graph.inputs]
+        parts += [self._node(node) for node in nodes if node.name not in idle]
+        parts += [Part(name, "output", (str(output.reads),)) for name, output in graph.outputs.items() if output]
+        parts = [replace(part, reads=_awake(part.reads, idle)) for part in parts]
+        known = {part.name for part in parts if part.role != "output"}
+        missing = dict.fromkeys(read for part in parts for read in part.reads if read not in known)
+        parts = self._scaled([*parts, *(Part(name, "missing") for name in missing)])
+        parts = folded(self._blamed([self._shaped(part) for part in parts]))
+        image = next((self.shapes[name] for name in graph.inputs), (BATCH, 1, symbol("H"), symbol("W")))
+        scales = {part.level: band_words(part.level, image) for part in parts}
+        return Sketch(graph.name, tuple(parts), skips_of(parts), self._facts(), tuple(idle), scales, self.faults)
+
+    def _facts(self) -> tuple[str, ...]:
+        """What is said below the name: weights, sizes, wrappers, sources; or how much is wrong."""
+        if self.plan is None:
+            return (f"{len(self.faults)} error{'s' * (len(self.faults) != 1)}",)
+        count = sum(weight.numel() for weight in build_meta(self.plan).parameters())
+        wraps = [f"wrapped in {wrap.entry.name}" for wrap in self.plan.wrap]
+        return (f"{_amount(count)} parameters", str(self.plan.sizes), *wraps, *self.graph.cite)
+
+    # ------------------------------------------------------------------ nodes
+
+    def _node(self, node: Node) -> Part:
+        lines = [
+            words(step, count, entry_of(step, self.graph.blocks))
+            for step in self._steps(node)
+            if (count := self._count(step.repeat))
+        ]
+        taps = tuple(name for name, target in self.graph.taps.items() if str(target).partition(".")[0] == node.name)
+        times = self._count(node.repeat) or 1
+        return Part(node.name, "node", node.reads or (), tuple(lines), count=times, doc=node.doc, taps=taps)
+
+    def _steps(self, node: Node) -> list[Step]:
+        return [replace(step, arguments={k: self._value(v) for k, v in step.arguments.items()}) for step in node.steps]
+
+    def _times(self, node: Node) -> int:
+        """How many blocks run in a node."""
+        return self._count(node.repeat) * sum(self._count(step.repeat) for step in node.steps)
+
+    def _count(self, repeat: Value) -> int:
+        count = self._value(repeat)
+        return int(count) if isinstance(count, int) and count >= 0 else 1
+
+    def _value(self, value: Value) -> Value:
+        """An expression worked out, or as it is written where it cannot be."""
+        try:
+            return self.values.value(value, None)
+        except Invalid:
+            return value
+
+    # ------------------------------------------------------------------ shapes and scales
+
+    def _shapes(self) -> dict[str, Shape]:
+        """The shape of each input and node, as far as a walk of the checker gets."""
+        inputs: dict[str, Shape] = {}
+        for name, axes in self.graph.inputs.items():
+            sizes = [self._value(item) for item in axes]
+            inputs[name] = (BATCH, *(size if isinstance(size, int) else symbol(str(size)) for size in sizes))
+        axes = {str(size): size for shape in inputs.values() for size in shape[1:] if not isinstance(size, int)}
+        flows: dict[str, Flow | None] = {name: {name: (Ref(name), shape)} for name, shape in inputs.items()}
+        scope, findings, blocks = self.values.with_names(axes), Findings(self.library), self.graph.blocks
+        run(Walk(findings=findings, graph=self.graph, scope=scope, axes=axes, flows=flows, local_blocks=blocks))
+        return {name: next(iter(flow.values()))[1] for name, flow in flows.items() if flow}
+
+    def _shaped(self, part: Part) -> Part:
+        shape = self.shapes.get(part.name) if part.role != "output" else None
+        rule = self.plan.sizes if self.plan else None
+        return replace(part, shape=label(shape, rule), exact=render_shape(shape)) if shape else part
+
+    def _scaled(self, parts: Sequence[Part]) -> list[Part]:
+        """The parts with their levels, guessed where the shape is not known."""
+        whole = max((area(self.shapes[name]) for name in self.graph.inputs), default=1.0)
+        levels = {name: level_of(shape, whole) for name, shape in self.shapes.items()}
+        for part in parts:
+            if part.name not in levels and part.role == "node":
+                for read in (read for read in part.reads if read not in levels):
+                    if alike := near(read, list(levels)):  # a name with a slip in it
+                        levels[read] = levels[alike[0]]
+                known = [levels[read] for read in part.reads if read in levels]
+                levels[part.name] = guessed_level(known, self._guesses(part.name))
+        ends = {part.key: levels.get(part.reads[0], 0) for part in parts if part.role == "output"}
+        return [replace(part, level=ends.get(part.key, levels.get(part.name, 0))) for part in parts]
+
+    def _guesses(self, name: str) -> list[Guess]:
+        node = self.graph.nodes[name]
+        return [(entry_of(step, self.graph.blocks), step.arguments) for step in self._steps(node)] if node else []
+
+    # ------------------------------------------------------------------ faults
+
+    def _blamed(self, parts: Sequence[Part]) -> list[Part]:
+        """The parts, each with the faults that are about it."""
+        homes = {part.home for part in parts}
+        found = [(fault, _home(fault, homes)) for fault in self.faults]
+        return [replace(part, faults=tuple(fault for fault, home in found if home == part.home)) for part in parts]
+
+
+def _home(fault: Diagnostic, homes: Collection[tuple[str, str]]) -> tuple[str, str] | None:
+    """The part at the place of a fault, or the one that uses the block where the fault is."""
+    for place in (fault.place, *(place for _, place in fault.notes)):
+        section, name = (*map(str, place.path), "", "")[:2] if place else ("", "")
+        if (home := (section.replace("insert", "nodes"), name)) in homes:
+            return home
+    return None
+
+
+def _awake(reads: Iterable[str], idle: Mapping[str, str]) -> tuple[str, ...]:
+    """The nodes that are read, past those that do nothing; `node.output` is the node."""
+    found = []
+    for read in reads:
+        name = read.partition(".")[0]
+        while name in idle:
+            name = idle[name].partition(".")[0]
+        found.append(name)
+    return tuple(dict.fromkeys(found))
+
+
+def _amount(count: int) -> str:
+    """A number with three significant digits and its unit."""
+    unit, factor = next(((u, f) for u, f in ((" G", 1e9), (" M", 1e6), (" k", 1e3)) if count >= f), ("", 1))
+    return f"{count / factor:.3g}{unit}"

@@ -1,0 +1,87 @@
+"""What a picture says of a block: few words and one of six kinds."""
+
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from crossband import registry
+from crossband.graphs.syntax import Step, Value
+from crossband.registry import Entry
+
+KINDS = ("attention", "convolution", "block", "join", "sampling", "pointwise")  # the first one in a node names its kind
+WIDTH = 25  # characters of a line
+
+
+@dataclass(frozen=True)
+class Line:
+    """A step in words: `RSU 7 → 64`, further lines with its details, and the kind of its block."""
+
+    text: str
+    details: tuple[str, ...]
+    kind: str
+
+
+def kind_of(entry: Entry) -> str:
+    """What a block is, as far as a picture tells blocks apart, by its contract.
+
+    Several inputs make a join; a size that changes without any weights is sampling; what sees one pixel at
+    a time is pointwise, what sees all of them attention; the rest is convolution.
+    """
+    contract = entry.facts["contract"]
+    if contract is None:
+        return "block"
+    left, _, right = contract.text.partition("->")
+    before, after = left.split(",")[0].split(), right.split(",")[0].split()
+    resized = before[2:] != after[2:]
+    if "," in left:
+        return "sampling" if resized and before[1] == after[1] else "join"
+    if resized and not entry.facts["inferred"]:
+        return "sampling"
+    if before == after and entry.facts["reach"] in (1, None):
+        return "pointwise" if entry.facts["reach"] == 1 else "attention"
+    return "convolution"
+
+
+def words(step: Step, count: int, entry: Entry | None) -> Line:
+    """A step that runs `count` times, in few words: `RSU 7 · mid 32 → 64`. Defaults go without saying.
+
+    `entry` is the registered block, None for a block of the graph.
+    """
+    defaults = {name: p.default for name, p in entry.parameters.items()} if entry else {}
+    kernel, depth, out = (step.arguments.get(name) for name in ("kernel", "depth", "out"))
+    head = " ".join(
+        [f"{count} ×"] * (count > 1) + [step.block] + [f"{kernel}×{kernel}"] * bool(kernel) + [f"{depth}"] * bool(depth)
+    )
+    said = {name: value for name, value in step.arguments.items() if name not in ("kernel", "depth", "out")}
+    rest = [_word(name, value) for name, value in said.items() if name not in defaults or value != defaults[name]]
+    tail = f" → {_bare(out)}" if out is not None else ""
+    kind = kind_of(entry) if entry else "block"
+    if len(line := " · ".join([head, *rest]) + tail) <= WIDTH:
+        return Line(line, (), kind)
+    details = textwrap.wrap(" · ".join(word.replace(" ", "\u00a0") for word in rest), WIDTH + 3)
+    return Line(
+        shortened(head + tail), tuple(shortened(each.replace("\u00a0", " ").strip(" ·")) for each in details), kind
+    )
+
+
+def shortened(text: str) -> str:
+    """`text`, cut where it is too long for a line."""
+    return text if len(text) <= WIDTH + 3 else text[: WIDTH + 2].rstrip() + "…"
+
+
+def entry_of(step: Step, own: Mapping[str, object]) -> Entry | None:
+    """The registered block of a step; None for one that is not registered, or is the graph's `own`."""
+    return registry.blocks[step.block] if step.block in registry.blocks and step.block not in own else None
+
+
+def _word(name: str, value: Value) -> str:
+    if isinstance(value, bool):
+        return name if value else f"no {name}"
+    if isinstance(value, str) and not value.startswith("="):
+        return value
+    return f"{name} {_bare(value)}"
+
+
+def _bare(value: Value) -> str:
+    """A value that may be an expression that could not be worked out."""
+    return str(value).removeprefix("=")
