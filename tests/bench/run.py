@@ -1,0 +1,121 @@
+"""What the library exists for, measured: `python tests/bench/run.py`.
+
+Everything is a ratio of two things run in turn in one process, or a time beside the limit it must keep;
+single times on a shared machine mean little. Exit status 1 where a limit is broken.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from by_hand import U2Net, dense_criss_cross
+from torch import Tensor, nn
+
+from crossband.blocks.criss_cross import criss_cross
+from crossband.graphs import build, check, shipped
+
+WIDTH, SIZE = 16, 128  # of the U2-Net that is timed
+
+
+def timed(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def ratio(ours: Callable[[], object], other: Callable[[], object], runs: int) -> float:
+    """The median of ours / other over pairs of runs, each pair in turn and in changing order."""
+    for run in (ours, other):
+        run()
+    pairs = []
+    for number in range(runs):
+        first, second = (ours, other) if number % 2 else (other, ours)
+        times = {first: timed(first), second: timed(second)}
+        pairs.append(times[ours] / times[other])
+    return statistics.median(pairs)
+
+
+def networks() -> tuple[nn.Module, nn.Module]:
+    """The graph and the network written by hand, with equal weights and, as asserted, equal results."""
+    ours, other = build("u2net", {"width": WIDTH}), U2Net(WIDTH)
+    theirs = dict(zip(other.state_dict(), ours.state_dict().values(), strict=True))
+    other.load_state_dict(theirs)
+    x = torch.rand(2, 3, SIZE, SIZE)
+    for mine, yours in zip(ours(x).values(), other(x), strict=True):
+        torch.testing.assert_close(mine, yours)
+    return ours, other
+
+
+def forward(network: nn.Module, x: Tensor) -> None:
+    with torch.no_grad():
+        network(x)
+
+
+def step(network: nn.Module, x: Tensor) -> None:
+    results = network(x)
+    sum(y.mean() for y in (results.values() if isinstance(results, dict) else results)).backward()
+
+
+def peak(which: str) -> float:
+    """Peak memory in MiB of a process that takes three training steps with one of the two networks."""
+    command = [sys.executable, __file__, "--peak", which]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def report_peak(which: str) -> None:
+    network = build("u2net", {"width": 32}) if which == "graph" else U2Net(32)
+    for _ in range(3):
+        step(network, torch.rand(2, 3, 192, 192))
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def attention(side: int, runs: int) -> float:
+    query, key, value = torch.rand(1, 8, side, side), torch.rand(1, 8, side, side), torch.rand(1, 64, side, side)
+    return ratio(lambda: dense_criss_cross(query, key, value), lambda: criss_cross(query, key, value), runs)
+
+
+def checking(name: str) -> float:
+    check(name)
+    return min(timed(lambda: check(name)) for _ in range(5))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=31, help="pairs of runs for each ratio")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--peak", choices=["graph", "hand"], help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    if options.peak:
+        report_peak(options.peak)
+        return 0
+    ours, other = networks()
+    x = torch.rand(2, 3, SIZE, SIZE)
+    rows: list[tuple[str, float, str, float]] = [
+        ("forward, graph / by hand", ratio(lambda: forward(ours, x), lambda: forward(other, x), options.runs), "<=", 1.02),
+        ("forward and backward, graph / by hand", ratio(lambda: step(ours, x), lambda: step(other, x), options.runs), "<=", 1.02),
+        ("peak memory of training, graph / by hand", peak("graph") / peak("hand"), "<=", 1.05),
+        ("building u2net_cca, seconds", min(timed(lambda: build("u2net_cca")) for _ in range(3)), "<=", 1.5),
+        ("dense attention / CrissCross, 64 channels 64x64", attention(64, 7), ">=", 10),
+        ("dense attention / CrissCross, 64 channels 128x128", attention(128, 3), ">=", 30),
+        *((f"checking {name}, milliseconds", 1000 * checking(name), "<=", 50) for name in shipped()),
+    ]
+    kept = [value <= limit if sign == "<=" else value >= limit for _, value, sign, limit in rows]
+    if options.json:
+        print(json.dumps([{"what": what, "value": value, "limit": f"{sign} {limit}"} for what, value, sign, limit in rows]))
+    else:
+        print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {Path(sys.executable).name}")
+        for (what, value, sign, limit), good in zip(rows, kept, strict=True):
+            print(f"{what:<52}{value:>10.3f}   {sign} {limit:<6}{'' if good else '  BROKEN'}")
+    return 0 if all(kept) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

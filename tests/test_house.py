@@ -1,0 +1,74 @@
+"""The shape of the house: what ships, which way imports point, what start-up may not load."""
+
+import ast
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LAYERS = ["registry", "blocks", "graphs", "recipes"]
+MODULES = sorted(path for layer in LAYERS[1:] for path in (ROOT / layer).rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """The names of the modules that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+    return found
+
+
+@pytest.mark.parametrize("path", [ROOT / "registry.py", *MODULES], ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_one_way(path: Path) -> None:
+    own = LAYERS.index(path.relative_to(ROOT).parts[0].removesuffix(".py"))
+    above = [name for name in imported(path) for layer in LAYERS[own + 1 :] if f"{name}.".startswith(f"crossband.{layer}.")]
+    assert not above, f"{path.name} imports {above}, which stands above it"
+
+
+def test_the_wheel_has_the_package_and_nothing_else(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
+    names = files.stdout.split() if files.returncode == 0 else []
+    for name in names:
+        if (ROOT / name).is_file() and not (ROOT / name).is_symlink():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((ROOT / name).read_bytes())
+    if not names:
+        pytest.skip("not a git checkout: what belongs to the project is not known")
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), "."]
+    subprocess.run(command, cwd=source, check=True)
+    [wheel] = tmp_path.glob("*.whl")
+    shipped = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    package = {name for name in names if Path(name).parts[0] in LAYERS and Path(name).suffix in (".py", ".yaml")}
+    assert shipped == {f"crossband/{name}" for name in {*package, "__init__.py", "registry.py", "py.typed"}}
+
+
+def test_a_second_registry_is_refused() -> None:
+    done = subprocess.run([sys.executable, "-c", "import registry"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "import `crossband.registry`, not `registry`" in done.stderr
+
+
+@pytest.mark.parametrize("module", ["crossband", "crossband.registry", "crossband.graphs", "crossband.recipes", "crossband.recipes.commands"])
+def test_importing_does_not_load_torch(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_importing_touches_no_network_and_no_seed() -> None:
+    code = (
+        "import socket, random; state = random.getstate()\n"
+        "def refuse(*_): raise AssertionError('network at import')\n"
+        "socket.socket.connect = refuse\n"
+        "import torch; before = torch.get_rng_state()\n"
+        "import crossband.blocks, crossband.graphs.builder, crossband.recipes.losses, crossband.recipes.data\n"
+        "assert torch.equal(before, torch.get_rng_state()) and state == random.getstate()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,74 @@
+"""The README says what is so: its code runs, its commands exist, its links lead somewhere."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from crossband.recipes.commands import cli
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def fenced(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def named(text: str) -> str:
+    found = re.match(r"# (\S+\.yaml)\n", text)
+    assert found, "a YAML example begins with a comment that names its file"
+    return found[1]
+
+
+@pytest.fixture
+def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the YAML files of the README."""
+    for text in fenced("yaml"):
+        (tmp_path / named(text)).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_python_examples_run() -> None:
+    for code in fenced("python"):
+        exec(compile(code, "README.md", "exec"), {})
+
+
+@pytest.mark.usefixtures("example")
+def test_console_examples_run() -> None:
+    lines = [line for text in fenced("console") for line in text.splitlines() if line.startswith("crossband ")]
+    assert len(lines) >= 2
+    for line in lines:
+        arguments = shlex.split(line)[1:]
+        if arguments[0] == "train":  # needs data of the user's: what it names is checked instead
+            arguments = ["check", "my_hybrid.yaml"]
+        result = CliRunner().invoke(cli, arguments)
+        assert result.exit_code == 0, f"{line}: {result.output}"
+
+
+def test_the_message_shown_is_the_message_given(example: Path) -> None:
+    [shown] = fenced("text")
+    path = example / "my_hybrid.yaml"
+    path.write_text(path.read_text().replace("CrissCross", "CrisCross"))
+    result = CliRunner().invoke(cli, ["check", "my_hybrid.yaml"])
+    assert result.exit_code == 1
+    assert shown.strip() in result.output
+
+
+def test_every_command_is_in_the_table() -> None:
+    rows = re.findall(r"^\| `crossband (\w+)", README, re.MULTILINE)
+    assert sorted(rows) == sorted(cli.list_commands(None))  # type: ignore[arg-type]
+
+
+def test_links_lead_to_files() -> None:
+    for document in ("README.md", "CONTRIBUTING.md"):
+        for link in re.findall(r"\]\(([^)#]+)\)", (ROOT / document).read_text()):
+            assert link.startswith("http") or (ROOT / link).exists(), f"{document} links to {link}"
+
+
+def test_the_two_set_up_commands_are_there() -> None:
+    assert "pip install . && crossband train demo" in README.splitlines()
+    assert "pip install -e '.[test]' && pytest" in README.splitlines()
