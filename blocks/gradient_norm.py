@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge, Len
+from einops import reduce
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -79,7 +80,7 @@ class GradientNorm(nn.Module):
         if not isinstance(score, Tensor):
             raise ArgumentError("GradientNorm: the network must give one output")
         per_image = (len(score), *[1] * (score.ndim - 1))
-        mean = score.reshape(len(score), -1).mean(1).view(per_image)
+        mean = reduce(score, "b ... -> b", "mean").view(per_image)
         if self.reduce == "scalar":
             score = mean
         wanted = [inputs[name] for name in self.wrt or inputs]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Literal, TypeAlias
 
 from annotated_types import Gt
+from einops import rearrange
 from torch import Tensor, nn
 
 from crossband.blocks.block import block
@@ -81,4 +82,4 @@ class LayerNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`b c h w` to the same."""
-        return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return rearrange(self.norm(rearrange(x, "b c h w -> b h w c")), "b h w c -> b c h w")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+from einops import rearrange
 from matplotlib.colors import Colormap
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
@@ -41,7 +42,7 @@ def draw(image: Tensor, colormap: str | None = None) -> Image.Image:
         raise CrossbandError(
             f"a picture is drawn from floating-point `c h w`, c = 1 or 3, got {tuple(image.shape)} {image.dtype}"
         )
-    values = image.detach().float().cpu().permute(1, 2, 0).numpy()
+    values = rearrange(image.detach().float().cpu(), "c h w -> h w c").numpy()
     broken = ~np.isfinite(values).all(-1)
     values = np.nan_to_num(values, posinf=0, neginf=0).clip(0, 1)
     if values.shape[-1] == 1:

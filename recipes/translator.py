@@ -7,22 +7,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from crossband.blocks.sizes import evaluate
+from crossband.graphs.builder import build
 from crossband.graphs.checker import check as check_graph
 from crossband.graphs.diagnostics import Problems
 from crossband.graphs.fit import nearest, size_text, symbols_at
 from crossband.graphs.plan import Plan
 from crossband.graphs.receptive import receptive_fields
 from crossband.graphs.resolve import Library
-from crossband.recipes.checkpoint import CheckpointError, load_network, load_weights
+from crossband.recipes.checker import check as check_recipe
+from crossband.recipes.checkpoint import CheckpointError, load_network, load_weights, put_weights
 from crossband.recipes.data.images import LUMINANCE
 from crossband.recipes.experiment import Experiment, depends
 from crossband.recipes.fit import crop, pad, padded_size
 from crossband.recipes.flow import Value
 from crossband.recipes.folder import RECIPE, WEIGHTS
-from crossband.recipes.runs import load_run
 from crossband.recipes.scoring import predict
 from crossband.recipes.tiles import TileError, run_tiled
 from crossband.registry import CrossbandError, hint
@@ -151,7 +152,9 @@ def with_channels(image: Tensor, channels: int) -> Tensor:
 
 
 def _of_run(folder: Path, network: str | None, device: torch.device) -> Translator:
-    experiment, networks = load_run(folder)
+    if not (folder / RECIPE).is_file():
+        raise CheckpointError(f"{folder}: no run: it has no `{RECIPE}`")
+    experiment = check_recipe(folder / RECIPE)
     known = _calls(experiment)
     if network is not None:
         experiment = _alone(experiment, network, known, folder)
@@ -160,17 +163,25 @@ def _of_run(folder: Path, network: str | None, device: torch.device) -> Translat
         choice = f"choose a network: {', '.join(f'`{name}`' for name in known)}" if known else "it cannot be translated"
         message = f"{folder}: the result `{experiment.result}` needs more than the {recipe.source} image"
         raise CheckpointError(f"{message}\nhint: {choice}")
-    placed = {name: networks[name].to(device).eval() for name in used}
+    networks = {name: _network(experiment, name, folder).to(device) for name in used}
     declared = (recipe.data.arguments.get("range") or {}).get(recipe.source)
     return Translator(
         name=str(experiment.result),
-        compute=lambda image: predict(experiment, placed, {recipe.source: image}),
+        compute=lambda image: predict(experiment, networks, {recipe.source: image}),
         plans=tuple(experiment.plans[name] for name in used),
         channels=experiment.bands[recipe.source],
         range=recipe.data.range,
         scale=(declared[0], declared[1]) if declared else None,
         device=device,
     )
+
+
+def _network(experiment: Experiment, name: str, folder: Path) -> nn.Module:
+    """One network of a run with its last weights. Only what translates is loaded: no critics, nothing of training."""
+    network = build(experiment.plans[name], taps=experiment.taps.get(name, ()), seed=0)
+    file = folder / WEIGHTS / f"{name}.safetensors"
+    put_weights(network, load_weights(file), file)
+    return network.eval()
 
 
 def _calls(experiment: Experiment) -> dict[str, Value]:

@@ -132,7 +132,7 @@ def test_half_precision_does_not_reach_the_slope():
         ),
         ({"network": Pair(), "wrt": ["imag"]}, "the network has no input `imag`\nhint: did you mean `image`?"),
         ({"network": Pair(), "reduce": "max"}, "`reduce` must be one of `sum`, `mean`, `scalar`, got `max`"),
-        ({"network": Pair(), "zeta": -1.0}, "`zeta` must be at least 0"),
+        ({"network": Pair(), "zeta": -1.0}, "`zeta` must be `abs_f` or at least 0"),
         ({"network": Pair(), "blend": 2.0}, "`blend` must be at most 1"),
     ],
 )

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Le
+from einops import rearrange
 
 from crossband.recipes.data.canvas import Canvas
 from crossband.recipes.data.render import Render
@@ -53,7 +54,7 @@ class Demo(Source):
         low, high = self._kelvin
         infrared = ((kelvin - low) / (high - low)).clip(0, 1)
         return {
-            "visible": np.rint(visible * 255).astype(np.uint8).transpose(2, 0, 1).copy(),
+            "visible": np.ascontiguousarray(rearrange(np.rint(visible * 255).astype(np.uint8), "h w c -> c h w")),
             "infrared": np.rint(infrared * 65535).astype(np.uint16)[None],
         }
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
+from einops import rearrange
 from PIL import Image
 
 from crossband.registry import CrossbandError
@@ -190,7 +191,7 @@ def _read_tiff(path: Path) -> np.ndarray:
         page = _only_page(path, file)
         array = page.asarray()
         if page.axes == "SYX":
-            array = array.transpose(1, 2, 0)
+            array = rearrange(array, "c h w -> h w c")
         if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and array.dtype.kind in "bu":
             array = ~array
         if array.dtype == bool:

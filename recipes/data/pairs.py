@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from einops import rearrange
 
 from crossband.recipes.data.images import LUMINANCE, SUFFIXES, Header, ImageError, read_header, read_image
 from crossband.recipes.data.source import Band, DataError, Source, source
@@ -41,7 +42,7 @@ class Files:
                 raise ImageError(f"{path}: has pixels that are not finite\nhint: replace the file or take it out")
             low, high = self.range
             array = ((array.astype(np.float64) - low) / (high - low)).clip(0, 1).astype(np.float32)
-        return np.ascontiguousarray(array.transpose(2, 0, 1))
+        return np.ascontiguousarray(rearrange(array, "h w c -> c h w"))
 
     def _to_channels(self, path: Path, array: np.ndarray) -> np.ndarray:
         found = array.shape[2]
