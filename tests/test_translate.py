@@ -1,5 +1,7 @@
 """Translating images: what a trained network gives does not depend on how its input comes along."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -486,3 +488,9 @@ def test_many_faults_are_counted(tmp_path: Path) -> None:
     with pytest.raises(CrossbandError) as error:
         translate(copying(tmp_path / "c.safetensors"), tmp_path / "in", tmp_path / "out", silent=True)
     assert "\n  and 5 more\nhint: " in str(error.value)
+
+
+def test_what_only_training_needs_is_not_imported() -> None:
+    """It would take three times as long until the first image."""
+    code = "import sys, crossband.recipes.translation; sys.exit('lightning_fabric' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

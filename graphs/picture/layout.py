@@ -85,7 +85,7 @@ class Flow:
         return max(self.reads[name], key=lambda read: self.rank[read], default=None)
 
     def path(self, among: Iterable[str]) -> list[str]:
-        """The longest way through `among`, to the first output if that is there, else to the farthest end."""
+        """The longest way through `among`, to its first output if it has one, else to its farthest end."""
         names = set(among)
         ends = [name for name in self.items if name in names and self.items[name].kind == "output"][:1]
         farthest = max((name for name in self.items if name in names), key=lambda name: self.rank[name])
@@ -117,6 +117,8 @@ def _line(flow: Flow) -> dict[str, Cell]:
 
 @dataclass
 class _Placing:
+    """The cells given so far. Bands are the levels themselves, lanes and columns may be negative."""
+
     flow: Flow
     cells: dict[str, Cell] = field(default_factory=dict)
 

@@ -35,10 +35,13 @@ SHAPE = 10.5  # size of the shapes on wires
 
 
 def layout_of(picture: Sketch) -> Layout:
-    """Where everything of a picture stands. Shapes are written where they change, and before outputs."""
+    """Where everything of a picture stands.
+
+    A shape is written where it is not that of what the part reads first, and before outputs.
+    """
     shapes = {part.key: part.shape for part in picture.parts}
     ends = {read for part in picture.parts if part.role == "output" for read in part.reads}
-    told = [p for p in picture.parts if p.key in ends or p.shape not in [shapes.get(read) for read in p.reads]]
+    told = [p for p in picture.parts if p.key in ends or p.shape not in [shapes.get(read) for read in p.reads[:1]]]
     room = {part.key: text_width(part.shape, SHAPE) for part in told if part.shape}
     return arrange([item_of(part) for part in picture.parts], room)
 
