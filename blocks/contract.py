@@ -18,7 +18,7 @@ it infers channels, checks graphs without a tensor, documents the block, and is 
 import ast
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from typing import Any
 
@@ -204,7 +204,8 @@ class _Scope:
         reason = f"it needs {words.strip() or _readable(formula.strip())}" + (
             f", but {', '.join(used)}" if used else ""
         )
-        return [Condition(size, at_least, reason, cure=cure(node, self.names, arguments))]
+        condition = Condition(size, at_least, reason)
+        return [condition if condition.certain else replace(condition, cure=cure(node, self.names, arguments))]
 
 
 def number(text: str, arguments: Arguments) -> int:

@@ -4,7 +4,8 @@ import ast
 from collections.abc import Mapping
 from typing import Any
 
-FEW = 6
+FEW = 6  # divisors worth listing
+MOST = 1 << 16  # channels
 
 
 def cure(condition: ast.Compare, names: Mapping[str, Any], arguments: Mapping[str, Any]) -> str | None:
@@ -14,7 +15,7 @@ def cure(condition: ast.Compare, names: Mapping[str, Any], arguments: Mapping[st
             total, given = names.get(number), arguments.get(divisor)
         case _:
             return None
-    if not isinstance(total, int) or not isinstance(given, int):
+    if not isinstance(total, int) or not isinstance(given, int) or not 0 < total <= MOST:
         return None
     divisors = sorted((each for each in range(1, total + 1) if total % each == 0), key=lambda each: abs(each - given))
     *some, last = sorted(divisors[:FEW])

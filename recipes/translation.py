@@ -90,7 +90,7 @@ def translate(
     check(jobs, translator, range)
     began, failures, written = time.perf_counter(), list[str](), list[Path]()
     with Screen("translate", len(jobs), silent=silent) as screen:
-        for group in _groups(_decoded(jobs, translator, range, failures), 1 if translator.tile else batch):
+        for group in _groups(_decoded(jobs, range, failures), 1 if translator.tile else batch):
             results = translator(torch.cat([image for _, image in group]))
             for (job, _), result in zip(group, results, strict=True):
                 _write(job, result, bits, failures, written)
@@ -177,12 +177,24 @@ def check(jobs: Sequence[Job], translator: Translator, range: Range | None) -> N
         try:
             header = read_header(job.source)
             translator.check_size(header.height, header.width)
-            if range is None and header.dtype not in (np.uint8, np.uint16):
-                raise ImageError(f"{header.dtype} pixels have no full scale\nhint: say what becomes 0 and 1: `--range`")
+            _check_values(header.dtype, range)
         except CrossbandError as error:
             problems.append(_named(job.source, error))
     if problems:
         raise TranslationError("these images cannot be translated:", problems)
+
+
+def _check_values(dtype: np.dtype, range: Range | None) -> None:
+    """Raise ImageError if pixels of a type need a range, or cannot be in it."""
+    if range is None and dtype not in (np.uint8, np.uint16):
+        raise ImageError(
+            f"{dtype} pixels have no full scale\nhint: say which values become 0 and 1: `--range LOW HIGH`"
+        )
+    if range is not None and dtype.kind in "iu" and range[1] > np.iinfo(dtype).max:
+        top = np.iinfo(dtype).max
+        raise ImageError(
+            f"{dtype} pixels do not reach {range[1]:g}, which is to be 1\nhint: for their full scale `--range 0 {top}`"
+        )
 
 
 # ---------------------------------------------------------------------- image by image
@@ -197,9 +209,8 @@ def to_tensor(array: np.ndarray, range: Range | None) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(unit.transpose(2, 0, 1)))[None]
 
 
-def _decoded(
-    jobs: Sequence[Job], translator: Translator, range: Range | None, failures: list[str]
-) -> Iterator[tuple[Job, Tensor]]:
+def _decoded(jobs: Sequence[Job], range: Range | None, failures: list[str]) -> Iterator[tuple[Job, Tensor]]:
+    """The images one by one; the name of one that cannot be decoded goes to `failures` instead."""
     for job in jobs:
         try:
             yield job, to_tensor(read_image(job.source), range)

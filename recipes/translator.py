@@ -66,7 +66,7 @@ class Translator:
             result = self._tiled(image) if self.tile else self._whole(image)
         except torch.OutOfMemoryError:
             size = "x".join(map(str, image.shape[-2:]))
-            cure = "`--tile 512`" if not self.tile else "smaller tiles, or fewer at once"
+            cure = "take smaller tiles, or fewer at once" if self.tile else "`--tile 512`, or fewer at once"
             raise CrossbandError(f"{self.device} has too little memory for {size} pixels\nhint: {cure}") from None
         return ((result - low) / (high - low)).clamp(0, 1)
 
@@ -201,6 +201,8 @@ def _alone(experiment: Experiment, name: str, known: Mapping[str, Value], folder
     if name not in known:
         what = "makes no image from an image" if name in experiment.plans else "is none of the run"
         raise CheckpointError(f"{folder}: the network `{name}` {what}{hint(name, known)}")
+    if depends(experiment.result, experiment.plans) == {name}:  # which may be another output than the first
+        return experiment
     recipe = replace(experiment.recipe, source=known[name].operands[0].name)
     return replace(experiment, recipe=recipe, result=known[name])
 

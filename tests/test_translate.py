@@ -165,6 +165,16 @@ def test_the_network_that_translates_is_found(runs: Path) -> None:
     assert load(runs / "cycle", "to_vis")(torch.rand(1, 1, 8, 8)).shape == (1, 3, 8, 8)
 
 
+def test_the_output_that_the_recipe_names_is_taken(runs: Path, tmp_path: Path) -> None:
+    settings = ["steps=1", "evaluate={output: fake.side, metrics: [mae]}"]
+    train(runs / "paired.yaml", overrides=settings, run=tmp_path / "run", silent=True)
+    one, other = load(tmp_path / "run"), load(tmp_path / "run", "generator")
+    assert one.name == other.name == "generator(visible).side"
+    file = load(tmp_path / "run" / "weights" / "generator.safetensors")
+    image = torch.rand(1, 3, 8, 8)
+    assert torch.equal(one(image), file(image))
+
+
 def test_the_run_of_a_path(runs: Path, tmp_path: Path) -> None:
     assert run_of(runs / "paired") == runs / "paired"
     assert run_of(runs / "paired" / "weights" / "generator.safetensors") == runs / "paired"
@@ -191,6 +201,9 @@ def test_values_that_the_data_declared_are_used(tmp_path: Path) -> None:
     declared, said, full = (read_image(tmp_path / f"{name}.png") for name in ("declared", "said", "full"))
     assert np.array_equal(declared, said)
     assert not np.array_equal(declared, full)
+    write_image(tmp_path / "grey.png", ramp(16, 16))
+    with pytest.raises(CrossbandError, match=r"uint8 pixels do not reach 8000, which is to be 1\n.*`--range 0 255`"):
+        translate(tmp_path / "run", tmp_path / "grey.png", tmp_path / "out.png", network="to_vis", silent=True)
 
 
 @pytest.mark.parametrize(
@@ -292,7 +305,9 @@ def test_float_images_need_a_range_and_keep_it(tmp_path: Path) -> None:
     weights = copying(tmp_path / "copy.safetensors")
     kelvin = np.linspace(270, 310, 600, dtype=np.float32).reshape(20, 30)
     tifffile.imwrite(tmp_path / "in.tif", kelvin)
-    with pytest.raises(CrossbandError, match="float32 pixels have no full scale\nhint: say what becomes 0 and 1"):
+    with pytest.raises(
+        CrossbandError, match="float32 pixels have no full scale\nhint: say which values become 0 and 1"
+    ):
         translate(weights, tmp_path / "in.tif", tmp_path / "out.tif", silent=True)
     limits = (270.0, 310.0)
     translate(weights, tmp_path / "in.tif", tmp_path / "out.tif", bits=32, range=limits, silent=True)
