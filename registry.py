@@ -50,6 +50,7 @@ class Parameter:
 
     @property
     def required(self) -> bool:
+        """Whether it must be given."""
         return self.default is REQUIRED
 
     @cached_property

@@ -7,36 +7,41 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crossband.recipes.checker import check as check
-    from crossband.recipes.checkpoint import load_network as load_network
-    from crossband.recipes.checkpoint import load_weights as load_weights
-    from crossband.recipes.checkpoint import save_weights as save_weights
-    from crossband.recipes.format import load as load
-    from crossband.recipes.format import shipped as shipped
-    from crossband.recipes.runs import evaluate as evaluate
-    from crossband.recipes.runs import load_run as load_run
-    from crossband.recipes.runs import train as train
-    from crossband.recipes.schema import recipe_schema as recipe_schema
-    from crossband.recipes.session import Interrupted as Interrupted
-    from crossband.recipes.session import RunResult as RunResult
+    from crossband.recipes.spec.checker import check as check
+    from crossband.recipes.spec.reading import load as load
+    from crossband.recipes.spec.reading import shipped as shipped
+    from crossband.recipes.spec.schema import recipe_schema as recipe_schema
+    from crossband.recipes.training.checkpoint import load_network as load_network
+    from crossband.recipes.training.checkpoint import load_weights as load_weights
+    from crossband.recipes.training.checkpoint import save_weights as save_weights
+    from crossband.recipes.training.runs import evaluate as evaluate
+    from crossband.recipes.training.runs import load_run as load_run
+    from crossband.recipes.training.runs import train as train
+    from crossband.recipes.training.session import Interrupted as Interrupted
+    from crossband.recipes.training.session import RunResult as RunResult
+    from crossband.recipes.translating.translation import translate as translate
+    from crossband.recipes.translating.translator import Translator as Translator
 
 _HOMES = {
-    "Interrupted": "session",
-    "RunResult": "session",
-    "check": "checker",
-    "evaluate": "runs",
-    "load": "format",
-    "load_network": "checkpoint",
-    "load_run": "runs",
-    "load_weights": "checkpoint",
-    "recipe_schema": "schema",
-    "save_weights": "checkpoint",
-    "shipped": "format",
-    "train": "runs",
+    "Interrupted": "training.session",
+    "RunResult": "training.session",
+    "check": "spec.checker",
+    "evaluate": "training.runs",
+    "load": "spec.reading",
+    "load_network": "training.checkpoint",
+    "load_run": "training.runs",
+    "load_weights": "training.checkpoint",
+    "recipe_schema": "spec.schema",
+    "save_weights": "training.checkpoint",
+    "shipped": "spec.reading",
+    "train": "training.runs",
+    "translate": "translating.translation",
+    "Translator": "translating.translator",
 }
 __all__ = [
     "Interrupted",
     "RunResult",
+    "Translator",
     "check",
     "evaluate",
     "load",
@@ -47,6 +52,7 @@ __all__ = [
     "save_weights",
     "shipped",
     "train",
+    "translate",
 ]
 
 

@@ -163,7 +163,9 @@ class _Draft:
         found: Data = {}
         for name in sorted(self.unread):
             shape = self.shapes[name]
-            sizes = [str(size) if str(size) in ("H", "W") else f"{'hw'[axis]}{name}" for axis, size in enumerate(shape[2:])]
+            sizes = [
+                str(size) if str(size) in ("H", "W") else f"{'hw'[axis]}{name}" for axis, size in enumerate(shape[2:])
+            ]
             found[name] = [shape[1], *sizes]
         return found
 

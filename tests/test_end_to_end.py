@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from crossband.recipes.commands import cli
 from crossband.recipes.commands.evaluate import side_by_side
 from crossband.recipes.data import demo, read_image, write_image
-from crossband.recipes.evaluation import Summary, Table
+from crossband.recipes.measuring.evaluation import Summary, Table
 
 WHAT = "evaluate.metrics=[mae, psnr, ssim]"
 

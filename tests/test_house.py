@@ -10,7 +10,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = ["registry", "blocks", "graphs", "recipes"]
+LIGHT = ["crossband", *(f"crossband.{name}" for name in ("registry", "graphs", "recipes", "recipes.commands"))]
 MODULES = sorted(path for layer in LAYERS[1:] for path in (ROOT / layer).rglob("*.py"))
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """A command at the root of the repository."""
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def imported(path: Path) -> set[str]:
@@ -28,13 +34,15 @@ def imported(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", [ROOT / "registry.py", *MODULES], ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_point_one_way(path: Path) -> None:
     own = LAYERS.index(path.relative_to(ROOT).parts[0].removesuffix(".py"))
-    above = [name for name in imported(path) for layer in LAYERS[own + 1 :] if f"{name}.".startswith(f"crossband.{layer}.")]
+    above = [
+        name for name in imported(path) for layer in LAYERS[own + 1 :] if f"{name}.".startswith(f"crossband.{layer}.")
+    ]
     assert not above, f"{path.name} imports {above}, which stands above it"
 
 
 def test_the_wheel_has_the_package_and_nothing_else(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
+    files = run(["git", "ls-files", "-co", "--exclude-standard"])
     names = files.stdout.split() if files.returncode == 0 else []
     for name in names:
         if (ROOT / name).is_file() and not (ROOT / name).is_symlink():
@@ -42,7 +50,18 @@ def test_the_wheel_has_the_package_and_nothing_else(tmp_path: Path) -> None:
             (source / name).write_bytes((ROOT / name).read_bytes())
     if not names:
         pytest.skip("not a git checkout: what belongs to the project is not known")
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), "."]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(tmp_path),
+        ".",
+    ]
     subprocess.run(command, cwd=source, check=True)
     [wheel] = tmp_path.glob("*.whl")
     shipped = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
@@ -51,12 +70,12 @@ def test_the_wheel_has_the_package_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_a_second_registry_is_refused() -> None:
-    done = subprocess.run([sys.executable, "-c", "import registry"], cwd=ROOT, capture_output=True, text=True)
+    done = run([sys.executable, "-c", "import registry"])
     assert done.returncode == 1
     assert "import `crossband.registry`, not `registry`" in done.stderr
 
 
-@pytest.mark.parametrize("module", ["crossband", "crossband.registry", "crossband.graphs", "crossband.recipes", "crossband.recipes.commands"])
+@pytest.mark.parametrize("module", LIGHT)
 def test_importing_does_not_load_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

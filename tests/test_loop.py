@@ -14,11 +14,11 @@ from torch.nn import functional as F
 
 from crossband.recipes import check
 from crossband.recipes.data.loader import epoch_of, make_loader
-from crossband.recipes.engine import NotFinite
-from crossband.recipes.experiment import Experiment
-from crossband.recipes.loop import Report, fit, train_step
-from crossband.recipes.scoring import open_source, training_scenes
-from crossband.recipes.training import Training, build_network, set_up
+from crossband.recipes.measuring.scoring import open_source, training_scenes
+from crossband.recipes.spec.experiment import Experiment
+from crossband.recipes.training.engine import NotFinite
+from crossband.recipes.training.loop import Report, fit, train_step
+from crossband.recipes.training.state import Training, build_network, set_up
 
 Event = tuple[str, bool, bool]  # network, whether a graph is recorded, whether its weights take gradients
 

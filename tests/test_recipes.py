@@ -10,8 +10,8 @@ from tiny import CYCLE, PAIRED, PIX2PIX, write_files
 from crossband.graphs.diagnostics import InvalidFile, Problems
 from crossband.graphs.reader import read
 from crossband.recipes import check, load, recipe_schema, shipped
-from crossband.recipes.format import SHIPPED
-from crossband.recipes.optim import OPTIMIZERS, Rate, factor, make_optimizer
+from crossband.recipes.spec.reading import SHIPPED
+from crossband.recipes.training.optim import OPTIMIZERS, Rate, factor, make_optimizer
 
 
 @pytest.fixture(name="folder", scope="module")

@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from crossband.recipes.curves import curves, draw_curves, read_log
-from crossband.recipes.evaluation import Summary, Table
 from crossband.recipes.files import replacing
-from crossband.recipes.pictures import BROKEN, contact_sheet, draw, sample_grid, save
-from crossband.recipes.report import Grid, Report, comparison, markdown_table, remarks, write_report
+from crossband.recipes.measuring.evaluation import Summary, Table
+from crossband.recipes.reporting.curves import curves, draw_curves, read_log
+from crossband.recipes.reporting.pictures import BROKEN, contact_sheet, draw, sample_grid, save
+from crossband.recipes.reporting.report import Grid, Report, comparison, markdown_table, remarks, write_report
 from crossband.registry import CrossbandError
 
 # ---------------------------------------------------------------- files

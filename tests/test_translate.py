@@ -20,10 +20,10 @@ from crossband.graphs.checker import check as check_graph
 from crossband.graphs.diagnostics import Problems
 from crossband.graphs.resolve import Library
 from crossband.recipes import train
-from crossband.recipes.checkpoint import save_weights
 from crossband.recipes.data import read_image, write_image
-from crossband.recipes.translation import plan, translate
-from crossband.recipes.translator import Translator, load, run_of, with_channels
+from crossband.recipes.training.checkpoint import save_weights
+from crossband.recipes.translating.translation import plan, translate
+from crossband.recipes.translating.translator import Translator, load, run_of, with_channels
 from crossband.registry import CrossbandError
 
 COPY = """
@@ -507,5 +507,5 @@ def test_many_faults_are_counted(tmp_path: Path) -> None:
 
 def test_what_only_training_needs_is_not_imported() -> None:
     """It would take three times as long until the first image."""
-    code = "import sys, crossband.recipes.translation; sys.exit('lightning_fabric' in sys.modules)"
+    code = "import sys, crossband.recipes.translating.translation; sys.exit('lightning_fabric' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -79,7 +79,7 @@ def _graph(path: str, size: tuple[int, int] | None) -> str:
 
 def _recipe(path: str, size: tuple[int, int] | None) -> str:
     from crossband.graphs.cost import count_parameters
-    from crossband.recipes.checker import check as check_recipe
+    from crossband.recipes.spec.checker import check as check_recipe
 
     experiment = check_recipe(path)
     recipe, plans = experiment.recipe, experiment.plans

@@ -153,8 +153,8 @@ def _of_graph(graph: "Graph") -> Iterator[str]:
 
 
 def _of_recipe(path: str) -> Iterator[str]:
-    from crossband.recipes.checker import check
     from crossband.recipes.commands.show_recipe import cited
+    from crossband.recipes.spec.checker import check
 
     experiment = check(path)
     yield from cited(experiment.recipe)

@@ -12,9 +12,9 @@ from crossband.recipes.commands.output import print_json, say
 from crossband.registry import CrossbandError
 
 if TYPE_CHECKING:
-    from crossband.recipes.evaluation import Table
-    from crossband.recipes.report import Grid
-    from crossband.recipes.scoring import Scored
+    from crossband.recipes.measuring.evaluation import Table
+    from crossband.recipes.measuring.scoring import Scored
+    from crossband.recipes.reporting.report import Grid
 
 Tables = Mapping[str, "Table"]
 
@@ -82,7 +82,7 @@ def _check_files(runs: Sequence[Path], sheet: Path | None, picture: Path | None)
         return
     if picture.suffix.lower() != ".png":
         raise CrossbandError(f"{picture}: a picture is written as PNG\nhint: name it `{picture.with_suffix('.png')}`")
-    from crossband.recipes.translator import run_of
+    from crossband.recipes.translating.translator import run_of
 
     if lost := [str(run) for run in runs if run.exists() and run_of(run) is None]:
         raise CrossbandError(f"{', '.join(lost)}: in no run folder, whose recipe `--picture` needs")
@@ -109,7 +109,7 @@ def side_by_side(found: Mapping[Path, Tables]) -> Tables:
 
 def print_tables(tables: Tables) -> None:
     """Print figures side by side: set for the eye on a terminal, else as Markdown; what to know of them on stderr."""
-    from crossband.recipes.report import comparison, markdown_table, remarks
+    from crossband.recipes.reporting.report import comparison, markdown_table, remarks
 
     grid = comparison(tables)
     if sys.stdout.isatty():
@@ -151,7 +151,7 @@ def draw_examples(
     file: Path, runs: Sequence[Path], tables: Tables, *, settings: Sequence[str], data: Path | None, split: str | None
 ) -> None:
     """Draw the images in which the first run is best, median and worst: input, the result of each run, target."""
-    from crossband.recipes.pictures import sample_grid, save
+    from crossband.recipes.reporting.pictures import sample_grid, save
 
     table = next(iter(tables.values()))
     by = next((name for name in ("ssim", "psnr", "mae", "mse", "rmse") if name in table.summary), None)
@@ -173,10 +173,10 @@ def _scored(
     run: Path, names: Sequence[str], settings: Sequence[str], data: Path | None, split: str | None
 ) -> "list[Scored]":
     """The images of these names, with what a run makes of them."""
-    from crossband.recipes.folder import RECIPE
-    from crossband.recipes.runs import data_override, load_run
-    from crossband.recipes.scoring import open_source, score, whole_scenes
-    from crossband.recipes.translator import run_of
+    from crossband.recipes.measuring.scoring import open_source, score, whole_scenes
+    from crossband.recipes.training.folder import RECIPE
+    from crossband.recipes.training.runs import data_override, load_run
+    from crossband.recipes.translating.translator import run_of
 
     folder = run_of(run)
     assert folder is not None  # checked before

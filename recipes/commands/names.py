@@ -66,7 +66,7 @@ def kind_of(file: str) -> str:
 def settings(texts: Sequence[str]) -> dict[str, Any]:
     """The params of a graph from `name=value` on the command line. Raises InvalidFile where one cannot be read."""
     from crossband.graphs.diagnostics import Problems
-    from crossband.recipes.layers import read_setting
+    from crossband.recipes.spec.layers import read_setting
 
     problems = Problems()
     found = [setting for text in texts if (setting := read_setting(text, problems))]

@@ -21,5 +21,5 @@ def schema(kind: str) -> None:
     if kind == "graph":
         from crossband.graphs.schema import graph_schema as made
     else:
-        from crossband.recipes.schema import recipe_schema as made
+        from crossband.recipes.spec.schema import recipe_schema as made
     print_json(made())

@@ -8,10 +8,10 @@ import click
 from crossband.graphs.cost import count_parameters
 from crossband.graphs.serial import digest
 from crossband.graphs.writer import dump
-from crossband.recipes.checker import Experiment, check
 from crossband.recipes.commands.listing import about
 from crossband.recipes.commands.output import plain, print_facts, print_json, print_table
-from crossband.recipes.syntax import Recipe, Term
+from crossband.recipes.spec.checker import Experiment, check
+from crossband.recipes.spec.syntax import Recipe, Term
 
 
 def show_recipe(path: str, overrides: Sequence[str], form: str | None) -> None:

@@ -17,15 +17,15 @@ from crossband.graphs.fit import nearest, size_text, symbols_at
 from crossband.graphs.plan import Plan
 from crossband.graphs.receptive import receptive_fields
 from crossband.graphs.resolve import Library
-from crossband.recipes.checker import check as check_recipe
-from crossband.recipes.checkpoint import CheckpointError, load_network, load_weights, put_weights
 from crossband.recipes.data.images import LUMINANCE
-from crossband.recipes.experiment import Experiment, depends
 from crossband.recipes.fit import crop, pad, padded_size
-from crossband.recipes.flow import Value
-from crossband.recipes.folder import RECIPE, WEIGHTS
-from crossband.recipes.scoring import predict
-from crossband.recipes.tiles import TileError, run_tiled
+from crossband.recipes.measuring.scoring import predict
+from crossband.recipes.spec.checker import check as check_recipe
+from crossband.recipes.spec.experiment import Experiment, depends
+from crossband.recipes.spec.flow import Value
+from crossband.recipes.training.checkpoint import CheckpointError, load_network, load_weights, put_weights
+from crossband.recipes.training.folder import RECIPE, WEIGHTS
+from crossband.recipes.translating.tiles import TileError, run_tiled
 from crossband.registry import CrossbandError, hint
 
 Range = tuple[float, float]

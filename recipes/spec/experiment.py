@@ -1,12 +1,12 @@
-"""A recipe that is right: what to build, what to compute and in which order. Made by `crossband.recipes.checker`."""
+"""A recipe that is right: what to build, what to compute and in which order. `spec.checker` makes it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from crossband.graphs.plan import Plan
-from crossband.recipes.flow import Value
-from crossband.recipes.syntax import Phase, Recipe, Term
+from crossband.recipes.spec.flow import Value
+from crossband.recipes.spec.syntax import Phase, Recipe, Term
 from crossband.registry import Entry
 
 

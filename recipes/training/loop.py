@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from crossband.recipes.data.loader import epoch_of
-from crossband.recipes.engine import Batch, NotFinite, Values, objective
-from crossband.recipes.training import Training
+from crossband.recipes.training.engine import Batch, NotFinite, Values, objective
+from crossband.recipes.training.state import Training
 
 Losses = dict[str, dict[str, float]]  # by phase and term, without weights
 

@@ -17,19 +17,19 @@ from crossband.graphs.checker import check as check_graph
 from crossband.graphs.diagnostics import Problems
 from crossband.graphs.document import Document
 from crossband.graphs.resolve import Library
-from crossband.recipes.checker import check, check_recipe
-from crossband.recipes.checkpoint import CheckpointError, Weights, load_state, load_weights, put_weights
 from crossband.recipes.data.source import Source
-from crossband.recipes.evaluation import Table
-from crossband.recipes.experiment import Experiment
-from crossband.recipes.flow import Value
-from crossband.recipes.folder import RECIPE, STATE, WEIGHTS, new_folder
-from crossband.recipes.format import load
-from crossband.recipes.layers import Layers
-from crossband.recipes.scoring import measure, open_source, whole_scenes
-from crossband.recipes.session import RunResult, Session
-from crossband.recipes.syntax import Data, Network, Recipe
-from crossband.recipes.training import build_network
+from crossband.recipes.measuring.evaluation import Table
+from crossband.recipes.measuring.scoring import measure, open_source, whole_scenes
+from crossband.recipes.spec.checker import check, check_recipe
+from crossband.recipes.spec.experiment import Experiment
+from crossband.recipes.spec.flow import Value
+from crossband.recipes.spec.layers import Layers
+from crossband.recipes.spec.reading import load
+from crossband.recipes.spec.syntax import Data, Network, Recipe
+from crossband.recipes.training.checkpoint import CheckpointError, Weights, load_state, load_weights, put_weights
+from crossband.recipes.training.folder import RECIPE, STATE, WEIGHTS, new_folder
+from crossband.recipes.training.session import RunResult, Session
+from crossband.recipes.training.state import build_network
 from crossband.registry import CrossbandError
 
 

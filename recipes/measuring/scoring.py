@@ -8,16 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from crossband import registry
-from crossband.recipes.baselines import MeanTarget, evaluate_baselines, grey_copy
 from crossband.recipes.data.loader import Geometry, Scenes, collate
 from crossband.recipes.data.source import Source
-from crossband.recipes.engine import Values
-from crossband.recipes.evaluation import Evaluation, Table
-from crossband.recipes.experiment import Experiment, depends
 from crossband.recipes.fit import SizeError, crop, pad, padded_size
-from crossband.recipes.functions import FUNCTIONS
-from crossband.recipes.metrics import DEFAULT
-from crossband.recipes.progress import followed
+from crossband.recipes.measuring.baselines import MeanTarget, evaluate_baselines, grey_copy
+from crossband.recipes.measuring.evaluation import Evaluation, Table
+from crossband.recipes.measuring.metrics import DEFAULT
+from crossband.recipes.spec.experiment import Experiment, depends
+from crossband.recipes.spec.functions import FUNCTIONS
+from crossband.recipes.training.engine import Values
+from crossband.recipes.training.progress import followed
 
 MEAN_OF = 500  # training images of which the mean image is made
 

@@ -12,11 +12,11 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from crossband.graphs.builder import build
-from crossband.recipes.checkpoint import CheckpointError, difference, load_weights, put_weights, save_weights
-from crossband.recipes.engine import Turn, turns
-from crossband.recipes.experiment import Experiment
-from crossband.recipes.functions import FUNCTIONS, Function
-from crossband.recipes.optim import Rate, make_optimizer
+from crossband.recipes.spec.experiment import Experiment
+from crossband.recipes.spec.functions import FUNCTIONS, Function
+from crossband.recipes.training.checkpoint import CheckpointError, difference, load_weights, put_weights, save_weights
+from crossband.recipes.training.engine import Turn, turns
+from crossband.recipes.training.optim import Rate, make_optimizer
 
 Tensors = dict[str, Tensor]
 

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crossband.recipes.experiment import Experiment, Step, depends, reaches
-from crossband.recipes.flow import Value
-from crossband.recipes.functions import Function
+from crossband.recipes.spec.experiment import Experiment, Step, depends, reaches
+from crossband.recipes.spec.flow import Value
+from crossband.recipes.spec.functions import Function
 from crossband.registry import CrossbandError
 
 Batch = Mapping[str, Any]  # band -> `b c h w`, and `name`, the names of the images

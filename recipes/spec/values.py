@@ -8,9 +8,9 @@ from crossband.blocks.sizes import Shape as Symbolic
 from crossband.blocks.sizes import evaluate, symbols_of
 from crossband.graphs.diagnostics import Problems
 from crossband.graphs.plan import Plan
-from crossband.recipes.flow import Value
-from crossband.recipes.functions import FUNCTIONS, shape_of
-from crossband.recipes.syntax import Recipe
+from crossband.recipes.spec.flow import Value
+from crossband.recipes.spec.functions import FUNCTIONS, shape_of
+from crossband.recipes.spec.syntax import Recipe
 from crossband.registry import near
 
 Shape = tuple[int | None, ...]  # channels, height, width; None where only the data will tell

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from crossband.recipes.metrics import DEFAULT, METRICS, Metric, inception_features
-from crossband.recipes.pretrained import Unavailable
+from crossband.recipes.measuring.metrics import DEFAULT, METRICS, Metric, inception_features
+from crossband.recipes.measuring.pretrained import Unavailable
 from crossband.registry import CrossbandError, hint
 
 

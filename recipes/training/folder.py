@@ -16,9 +16,9 @@ import torch
 import crossband
 from crossband.graphs.serial import dump as dump_graph
 from crossband.graphs.writer import dump
-from crossband.recipes.evaluation import Table
-from crossband.recipes.experiment import Experiment
 from crossband.recipes.files import replacing
+from crossband.recipes.measuring.evaluation import Table
+from crossband.recipes.spec.experiment import Experiment
 from crossband.registry import CrossbandError
 
 RECIPE, STATE, LOG, WEIGHTS = "recipe.yaml", "state.pt", "metrics.jsonl", "weights"
@@ -99,7 +99,7 @@ class Log:
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
 
     def write(self, step: int, epoch: int, **figures: Any) -> None:
-        """Add one line. Numbers inside mappings are curves: see `crossband.recipes.curves`."""
+        """Add one line. Numbers inside mappings are curves: see `crossband.recipes.reporting.curves`."""
         with self._path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps({"step": step, "epoch": epoch, **figures}) + "\n")
         for path, number in _leaves("", figures):

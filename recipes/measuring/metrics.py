@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from crossband.recipes.losses import fft_l1 as fft_l1_loss
-from crossband.recipes.pretrained import Unavailable, inception_network, lpips_network
+from crossband.recipes.measuring.pretrained import Unavailable, inception_network, lpips_network
 from crossband.registry import CrossbandError
 
 SSIM_WINDOW = 11

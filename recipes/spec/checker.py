@@ -13,13 +13,13 @@ from crossband.graphs.plan import Plan
 from crossband.graphs.resolve import Library
 from crossband.graphs.resolve import find as find_graph
 from crossband.graphs.resolve import shipped as shipped_graphs
-from crossband.recipes.experiment import Experiment, Loss, Step, reaches
-from crossband.recipes.flow import Value
-from crossband.recipes.format import load_into
-from crossband.recipes.metrics import METRICS
-from crossband.recipes.optim import OPTIMIZERS, SCHEDULE, schedule_problem
-from crossband.recipes.syntax import Phase, Recipe, Term
-from crossband.recipes.values import Shape, Values, Wrong
+from crossband.recipes.measuring.metrics import METRICS
+from crossband.recipes.spec.experiment import Experiment, Loss, Step, reaches
+from crossband.recipes.spec.flow import Value
+from crossband.recipes.spec.reading import load_into
+from crossband.recipes.spec.syntax import Phase, Recipe, Term
+from crossband.recipes.spec.values import Shape, Values, Wrong
+from crossband.recipes.training.optim import OPTIMIZERS, SCHEDULE, schedule_problem
 from crossband.registry import Entry, explain, near
 
 CHANNELS = {"visible": 3, "infrared": 1}  # of a band, unless the recipe or its data say otherwise

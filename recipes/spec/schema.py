@@ -149,13 +149,13 @@ def _sources() -> Mapping[str, Entry]:
 
 
 def _optimizers() -> Mapping[str, Entry]:
-    from crossband.recipes.optim import OPTIMIZERS
+    from crossband.recipes.training.optim import OPTIMIZERS
 
     return OPTIMIZERS
 
 
 def _schedules() -> Schema:
-    from crossband.recipes.optim import SCHEDULE
+    from crossband.recipes.training.optim import SCHEDULE
 
     return {"type": ["string", "object"], "if": {"type": "string"}, "then": {"const": "constant"}, "else": SCHEDULE}
 

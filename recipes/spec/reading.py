@@ -9,13 +9,13 @@ from crossband.graphs.diagnostics import Place, Problems
 from crossband.graphs.document import Document
 from crossband.graphs.reader import read
 from crossband.graphs.validate import validate
-from crossband.recipes.flow import CallError, Value, parse
-from crossband.recipes.layers import Layers, Setting, read_setting, worked_out
-from crossband.recipes.schema import complete_schema
-from crossband.recipes.syntax import Data, Every, Measure, Network, Phase, Recipe, Term
+from crossband.recipes.spec.flow import CallError, Value, parse
+from crossband.recipes.spec.layers import Layers, Setting, read_setting, worked_out
+from crossband.recipes.spec.schema import complete_schema
+from crossband.recipes.spec.syntax import Data, Every, Measure, Network, Phase, Recipe, Term
 from crossband.registry import near
 
-SHIPPED = Path(__file__).parent
+SHIPPED = Path(__file__).parents[1]
 GEOMETRY = ("size", "load", "crop", "flip", "flip_vertical")
 RUNNING = ("epochs", "steps", "seed", "device", "accumulate", "clip", "ema")
 

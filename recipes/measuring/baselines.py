@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from crossband.recipes.evaluation import Evaluation, Table
-from crossband.recipes.metrics import DEFAULT, luminance
+from crossband.recipes.measuring.evaluation import Evaluation, Table
+from crossband.recipes.measuring.metrics import DEFAULT, luminance
 from crossband.registry import CrossbandError
 
 

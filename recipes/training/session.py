@@ -13,21 +13,30 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
-from crossband.recipes.checkpoint import save_state
-from crossband.recipes.curves import curves, draw_curves, read_log
 from crossband.recipes.data.loader import make_loader
 from crossband.recipes.data.source import Source
-from crossband.recipes.engine import NotFinite
-from crossband.recipes.evaluation import Table
-from crossband.recipes.experiment import Experiment
-from crossband.recipes.folder import LOG, RECIPE, STATE, WEIGHTS, Log, write_environment, write_recipe, write_tables
-from crossband.recipes.loop import Report, fit, steps_per_epoch
-from crossband.recipes.pictures import sample_grid, save
-from crossband.recipes.progress import Screen
-from crossband.recipes.report import Report as Page
-from crossband.recipes.report import write_report
-from crossband.recipes.scoring import Scored, measure, score, training_scenes, whole_scenes
-from crossband.recipes.training import Training, set_up
+from crossband.recipes.measuring.evaluation import Table
+from crossband.recipes.measuring.scoring import Scored, measure, score, training_scenes, whole_scenes
+from crossband.recipes.reporting.curves import curves, draw_curves, read_log
+from crossband.recipes.reporting.pictures import sample_grid, save
+from crossband.recipes.reporting.report import Report as Page
+from crossband.recipes.reporting.report import write_report
+from crossband.recipes.spec.experiment import Experiment
+from crossband.recipes.training.checkpoint import save_state
+from crossband.recipes.training.engine import NotFinite
+from crossband.recipes.training.folder import (
+    LOG,
+    RECIPE,
+    STATE,
+    WEIGHTS,
+    Log,
+    write_environment,
+    write_recipe,
+    write_tables,
+)
+from crossband.recipes.training.loop import Report, fit, steps_per_epoch
+from crossband.recipes.training.progress import Screen
+from crossband.recipes.training.state import Training, set_up
 from crossband.registry import CrossbandError
 
 SAMPLES = 4  # test images shown while training

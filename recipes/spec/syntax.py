@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from crossband.graphs.diagnostics import Place
-from crossband.recipes.flow import Value
-from crossband.recipes.layers import Layers
+from crossband.recipes.spec.flow import Value
+from crossband.recipes.spec.layers import Layers
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe whose structure is right. What it names is still to be checked: see `crossband.recipes.checker`."""
+    """A recipe whose structure is right. What it names is still to be checked: see `crossband.recipes.spec.checker`."""
 
     name: str
     source: str

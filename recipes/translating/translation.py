@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from crossband.recipes.data.images import SUFFIXES, ImageError, full_scale, read_header, read_image, write_image
-from crossband.recipes.progress import Screen
-from crossband.recipes.translator import Range, Translator, load
+from crossband.recipes.training.progress import Screen
+from crossband.recipes.translating.translator import Range, Translator, load
 from crossband.registry import CrossbandError
 
 FORMATS = {".png": (8, 16), ".tif": (8, 16, 32), ".tiff": (8, 16, 32)}  # endings that can be written, and their bits
@@ -77,7 +77,7 @@ def translate(
     go through at once. A file that is there is replaced with `force` only, an input never.
 
     Everything that can be known beforehand is checked before the first image is computed, and reported for all images
-    at once. Raises TranslationError, and what `crossband.recipes.translator.load` raises. An image that cannot
+    at once. Raises TranslationError, and what `translator.load` raises. An image that cannot
     be decoded after all is left out, and named in an error at the end.
     """
     jobs = plan(Path(source), target, suffix=suffix, bits=bits, force=force)

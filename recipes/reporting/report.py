@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from crossband.recipes.evaluation import Table
 from crossband.recipes.files import replacing
-from crossband.recipes.metrics import METRICS, Metric
+from crossband.recipes.measuring.evaluation import Table
+from crossband.recipes.measuring.metrics import METRICS, Metric
 from crossband.registry import CrossbandError
 
 ARROWS = {"lower": " ↓", "higher": " ↑", None: ""}

@@ -1,0 +1,1 @@
+"""How good the images are: metrics, trivial baselines, and the test images through the networks."""

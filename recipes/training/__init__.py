@@ -1,0 +1,1 @@
+"""Recipes at work: one step, one loop, one run with its folder and checkpoints."""
