@@ -12,6 +12,7 @@ from crossband.graphs.schema import NAME
 from crossband.graphs.syntax import Notes, Value
 from crossband.registry import Entry, near, show
 
+MAX_ITEMS = 1000  # of a list that an expression makes
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -44,7 +45,10 @@ class Scope:
             expression = parse(value)
             if self.broken & expression.names():
                 raise Invalid
-            return expression.evaluate(known)
+            result = expression.evaluate(known)
+            if _items(result) > MAX_ITEMS:
+                raise ExpressionError(f"the list has more than {MAX_ITEMS} items", 0, len(value))
+            return result
         except ExpressionError as error:
             self._report(error, place)
             raise Invalid from None
@@ -153,13 +157,31 @@ class Scope:
 
 def _in_order(declared: Mapping[str, Value]) -> tuple[list[str], list[str]]:
     """The params so that each comes after those it uses, and those that use each other."""
-    ordered: list[str] = []
     texts = {name: str(value) if "=" in str(value) else "" for name, value in declared.items()}
-    waiting = {name: set(_NAME.findall(text)) & declared.keys() for name, text in texts.items()}
-    while ready := [name for name, uses in waiting.items() if uses <= set(ordered)]:
-        ordered += ready
-        waiting = {name: uses for name, uses in waiting.items() if name not in ready}
-    return ordered, list(waiting)
+    uses = {name: set(_NAME.findall(text)) & declared.keys() for name, text in texts.items()}
+    readers: dict[str, list[str]] = {}
+    for name, used in uses.items():
+        for other in used:
+            readers.setdefault(other, []).append(name)
+    ordered = [name for name, used in uses.items() if not used]
+    for name in ordered:  # grows while it is read
+        for reader in readers.get(name, ()):
+            uses[reader].discard(name)
+            if not uses[reader]:
+                ordered.append(reader)
+    return ordered, [name for name, used in uses.items() if used]
+
+
+def _items(value: Any) -> int:
+    """How many numbers and texts a value holds, as far as it matters."""
+    if not isinstance(value, list):
+        return 1
+    total = 0
+    for item in value:
+        total += _items(item)
+        if total > MAX_ITEMS:
+            break
+    return total
 
 
 def _choices(entry: Entry, name: str) -> list[str]:

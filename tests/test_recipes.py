@@ -219,7 +219,7 @@ def test_settings_are_shown_as_set_on_the_command_line(folder: Path) -> None:
     )
     assert faults(PAIRED, folder, "data.bach=4") == ["1:1 E005 `data` takes no key `bach` | did you mean `batch`?"]
     assert faults(PAIRED, folder, "data.batch") == [
-        "1:1 E002 `data.batch` is not `key=value` | write `--set data.batch=4`"
+        "1:1 E002 `data.batch` is not `key=value` | write `--set name=value`"
     ]
 
 

@@ -175,12 +175,12 @@ def _scored(
     """The images of these names, with what a run makes of them."""
     from crossband.recipes.measuring.scoring import open_source, score, whole_scenes
     from crossband.recipes.training.folder import RECIPE
-    from crossband.recipes.training.runs import data_override, load_run
+    from crossband.recipes.training.runs import data_overrides, load_run
     from crossband.recipes.translating.translator import run_of
 
     folder = run_of(run)
     assert folder is not None  # checked before
-    more = [data_override(folder / RECIPE, settings, data)] if data else []
+    more = data_overrides(folder / RECIPE, settings, data) if data else []
     experiment, networks = load_run(folder, [*settings, *more])
     scenes = whole_scenes(experiment, open_source(experiment), split)
     for network in networks.values():

@@ -93,6 +93,7 @@ def write_image(path: str | os.PathLike[str], array: np.ndarray, bits: Literal[8
 
 def _pixels(path: Path, array: np.ndarray, bits: int) -> np.ndarray:
     """`array` as it goes into the file, `h w` or `h w 3`."""
+    array = np.ascontiguousarray(array)  # the encoders want it, and rounding keeps the order
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.ndim not in (2, 3) or array.size == 0 or (array.ndim == 3 and array.shape[2] != 3):
@@ -106,7 +107,7 @@ def _pixels(path: Path, array: np.ndarray, bits: int) -> np.ndarray:
         return np.rint(array.clip(0, 1) * np.float64(np.iinfo(dtype).max)).astype(dtype)
     if array.dtype != np.dtype(f"uint{bits}"):
         raise ImageError(f"{path}: {array.dtype} pixels cannot be written with {bits} bits\nhint: give float in [0, 1]")
-    return np.ascontiguousarray(array)
+    return array
 
 
 def _encode(path: Path, pixels: np.ndarray) -> None:

@@ -4,6 +4,7 @@ Every random choice is a function of (seed, epoch, scene) alone. Neither the num
 processes nor where a run was interrupted changes what the network sees.
 """
 
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, cast
 
@@ -202,11 +203,17 @@ def make_loader(
         scenes,
         batch_sampler=batches,
         num_workers=workers,
+        worker_init_fn=_leave_interrupts if workers else None,
         collate_fn=_collate_or_error,
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
         generator=torch.Generator(),  # else each epoch takes a number from the global one, and a resumed run one more
     )
+
+
+def _leave_interrupts(_: int) -> None:
+    """Ctrl-C reaches every process of a terminal: it is for the one that trains to finish its step and save."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def epoch_of(loader: DataLoader[dict[str, Any]], epoch: int, start: int = 0) -> Iterator[dict[str, Any]]:

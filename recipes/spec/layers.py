@@ -51,7 +51,7 @@ def read_setting(text: str, problems: Problems) -> Setting | None:
     path = tuple(key.split("."))
     if not sign or not all(path) or not value.strip():
         place = Place(Document(COMMAND_LINE, text), span=Mark(1, 1, max(1, len(text))))
-        problems.add("E002", f"`{text}` is not `key=value`", place, "write `--set data.batch=4`")
+        problems.add("E002", f"`{text}` is not `key=value`", place, "write `--set name=value`")
         return None
     padded = read_text(" " * (len(key) + 1) + value, problems, COMMAND_LINE)  # so that columns agree
     return Setting(path, Document(COMMAND_LINE, text, padded._root)) if padded else None

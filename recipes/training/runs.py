@@ -70,7 +70,7 @@ def train(
 def prepare(name: str | Path, overrides: Sequence[str] = (), data: Path | None = None) -> tuple[Experiment, Source]:
     """A checked recipe with its data opened, each held to the other. Raises InvalidFile and DataError."""
     if data is not None:
-        overrides = [*overrides, data_override(name, overrides, data)]
+        overrides = [*overrides, *data_overrides(name, overrides, data)]
     experiment = check(name, overrides)
     source = open_source(experiment)
     problems = Problems()
@@ -83,18 +83,18 @@ def prepare(name: str | Path, overrides: Sequence[str] = (), data: Path | None =
     return checked, source
 
 
-def data_override(name: str | Path, overrides: Sequence[str], data: Path) -> str:
-    """The setting that makes a recipe read the images in the folder `data`.
+def data_overrides(name: str | Path, overrides: Sequence[str], data: Path) -> list[str]:
+    """The settings that make a recipe read the images in the folder `data`.
 
     It is the `folder` of the recipe's source; a source that reads no folder gives way to `pairs`.
     """
-    source = load(name, overrides).data.source
-    entry = registry.sources[source]
-    source = source if "folder" in entry.parameters else "pairs"
+    given = load(name, overrides).data
     folder = json.dumps(str(Path(data).resolve()))  # JSON text is YAML text
-    if source != entry.name:
-        return f"data.source={{pairs: {{folder: {folder}}}}}"
-    return f"data.source.{source}.folder={folder}"
+    if "folder" not in registry.sources[given.source].parameters:
+        return [f"data.source={{pairs: {{folder: {folder}}}}}"]
+    own = f"data.source.{given.source}"
+    instead = [f"{own}.{band}=null" for band in ("visible", "infrared") if band in given.arguments]
+    return [f"{own}.folder={folder}", *instead]
 
 
 def make_fabric(experiment: Experiment) -> Fabric:
@@ -161,7 +161,7 @@ def _of_run(
     folder: Path, overrides: Sequence[str], data: Path | None
 ) -> tuple[Experiment, dict[str, nn.Module], Source]:
     if data is not None:
-        overrides = [*overrides, data_override(folder / RECIPE, overrides, data)]
+        overrides = [*overrides, *data_overrides(folder / RECIPE, overrides, data)]
     experiment, networks = load_run(folder, overrides)
     return experiment, networks, open_source(experiment)
 
@@ -183,6 +183,12 @@ def _experiment_of(weights: Weights, path: Path, data: Path) -> Experiment:
     graph = Library(problems).load_text(weights.graph, file=f"{path} (graph)")
     problems.raise_if_any()
     assert graph is not None
+    needed = ("task", "network", "range", "channels")
+    if missing := [f"`{fact}`" for fact in needed if not facts.get(fact)]:
+        raise CheckpointError(
+            f"{path}: cannot be evaluated by itself: it does not say its {', '.join(missing)}"
+            "\nhint: evaluate the folder of its run"
+        )
     task, name = facts["task"], facts["network"]
     result = Value("call", name, (Value("name", task["from"]),))
     low, high = facts["range"]

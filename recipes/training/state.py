@@ -13,12 +13,23 @@ from torch import Tensor, nn
 
 from crossband.graphs.builder import build
 from crossband.recipes.spec.experiment import Experiment
+from crossband.recipes.spec.flow import Value
 from crossband.recipes.spec.functions import FUNCTIONS, Function
+from crossband.recipes.spec.syntax import Recipe
 from crossband.recipes.training.checkpoint import CheckpointError, difference, load_weights, put_weights, save_weights
 from crossband.recipes.training.engine import Turn, turns
 from crossband.recipes.training.optim import Rate, make_optimizer
 
 Tensors = dict[str, Tensor]
+
+
+def task_of(recipe: Recipe, network: str) -> dict[str, str] | None:
+    """Which band a network reads and which it gives, by the flow; None for one that does not translate a band."""
+    for part in (part for value in recipe.flow.values() for part in value.walk() if part.name == network):
+        for source, target in ((recipe.source, recipe.target), (recipe.target, recipe.source)):
+            if part.kind == "call" and part.operands == (Value("name", source),):
+                return {"from": source, "to": target}
+    return None
 
 
 @dataclass
@@ -95,13 +106,13 @@ class Training:
         facts = {
             "recipe": recipe.name,
             "step": self.step,
-            "task": {"from": recipe.source, "to": recipe.target},
             "range": list(recipe.data.range),
             "channels": dict(self.experiment.bands),
         }
         for name, network in self.networks.items():
             path = folder / f"{name}.safetensors"
-            save_weights(path, network, {"network": name, **facts}, self.average.get(name))
+            own = {"network": name, "task": task_of(recipe, name)}
+            save_weights(path, network, {**own, **facts}, self.average.get(name))
 
     def state_dict(self) -> dict[str, Any]:
         """All that training needs to go on as if it had never stopped."""

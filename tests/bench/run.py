@@ -60,7 +60,8 @@ def forward(network: nn.Module, x: Tensor) -> None:
 
 def step(network: nn.Module, x: Tensor) -> None:
     results = network(x)
-    sum(y.mean() for y in (results.values() if isinstance(results, dict) else results)).backward()
+    outputs = results.values() if isinstance(results, dict) else results
+    torch.stack([output.mean() for output in outputs]).sum().backward()
 
 
 def peak(which: str) -> float:
