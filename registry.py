@@ -23,6 +23,7 @@ if __name__ != "crossband.registry":  # a second copy would be a second, empty r
     raise ImportError("import `crossband.registry`, not `registry`: run from outside the repository root")
 
 REQUIRED = inspect.Parameter.empty
+MANY = 500  # names among which a near one is looked for
 
 
 class CrossbandError(Exception):
@@ -212,7 +213,9 @@ def _as_yaml(value: object) -> object:
 
 
 def near(name: str, known: Sequence[str] | Mapping[str, Any]) -> list[str]:
-    """The known names most like `name`, best first, letter case aside."""
+    """The known names most like `name`, best first, letter case aside; none where too many are known to compare."""
+    if len(known) > MANY:
+        return []
     by_lower = {other.lower(): other for other in known}
     return [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)]
 

@@ -66,6 +66,8 @@ def _kept(walk: Walk, output: Output, promise: Sequence[int | str], shape: Shape
         if size == wanted:
             continue
         condition = Condition(size - wanted, False, message, axis, None, wanted)
+        if item in named:
+            hint = f"`{item}` is {wanted} in an output above; another size needs another name"
         if not walk.can_hold(condition):
             walk.report("E040", message, output.place, hint)
             return False

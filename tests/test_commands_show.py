@@ -27,7 +27,7 @@ def test_show_a_graph_as_json(small: Path) -> None:
     assert found["params"] == 4 * 3 * 4 + 8 + 5
     assert found["macs"] == 4 * 3 * 4 * 12 + 4 * 48
     assert found["size"] == {"multiple": 2, "minimum": 2, "rule": "H and W: multiples of 2"}
-    assert found["outputs"] == {"up": [1, "2·H/2", "2·W/2"]}
+    assert found["outputs"] == {"up": [1, "2·⌊H/2⌋", "2·⌊W/2⌋"]}
     assert found["taps"] == {"deep": [4, "H/2", "W/2"]}
     assert [node["name"] for node in found["nodes"]] == ["down", "up"]
     assert [node["shape"] for node in found["nodes"]] == [[4, 4, 3], [1, 8, 6]]

@@ -75,11 +75,13 @@ def _leaves(path: str, values: Mapping[str, Any]) -> Iterator[tuple[str, float]]
 def draw_curves(found: Curves, path: str | os.PathLike[str], *, title: str = "") -> Path:
     """Draw curves to a PNG, panel by panel, whole or not at all. Raises CrossbandError if there are none.
 
-    A long noisy curve is drawn pale with the median of each thirtieth over it; a panel whose values span more
-    than a factor of 20 has a logarithmic scale. Points that are not finite leave a gap.
+    Curves of a single point are left out beside others. A long noisy curve is drawn pale with the median of each
+    thirtieth over it; a panel whose values span more than a factor of 20 has a logarithmic scale. Points that are
+    not finite leave a gap.
     """
     panels = defaultdict(list)
-    for name in found:
+    lines = {name: points for name, points in found.items() if len(points) > 1}  # one point is no curve
+    for name in lines or found:
         panels[name if _metric(name) else name.rpartition("/")[0]].append(name)
     if not panels:
         raise CrossbandError(f"{path}: there is nothing to draw: no line of the log has curves")

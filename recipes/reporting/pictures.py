@@ -135,7 +135,7 @@ def _lay_out(
     pen = ImageDraw.Draw(sheet)
     for left, title, width in zip(lefts, titles, widths, strict=False):
         pen.text((left, MARGIN - 4), _shorten(title, width, 14), INK, font(14))
-    if scale and count:
+    if scale and count and font(14).getlength(titles[-1]) + 110 <= widths[-1]:  # else it would stand on the title
         _color_bar(sheet, lefts[-1], widths[-1], scale)
     for row, words, height in zip(rows, captions, heights, strict=True):
         ground = top + height - LINE - GAP
