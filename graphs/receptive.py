@@ -9,12 +9,14 @@ takes the widest of its parts. Rows stand for columns too; holes of a dilation c
 import math
 from collections.abc import Mapping
 from fractions import Fraction
+from typing import TypeAlias
 
 from crossband.blocks.reach import reach_of
 from crossband.blocks.shapes import shapes_of
 from crossband.blocks.sizes import NotPeriodic, Shape, Size, period, symbol, symbols_of
 from crossband.graphs.plan import Plan, Ref
 
+Field: TypeAlias = tuple[Fraction | float, Fraction | float]  # rows seen, and the worth of the coarsest row on the way
 ROWS = 2  # the axis of the height in `b c h w`
 
 
@@ -25,15 +27,27 @@ def receptive_fields(plan: Plan) -> Mapping[str, float]:
     """
     shapes = plan.shapes if _symbolic(plan) else _freed(plan)
     rows = {name: shapes[name][0][ROWS] if len(shapes[name][0]) > ROWS else 1 for name in plan.inputs}
-    fields: dict[str, dict[str, Fraction | float]] = {name: {name: Fraction(1)} for name in plan.inputs}
+    fields: dict[str, dict[str, Field]] = {name: {name: (Fraction(1), Fraction(1))} for name in plan.inputs}
     for call in plan.calls:
         found = fields.setdefault(call.name, {})
         reaches = reach_of(call.entry, call.arguments, len(call.reads))
         for ref, reach in zip(call.reads, reaches, strict=True):
             for source, field in fields[ref.source].items():
-                wider = field + (reach - 1) * _worth(shapes, ref, rows[source]) if reach != 1 else field
-                found[source] = max(found.get(source, 0), wider)
-    return {name: max(map(_whole, found.values()), default=math.inf) for name, found in fields.items()}
+                wider = _widened(field, reach, _worth(shapes, ref, rows[source]))
+                found[source] = max(found.get(source, wider), wider)
+    widest = {name: [field for field, _ in found.values()] for name, found in fields.items()}
+    return {name: max(map(_whole, found), default=math.inf) for name, found in widest.items()}
+
+
+def _widened(field: Field, reach: float, worth: Fraction | float) -> Field:
+    """The field of a block that looks at `reach` rows of a value, each worth so many rows of the input.
+
+    Where the value was enlarged from coarser rows, neighbours may lie astride these, so whole ones are counted.
+    """
+    width, coarsest = field[0], max(field[1], worth)
+    if reach == 1 or math.inf in (reach, worth, width):
+        return (width if reach == 1 else math.inf), coarsest
+    return width + math.ceil((Fraction(reach) - 1) * worth / coarsest) * coarsest, coarsest
 
 
 def _worth(shapes: Mapping[str, tuple[Shape, ...]], ref: Ref, rows: Size) -> Fraction | float:

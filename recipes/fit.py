@@ -1,8 +1,9 @@
 """Images of any size through a network that admits only some: padded by reflection, and cropped back."""
 
 from collections.abc import Iterable
+from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from crossband.blocks.sizes import symbols_of
@@ -60,6 +61,31 @@ def crop(image: Tensor, height: int, width: int) -> Tensor:
     """The middle `height` and `width` of `b c h w`: what `pad` was given."""
     top, left = (image.shape[-2] - height) // 2, (image.shape[-1] - width) // 2
     return image[..., top : top + height, left : left + width]
+
+
+def fit_by_padding(network: nn.Module, plan: Plan) -> None:
+    """Let a network take images of any size: `fit: pad` of a recipe.
+
+    Images are padded on the way in; outputs of the padded size are cropped on the way out, others stay. Done by
+    hooks, so that the names of the weights stay as they are.
+    """
+    taken: list[tuple[int, int]] = []
+
+    def before(_: nn.Module, images: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        height, width = images[0].shape[-2:]
+        taken[:] = [(height, width)]
+        target = padded_size([plan], height, width)
+        return tuple(pad(image, *target) for image in images)
+
+    def after(_: nn.Module, images: tuple[Tensor, ...], result: Any) -> Any:
+        [size] = taken
+        inside = images[0].shape[-2:]
+        outputs = result if isinstance(result, dict) else {"": result}
+        cropped = {name: crop(x, *size) if x.shape[-2:] == inside else x for name, x in outputs.items()}
+        return cropped if isinstance(result, dict) else cropped[""]
+
+    network.register_forward_pre_hook(before)
+    network.register_forward_hook(after)
 
 
 def _halves(missing: int, size: int) -> tuple[int, int]:

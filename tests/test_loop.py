@@ -259,3 +259,14 @@ def test_initial_weights_of_a_network_do_not_depend_on_the_others(folder: Path) 
     drawn = [tensor for key, tensor in first.state_dict().items() if key.endswith("weight")]
     assert all(0.005 < float(tensor.std()) < 0.05 for tensor in drawn)
     assert all(not tensor.any() for key, tensor in first.state_dict().items() if key.endswith("bias"))
+
+
+def test_fit_pad_takes_any_size_and_crops_back(folder: Path, fabric: Fabric) -> None:
+    text = PAIRED.replace("to_one.yaml", "halves.yaml, fit: pad").replace("fake.main", "fake").replace("fake.*", "fake")
+    training, reports = run(text.replace("size: 16", "size: 15"), folder, fabric, steps=1)
+    assert len(reports) == 1
+    image = torch.rand(1, 3, 13, 21)
+    network = training.networks["generator"].eval()
+    assert network(image).shape == (1, 1, 13, 21)
+    even = torch.rand(1, 3, 12, 20)
+    assert torch.equal(network(even), network.forward(even))

@@ -204,7 +204,7 @@ def test_empty_sections(folder: Path, section: str) -> None:
 def test_size_that_does_not_pass_names_the_nearest(folder: Path) -> None:
     text = PAIRED.replace("to_one.yaml", "halves.yaml").replace("fake.main", "fake").replace("fake.*", "fake")
     assert faults(text.replace("size: 16", "size: 15"), folder) == [
-        "7:9 E034 images of 15x15 do not pass through `generator`: H and W: multiples of 2 | nearest: 16x16"
+        "7:9 E034 images of 15x15 do not pass through `generator`: H and W: multiples of 2 | nearest: 16x16; or say `fit: pad` of the network"
     ]
 
 

@@ -80,6 +80,7 @@ def _network() -> Schema:
             "init": {**init, "if": {"type": "string"}, "then": {"const": "default"}, "else": {"maxProperties": 1}},
             "weights": {"type": "string", "description": "A weights file to start from"},
             "frozen": {"type": "boolean", "description": "No phase trains it"},
+            "fit": {"enum": ["pad"], "description": "Pad images to what the graph admits, and crop what comes out"},
         },
         ["graph"],
     )

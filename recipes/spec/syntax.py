@@ -11,13 +11,17 @@ from crossband.recipes.spec.layers import Layers
 
 @dataclass(frozen=True)
 class Network:
-    """One network: a graph by name or path, its params, how its weights begin, and whether they stay."""
+    """One network: a graph by name or path, its params, how its weights begin, and whether they stay.
+
+    With `fit: pad` it takes images of any size, padded to what the graph admits and cropped back.
+    """
 
     graph: str
     params: Mapping[str, Any] = field(default_factory=dict)
     init: str | Mapping[str, float] = "default"
     weights: str | None = None
     frozen: bool = False
+    fit: str | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import NoReturn
 from crossband.blocks.sizes import Shape as Symbolic
 from crossband.blocks.sizes import evaluate, symbols_of
 from crossband.graphs.diagnostics import Problems
-from crossband.graphs.plan import Plan
+from crossband.graphs.plan import Plan, Ref
 from crossband.recipes.spec.flow import Value
 from crossband.recipes.spec.functions import FUNCTIONS, shape_of
 from crossband.recipes.spec.syntax import Recipe
@@ -100,7 +100,7 @@ class Values:
         if plan is None:
             raise Wrong
         sizes = self._enter(plan, value, shapes, path)
-        return call, _worked_out(plan.shape(next(iter(plan.outputs.values()))), sizes)
+        return call, self._result(plan, next(iter(plan.outputs.values())), value, sizes)
 
     def _function(self, value: Value, shapes: list[Shape], path: Path) -> Shape:
         least, most = FUNCTIONS[value.name].operands
@@ -133,12 +133,22 @@ class Values:
 
     def _admit(self, plan: Plan, sizes: Mapping[str, int | None], value: Value, path: Path) -> None:
         known = {name: size for name, size in sizes.items() if size is not None}
-        if plan.sizes.admits(**known):
+        if plan.sizes.admits(**known) or self.recipe.networks[value.name].fit == "pad":
             return
         nearest = plan.sizes.nearest(**known)
         given = "x".join(map(str, known.values()))
         message = f"images of {given} do not pass through `{value.name}`: {plan.sizes}"
-        self._refuse("E034", message, value, path, f"nearest: {'x'.join(map(str, nearest.values()))}")
+        hint = f"nearest: {'x'.join(map(str, nearest.values()))}; or say `fit: pad` of the network"
+        self._refuse("E034", message, value, path, hint)
+
+    def _result(self, plan: Plan, ref: Ref, value: Value, sizes: Mapping[str, int | None]) -> Shape:
+        """The shape of what a network gives; with `fit: pad`, cropped back where it has the size of the images."""
+        if self.recipe.networks[value.name].fit != "pad":
+            return _worked_out(plan.shape(ref), sizes)
+        padded = {name: size and plan.sizes.padded(**{name: size})[name] for name, size in sizes.items()}
+        image = next(iter(plan.inputs.values()))
+        inside, shape = _worked_out(image, padded), _worked_out(plan.shape(ref), padded)
+        return (shape[0], *_worked_out(image, sizes)[1:]) if shape[1:] == inside[1:] else shape
 
     def _part(self, value: Value, path: Path) -> tuple[Value, Shape]:
         call, _ = self.look_up(value.operands[0], path)
@@ -159,7 +169,7 @@ class Values:
             self._refuse("E070", message, value, path, _hint(value.name, known))
         ref = plan.outputs.get(value.name) or plan.taps[value.name]
         shapes = [self._shape(operand, path) for operand in call.operands]
-        return replace(value, operands=(call,)), _worked_out(plan.shape(ref), self._enter(plan, call, shapes, path))
+        return replace(value, operands=(call,)), self._result(plan, ref, call, self._enter(plan, call, shapes, path))
 
     def _shape(self, value: Value, path: Path) -> Shape:
         """The shape of a value that was looked up before."""

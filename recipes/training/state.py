@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from crossband.graphs.builder import build
+from crossband.recipes.fit import fit_by_padding
 from crossband.recipes.spec.experiment import Experiment
 from crossband.recipes.spec.flow import Value
 from crossband.recipes.spec.functions import FUNCTIONS, Function
@@ -202,6 +203,8 @@ def build_network(experiment: Experiment, name: str) -> nn.Module:
             torch.default_generator.manual_seed(seed)
             [(kind, gain)] = init.items()
             network.apply(lambda module: _initialise(module, kind, gain))
+    if recipe.networks[name].fit == "pad":
+        fit_by_padding(network, experiment.plans[name])
     return network
 
 
