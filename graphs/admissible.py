@@ -28,6 +28,7 @@ from crossband.blocks.sizes import (
 from crossband.graphs.joint import closest
 
 LIMIT = 1 << 16  # sizes looked at; no image side is larger
+USUAL = 1024  # an image for which the conditions that only small ones fail are met
 SMALLEST = 8  # what only fits below is no image
 FEW = 6  # sizes or residues that are worth listing
 
@@ -114,6 +115,8 @@ class AxisRule:
             return floor
         if self.residues == (0,):
             rule = f"multiples of {self.period}"
+        elif (self.period, self.residues) == (2, (1,)):
+            rule = "odd numbers"
         elif len(self.residues) <= FEW:
             rule = f"{', '.join(map(str, self.residues[:-1]))}{' or ' * (len(self.residues) > 1)}{self.residues[-1]}"
             rule += f" modulo {self.period}"
@@ -149,7 +152,8 @@ class SizeRule:
         """Whether some sizes of an image meet every condition."""
         if any(axis.at_least(SMALLEST) is None for axis in self.axes.values()):
             return False
-        return self.admits(**self.padded(**dict.fromkeys(self.axes, SMALLEST)))
+        usual = {name: axis.nearest(USUAL) or USUAL for name, axis in self.axes.items()}
+        return self.admits(**usual) or self.admits(**self.padded(**dict.fromkeys(self.axes, SMALLEST)))
 
     @property
     def multiple(self) -> int:
@@ -196,8 +200,14 @@ def derive(conditions: Iterable[Condition], names: Sequence[str]) -> SizeRule:
         group.setdefault((condition.size, condition.at_least), condition)
     axes = {name: _axis_rule(name, [*own.values()]) for name, own in alone.items()}
     least = {name: axis.minimum or 1 for name, axis in axes.items()}
-    kept = [each for each in joint.values() if not (_grows(each.size) and each.at_least and each.holds(least))]
+    kept = [each for each in joint.values() if not _implied(each, least)]
     return SizeRule(axes, tuple(kept))
+
+
+def _implied(condition: Condition, least: Mapping[str, int]) -> bool:
+    """Whether a condition surely holds because it does for the smallest admissible sizes."""
+    known = symbols_of(condition.size) <= least.keys()
+    return known and condition.at_least and _grows(condition.size) and bool(condition.holds(least))
 
 
 def _grows(size: Size) -> bool:

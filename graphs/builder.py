@@ -2,9 +2,10 @@
 
 import operator
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import fx, nn
@@ -40,11 +41,25 @@ def build(
     with torch.random.fork_rng(devices=[]) if seed is not None else nullcontext():
         if seed is not None:
             torch.default_generator.manual_seed(seed)
-        network: nn.Module = fx.GraphModule(_modules(plan), _code(plan, taps), class_name=plan.graph.name)
+        network: nn.Module = Network(_modules(plan), _code(plan, taps), class_name=plan.graph.name)
         for wrap in plan.wrap:
             with _reported("E060", wrap.place):
                 network = wrap.entry.factory(network, **wrap.arguments)
     network.meta = {"graph": dump(plan.graph), "digest": digest(plan.graph)}  # type: ignore[assignment]
+    return network
+
+
+class Network(fx.GraphModule):
+    """A GraphModule that keeps its `meta` when it is pickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (*super().__reduce__(), self.meta)
+
+
+def _unpickled(make: Callable[..., fx.GraphModule], parts: tuple[Any, ...], meta: dict[str, Any]) -> Network:
+    plain = make(*parts)
+    network = Network(plain, plain.graph, class_name=type(plain).__name__)
+    network.meta.update(meta)
     return network
 
 

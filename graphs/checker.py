@@ -92,6 +92,7 @@ def _plan(findings: Findings, graph: Graph) -> Plan | None:
         return None
     resolved = replace(
         resolved,
+        cite=tuple(dict.fromkeys((*graph.cite, *findings.cite))),
         blocks=findings.blocks,
         wrap={each.entry.name: Step(each.entry.name, each.arguments) for each in wrap},
         taps={name: walk.read_name(str(target)) for name, target in graph.taps.items()},

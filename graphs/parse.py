@@ -16,6 +16,7 @@ from crossband.graphs.validate import unusable, usable_name
 from crossband.registry import near, show
 
 T = TypeVar("T")
+FREE = ((), ("params",), ("outputs",), ("taps",))  # where a name is no attribute of a module
 FORMS = {  # how each section is written
     "params": "write `params: {width: 64}`",
     "inputs": "write `inputs: {image: [3, H, W]}`",
@@ -205,14 +206,14 @@ class _Parser:
         self.problems.add("E025", f"one block makes a node, here {f'are {named}' if named else 'is none'}", place, hint)
 
     def name(self, name: str, place: Place) -> None:
-        """Names become attributes of a module, so those that a module has already are refused."""
+        """Most names become attributes of a module, so those that a module has already are refused."""
         if "blocks" in place.path[-2:-1]:  # a resolved graph calls the further forms of a block `stage.2`
             name = VARIANT.sub("", name)
         if not re.fullmatch(NAME, name):
             message = f"{show(name)} is not a name: letters, digits and `_`, a letter first"
             self.problems.add("E016", message, place, f"`{usable_name(name)}` would do")
-        elif keyword.iskeyword(name) or (name in _taken() and place.path[-2:-1] not in ((), ("params",))):
-            self.problems.add("E016", f"`{name}` is a reserved name", place, f"`{name}_` would do")
+        elif keyword.iskeyword(name) or (name in _taken() and place.path[-2:-1] not in FREE):
+            self.problems.add("E016", f"`{name}` is reserved: modules or Python have it", place, f"`{name}_` would do")
 
 
 @cache
@@ -229,6 +230,6 @@ named_children named_modules named_parameters parameters print_readable recompil
 register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook
 register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook
 register_module register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
-self set_extra_state set_submodule share_memory state_dict to to_empty to_folder torch train training type xpu
+self set_extra_state shape_env set_submodule share_memory state_dict to to_empty to_folder torch train training type xpu
 zero_grad from do repeat share doc after before H W
 """

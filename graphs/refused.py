@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from crossband.blocks.sizes import symbols_of
 from crossband.graphs.admissible import SMALLEST, SizeRule, derive
 from crossband.graphs.diagnostics import Problems
 from crossband.graphs.plan import Requirement
@@ -15,18 +16,20 @@ SIZE_CODES = ("E031", "E032", "E040")
 
 def refuse_hopeless(findings: Findings, graph: Graph, sizes: SizeRule) -> None:
     """Report E033 where no image passes, with the requirements that exclude each other."""
-    for axis in (axis for axis in sizes.axes.values() if axis.at_least(SMALLEST) is None):
-        notes = _clash(findings.requirements, axis.name)
-        only = f", only {axis}" if not axis.empty else ""
-        place = graph.at("nodes")
-        message = f"no {axis.name} passes through `{graph.name}`{only}"
-        findings.problems.add(
-            "E033", message, place and place.on_key(), "these exclude each other" if notes else None, notes
-        )
-    if not findings.problems and sizes.joint and not sizes.possible:
-        place = graph.at("nodes")
-        message = f"no size passes through `{graph.name}`: {sizes}"
-        findings.problems.add("E033", message, place and place.on_key())
+    if sizes.possible:
+        return
+    place = graph.at("nodes")
+    empty = [axis for axis in sizes.axes.values() if axis.at_least(SMALLEST) is None]
+    if not empty:  # only height and width together have no size
+        message = f"no image passes through `{graph.name}`: {sizes}"
+        findings.problems.add("E033", message, place and place.on_key(), "change what asks for this")
+        return
+    which = " and no ".join(axis.name for axis in empty)
+    only = "" if all(axis.empty for axis in empty) else f", only {empty[0]}"
+    notes = _clash(findings.requirements, empty[0].name)
+    hint = "these two exclude each other" if len(notes) > 1 else "change what asks for this"
+    message = f"no {which} passes through `{graph.name}`{only}"
+    findings.problems.add("E033", message, place and place.on_key(), hint, notes)
 
 
 def _clash(requirements: Sequence[Requirement], name: str) -> Notes:
@@ -35,7 +38,7 @@ def _clash(requirements: Sequence[Requirement], name: str) -> Notes:
     def excluded(some: Sequence[Requirement]) -> bool:
         return derive([each.condition for each in some], [name]).axes[name].at_least(SMALLEST) is None
 
-    ours = [each for each in requirements if name in getattr(each.condition.size, "symbols", ())]
+    ours = [each for each in requirements if symbols_of(each.condition.size) == {name}]
     count = next(count for count in range(1, len(ours) + 1) if excluded(ours[:count]))
     last = ours[count - 1]
     pairs = ([each, last] for each in ours[: count - 1] if excluded([each, last]))

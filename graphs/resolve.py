@@ -12,6 +12,7 @@ from crossband.graphs.syntax import Graph, Node, Notes
 from crossband.registry import near
 
 SHIPPED = Path(__file__).parent
+MAX_PARENTS = 32
 
 
 def shipped() -> list[str]:
@@ -73,6 +74,10 @@ class Library:
         if key in self._open:
             trail = " extends ".join(f"`{each.stem}`" for each in (*self._open[self._open.index(key) :], key))
             self.problems.add("E053", f"a graph extends itself: {trail}", place, "let one of them extend another graph")
+            return None
+        if len(self._open) >= MAX_PARENTS:
+            message = f"graphs extend each other more than {MAX_PARENTS} deep"
+            self.problems.add("E053", message, place, "extend a graph nearer to the first")
             return None
         if key not in self._graphs:
             self._open.append(key)

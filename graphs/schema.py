@@ -69,12 +69,14 @@ def graph_schema(*, arguments: bool = True) -> Schema:
                     "null": {},
                 }
             ),
-            "node": _either({"object": _mapping(blocks), "array": {"$ref": "#/$defs/chain"}, "string": {}, "null": {}}),
+            "node": _either(
+                {"object": _mapping(blocks), "array": {"$ref": "#/$defs/chain"}, "string": _bare(arguments), "null": {}}
+            ),
             "insertion": {"type": "object", **_mapping(blocks, after={"type": "string"}, before={"type": "string"})},
             "chain": {
                 "type": "array",
                 "minItems": 1,
-                "items": _either({"object": {"$ref": "#/$defs/step"}, "string": {}}),
+                "items": _either({"object": {"$ref": "#/$defs/step"}, "string": _bare(arguments)}),
             },
             "step": {"properties": {**blocks, "repeat": _repeat(), "share": {"type": "boolean"}}},
         },
@@ -93,6 +95,19 @@ def _mapping(blocks: Mapping[str, Schema], **more: Schema) -> Schema:
             "doc": {"type": "string"},
             **more,
         }
+    }
+
+
+def _bare(arguments: bool) -> Schema:
+    """The name of a block alone, which suits those that need no arguments."""
+    if not arguments:
+        return {}
+    needing = {
+        name: any(each.required for each in entry.parameters.values()) for name, entry in registry.blocks.items()
+    }
+    return {
+        "examples": [name for name, needs in needing.items() if not needs],
+        "not": {"enum": [name for name, needs in needing.items() if needs]},
     }
 
 

@@ -31,6 +31,7 @@ class Findings:
     modules: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     blocks: dict[str, Graph] = field(default_factory=dict)
     lineage: dict[str, Note] = field(default_factory=dict)
+    cite: list[str] = field(default_factory=list)  # of other graphs that are used
     steps: int = 0
     possible: dict[tuple[Size, bool, Size | None], bool] = field(default_factory=dict)
 
@@ -44,7 +45,7 @@ class Findings:
         number = 1
         while True:
             name = label_of(wanted) if number == 1 else f"{label_of(wanted)}.{number}"
-            named = replace(block, name=name)
+            named = replace(block, name=name, cite=())
             if self.blocks.setdefault(name, named) == named:
                 return name
             number += 1

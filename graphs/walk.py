@@ -60,9 +60,10 @@ def _ordered(walk: Walk, nodes: Mapping[str, Node]) -> list[Node]:
                 elif opened:
                     bad.add(next(reversed(opened)))
             elif read in opened:
-                names = list(opened)
-                _circle(walk, [*names[names.index(read) :], read], nodes)
-                bad.add(name)
+                circle = list(opened)[list(opened).index(read) :]
+                if not bad & set(circle):  # else part of one that is reported
+                    _circle(walk, circle, nodes)
+                bad.update(circle)
             elif read not in done:
                 opened[read] = _read_by(nodes[read], nodes)
             elif read in bad:
@@ -76,18 +77,24 @@ def _ordered(walk: Walk, nodes: Mapping[str, Node]) -> list[Node]:
 
 
 def _read_by(node: Node, known: Mapping[str, object]) -> Iterator[str]:
-    """The nodes that a node reads, in order."""
-    return iter([name for read in node.reads or () if (name := read.partition(".")[0]) in known])
+    """The nodes that a node reads, in order; none if it could not be read itself."""
+    reads = node.reads or () if node.steps else ()
+    return iter([name for read in reads if (name := read.partition(".")[0]) in known])
 
 
 def _circle(walk: Walk, names: Sequence[str], nodes: Mapping[str, Node]) -> None:
-    node, read = nodes[names[-2]], names[-1]
+    """Report nodes of which each reads the next and the last the first, at one that reads what is written below."""
+    place_of = {name: number for number, name in enumerate(nodes)}
+    pairs = zip(names, [*names[1:], names[0]], strict=True)
+    first = next(number for number, (name, read) in enumerate(pairs) if place_of[name] <= place_of[read])
+    names = [*names[first:], *names[:first]]
+    node, read = nodes[names[0]], names[1 % len(names)]
     place = _reads_place(node, [name.partition(".")[0] for name in node.reads or ()].index(read))
-    if len(names) == 2:
+    if len(names) == 1:
         walk.report("E023", f"`{node.name}` reads itself", place, "a node reads inputs and other nodes")
     else:
-        message = f"nodes read each other in a circle: {trail(names, ' <- ')}"
-        walk.report("E022", message, place, "let one of them read another node")
+        message = f"nodes read each other in a circle: {trail([*names, names[0]], ' <- ')}"
+        walk.report("E022", message, place, f"let `{node.name}` read another node")
 
 
 def _node(walk: Walk, node: Node) -> tuple[Flow, Node | None]:
@@ -201,6 +208,7 @@ def _apply(walk: Walk, use: Use) -> tuple[Flow, Step]:
         if graph is None:
             raise Invalid
         walk.findings.lineage.update(graph.lineage)
+        walk.findings.cite.extend(graph.cite)
         refuse_shadows(walk, graph)
         return _walk_into(walk, use, graph)
     refuse_unknown(walk, use.step, use.notes)

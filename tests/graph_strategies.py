@@ -171,9 +171,9 @@ class _Draft:
 
 
 @st.composite
-def graphs(draw: st.DrawFn, most: int = 7) -> Data:
+def graphs(draw: st.DrawFn, most: int = 7, channels: int | None = None) -> Data:
     """A valid graph as the data of its file."""
-    draft = _Draft(draw, draw(st.integers(1, 3)))
+    draft = _Draft(draw, channels or draw(st.integers(1, 3)))
     for _ in range(draw(st.integers(1, most))):
         draft.add()
     text = str(draft.nodes)

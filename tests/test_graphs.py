@@ -1,0 +1,371 @@
+"""The format of graphs: every form of a node, and the laws of reading, writing, resolving and identity."""
+
+import random
+from textwrap import dedent, indent
+from typing import Any
+
+import pytest
+import torch
+from graph_strategies import graphs
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from crossband.graphs import InvalidFile, build, check, digest, dump
+from crossband.graphs.diagnostics import Problems
+from crossband.graphs.plan import Call, Plan
+from crossband.graphs.reader import read_text
+from crossband.graphs.resolve import Library
+from crossband.graphs.serial import to_data
+from crossband.graphs.syntax import Graph
+from crossband.graphs.writer import dump as dump_yaml
+
+
+def load(text: str, file: str = "<text>") -> Graph:
+    problems = Problems()
+    graph = Library(problems).load_text(text, file)
+    problems.raise_if_any()
+    assert graph
+    return graph
+
+
+def graph(nodes: str, outputs: str = "{y: [3, H, W]}", rest: str = "") -> Graph:
+    head = f"graph: g\ninputs: {{image: [3, H, W]}}\n{dedent(rest)}nodes:\n"
+    return load(f"{head}{indent(dedent(nodes), '  ')}\noutputs: {outputs}\n")
+
+
+def calls(plan: Plan) -> list[str]:
+    """The calls as `name = block(what it reads)`, with the module where that is another name."""
+    return [
+        f"{call.name}{f' [{call.module}]' if call.module != call.name else ''} = "
+        f"{call.entry.name}({', '.join(ref.source for ref in call.reads)})"
+        for call in plan.calls
+    ]
+
+
+# --- forms of a node
+
+FORMS = {
+    "a name": ("y: Tanh", ["y = Tanh(image)"]),
+    "a block with nothing": ("y: {Tanh: }", ["y = Tanh(image)"]),
+    "a block with arguments": ("y: {Conv: {out: 3}}", ["y = Conv(image)"]),
+    "a chain": ("y: [{Conv: {out: 3}}, Tanh]", ["y.Conv = Conv(image)", "y.Tanh = Tanh(y.Conv)"]),
+    "a chain of one": ("y: [Tanh]", ["y = Tanh(image)"]),
+    "two of a kind": (
+        "y: [Tanh, ReLU, Tanh]",
+        ["y.Tanh = Tanh(image)", "y.ReLU = ReLU(y.Tanh)", "y.Tanh_2 = Tanh(y.ReLU)"],
+    ),
+    "do": ("y: {do: [Tanh, ReLU], doc: why}", ["y.Tanh = Tanh(image)", "y.ReLU = ReLU(y.Tanh)"]),
+    "from": (
+        "a: Tanh\ny: {from: image, ReLU: {}}\nz: {from: [y, a], Add: {}}",
+        ["a = Tanh(image)", "y = ReLU(image)", "z = Add(y, a)"],
+    ),
+    "the same twice": ("y: {from: [image, image], Add: {}}", ["y = Add(image, image)"]),
+    "a node further down": ("y: {from: b, Tanh: {}}\nb: {from: image, ReLU: {}}", ["b = ReLU(image)", "y = Tanh(b)"]),
+    "repeat": ("y: {Conv: {out: 3}, repeat: 2}", ["y.Conv = Conv(image)", "y.Conv_2 = Conv(y.Conv)"]),
+    "repeat and share": ("y: {Conv: {out: 3}, repeat: 2, share: true}", ["y = Conv(image)", "y.2 [y] = Conv(y)"]),
+    "repeat once": ("y: {Conv: {out: 3}, repeat: 1, share: true}", ["y = Conv(image)"]),
+    "repeat never": ("a: {Conv: {out: 3}, repeat: 0}\ny: Tanh", ["y = Tanh(image)"]),
+    "repeat a chain": (
+        "y: {do: [Tanh, ReLU], repeat: 2, share: true}",
+        [
+            "y.Tanh = Tanh(image)",
+            "y.ReLU = ReLU(y.Tanh)",
+            "y.Tanh.2 [y.Tanh] = Tanh(y.ReLU)",
+            "y.ReLU.2 [y.ReLU] = ReLU(y.Tanh.2)",
+        ],
+    ),
+    "repeat in a chain": (
+        "y: [{Tanh: {}, repeat: 2, share: true}, ReLU]",
+        ["y.Tanh = Tanh(image)", "y.Tanh.2 [y.Tanh] = Tanh(y.Tanh)", "y.ReLU = ReLU(y.Tanh.2)"],
+    ),
+    "part of a value": ("a: Tanh\ny: {from: a.out, ReLU: {}}", ["a = Tanh(image)", "y = ReLU(a)"]),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_node_may_be_written_as(form: str):
+    nodes, expected = FORMS[form]
+    last = nodes.splitlines()[-1].partition(":")[0] if "further" not in form else "y"
+    plan = check(graph(nodes, f"{{{last}: [3, H, W]}}"))
+    assert calls(plan) == expected
+    assert_resolves(plan)
+
+
+def test_a_repeated_node_with_an_expression():
+    rest = "params: {times: 2, places: [a, y]}\n"
+    nodes = """\
+    a: {Tanh: {}, repeat: "=times * ('a' in places)"}
+    b: {ReLU: {}, repeat: "=times * ('b' in places)"}
+    y: Tanh
+    """
+    plan = check(graph(nodes, rest=rest))
+    assert calls(plan) == ["a.Tanh = Tanh(image)", "a.Tanh_2 = Tanh(a.Tanh)", "y = Tanh(a.Tanh_2)"]
+    assert "b" not in plan.graph.nodes
+    assert plan.graph.nodes["y"].reads == ("a",)  # type: ignore[union-attr]
+
+
+def test_a_node_that_is_never_applied_is_still_checked():
+    with pytest.raises(InvalidFile, match="E011 Tanh has no parameter `hard`"):
+        check(graph("y: {Tanh: {hard: 1}, repeat: 0}"))
+
+
+def test_an_output_may_come_from_a_node_that_only_passes_on():
+    plan = check(graph("a: Tanh\ny: {ReLU: {}, repeat: 0}"))
+    assert plan.outputs["y"].source == "a"
+    assert_resolves(plan)
+
+
+# --- local blocks and other graphs
+
+STAGE = """\
+blocks:
+  stage:
+    params: {width: 4, twice: =2*width}
+    inputs: {x: [c, h, w], like: [k, h, w]}
+    nodes:
+      a: {from: x, Conv: {out: =twice, kernel: 1}}
+      b: {from: [a, like], Concat: {}}
+      c: {Conv: {out: =c+k, groups: 1}}
+    outputs:
+      c: [=c+k, h, w]
+      early: {from: a, shape: [=twice, h, w]}
+"""
+
+
+def test_a_local_block_has_params_channels_several_inputs_and_outputs():
+    nodes = """\
+    one: {from: [image, image], stage: {width: 2}}
+    y: {from: one.early, Conv: {out: 3}}
+    z: {from: [one.c, y], Concat: {}}
+    """
+    plan = check(graph(nodes, "{z: [9, H, W]}", STAGE))
+    assert calls(plan) == [
+        "one.a = Conv(image)",
+        "one.b = Concat(one.a, image)",
+        "one.c = Conv(one.b)",
+        "y = Conv(one.a)",
+        "z = Concat(one.c, y)",
+    ]
+    assert [call.arguments.get("out") for call in plan.calls] == [4, None, 6, 3, None]
+    assert [call.node for call in plan.calls] == ["one", "one", "one", "y", "z"]
+    assert_resolves(plan)
+
+
+def test_a_local_block_takes_several_forms_and_may_be_shared():
+    block = """\
+    blocks:
+      bottle:
+        inputs: {x: [c, h, w]}
+        nodes: {a: {Conv: {out: =2*c}}, b: {narrow: {}}}
+        outputs: {b: [c, h, w]}
+      narrow:
+        inputs: {x: [c, h, w]}
+        nodes: {halved: {Conv: {out: =c/2}}}
+        outputs: {halved: [=c/2, h, w]}
+    """
+    nodes = "a: {bottle: {}, repeat: 2, share: true}\nb: [{Conv: {out: 6}}, {bottle: {}, repeat: 2}]\ny: {narrow: {}}"
+    plan = check(graph(nodes, rest=block))
+    assert list(plan.graph.blocks) == ["narrow", "bottle", "narrow.2", "bottle.2"]
+    assert [name for name in build(plan).state_dict() if name.endswith("weight")] == [
+        "a.a.conv.weight",
+        "a.b.halved.conv.weight",
+        "b.Conv.conv.weight",
+        "b.bottle.a.conv.weight",
+        "b.bottle.b.halved.conv.weight",
+        "b.bottle_2.a.conv.weight",
+        "b.bottle_2.b.halved.conv.weight",
+        "y.halved.conv.weight",
+    ]
+    assert_resolves(plan)
+
+
+def test_labels_do_not_clash_with_a_block_that_is_called_like_one():
+    block = "blocks:\n  Conv_2: {inputs: {x: [c, h, w]}, nodes: {a: {Conv: {out: =c}}}, outputs: {a: [c, h, w]}}\n"
+    plan = check(graph("y: [{Conv: {out: 3}}, Conv_2, {Conv: {out: 3}}]", rest=block))
+    assert len({call.module for call in plan.calls}) == 3
+    assert_resolves(plan)
+
+
+def test_a_shipped_graph_is_a_block():
+    plan = check(graph("net: {u2netp: {out: 2}}\ny: {from: [net.side6, net], Concat: {}}", "{y: [4, H, W]}"))
+    assert plan.calls[0].name == "net.en1"
+    assert_resolves(plan)
+
+
+def test_a_graph_beside_the_file_is_a_block_and_hides_a_shipped_one(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "u2net.yaml").write_text(dump(graph("y: Tanh")))
+    (tmp_path / "g.yaml").write_text(dump(graph("y: u2net")))
+    (tmp_path / "sub" / "child.yaml").write_text(
+        "graph: child\nextends: ../g.yaml\nnodes: {z: ReLU}\noutputs: {z: [3, H, W]}\n"
+    )
+    assert calls(check(tmp_path / "g.yaml")) == ["y.y = Tanh(image)"]
+    child = "graph: child\nextends: ../g.yaml\nnodes: {z: {from: y, ReLU: {}}}\noutputs: {y: null, z: [3, H, W]}\n"
+    (tmp_path / "sub" / "child.yaml").write_text(child)
+    assert calls(check(tmp_path / "sub" / "child.yaml")) == ["y.y = Tanh(image)", "z = ReLU(y.y)"]
+
+
+def test_a_graph_whose_file_has_an_odd_name_is_a_block(tmp_path):
+    (tmp_path / "my-net 2.yaml").write_text(dump(graph("y: {Conv: {out: 3}}")))
+    (tmp_path / "g.yaml").write_text(dump(graph("y: {do: ['my-net 2', 'my-net 2']}")))
+    plan = check(tmp_path / "g.yaml")
+    assert [call.module for call in plan.calls] == ["y.my_net_2.y", "y.my_net_2_2.y"]
+    assert_resolves(plan)
+
+
+def test_one_name_may_mean_one_block_here_and_another_there(tmp_path):
+    stage = "blocks:\n  stage: {inputs: {x: [c, h, w]}, nodes: {a: %s}, outputs: {a: [c, h, w]}}\n"
+    (tmp_path / "inner.yaml").write_text(dump(graph("y: stage", rest=stage % "Tanh")))
+    outer = graph("y: stage", rest=stage % "inner").with_params({})
+    (tmp_path / "g.yaml").write_text(dump(outer).replace("[c, h, w]", "[3, h, w]"))
+    plan = check(tmp_path / "g.yaml")
+    assert calls(plan) == ["y.a.y.a = Tanh(image)"]
+    assert_resolves(plan)
+
+
+def test_params_may_use_each_other_in_any_order():
+    plan = check(graph("y: {Conv: {out: =out}}", rest="params: {out: =mid+1, mid: =base*2, base: 1}\n"))
+    assert plan.calls[0].arguments["out"] == 3
+    assert (
+        check(graph("y: {Conv: {out: =n}}", "{y: [=n, H, W]}", "params: {n: 2}\n"), {"n": 5}).calls[0].arguments["out"]
+        == 5
+    )
+    with pytest.raises(InvalidFile, match="E011 `g` has no param `m`"):
+        check(graph("y: Tanh"), {"m": 3})
+
+
+# --- laws
+
+
+def drawn(data: dict[str, Any]) -> Plan:
+    """The plan of a drawn graph; those that no image passes are no examples."""
+    try:
+        return check(load(dump_yaml(data)))
+    except InvalidFile as error:
+        assume("E033" not in str(error))
+        raise
+
+
+def told(call: Call) -> tuple[Any, ...]:
+    return call.name, call.module, call.node, call.entry.name, dict(call.arguments), call.reads, call.shapes
+
+
+def assert_resolves(plan: Plan) -> Plan:
+    """The resolved graph is free of expressions, and checking it again changes nothing."""
+    text = dump(plan.graph)
+    assert ": =" not in text
+    assert "'=" not in text
+    again = check(load(text))
+    assert again.graph == plan.graph
+    assert dump(again.graph) == text
+    assert digest(again.graph) == digest(plan.graph)
+    assert list(map(told, again.calls)) == list(map(told, plan.calls))
+    assert (again.outputs, again.taps) == (plan.outputs, plan.taps)
+    return again
+
+
+@given(graphs())
+def test_writing_and_reading_gives_the_same_graph(data):
+    first = load(dump_yaml(data))
+    assert load(dump(first)) == first
+    written = read_text(dump(first), Problems())
+    assert written
+    assert written.data == to_data(first)
+    assert to_data(load(dump(first))) == written.data  # dump(load(x)) == x, for x as dump writes it
+
+
+@given(graphs())
+def test_a_resolved_graph_is_the_same_network(data):
+    plan = drawn(data)
+    again = assert_resolves(plan)
+    one, other = build(plan, seed=1).eval(), build(again, seed=1).eval()
+    assert list(one.state_dict()) == list(other.state_dict())
+    sizes = plan.sizes.nearest(H=24, W=20)
+    image = torch.randn(1, data["inputs"]["image"][0], sizes["H"], sizes["W"])
+    with torch.no_grad():
+        found, wanted = one(image), other(image)
+    for name in plan.outputs if len(plan.outputs) > 1 else [slice(None)]:
+        assert torch.equal(found[name], wanted[name])
+
+
+@given(graphs(), st.integers(0, 2**32))
+def test_neither_the_order_of_nodes_nor_of_keys_matters(data, seed):
+    plan = drawn(data)
+    plain = to_data(plan.graph)
+    nodes = {}
+    for name, node in plan.graph.nodes.items():
+        written = plain["nodes"][name]
+        form = written if isinstance(written, dict) else {"do": written} if isinstance(written, list) else {written: {}}
+        keys = list({**form, "from": list(node.reads or ()), "doc": "documentation"}.items()) if node else []
+        random.Random(seed).shuffle(keys)
+        nodes[name] = dict(keys)
+    order = list(nodes)
+    random.Random(seed).shuffle(order)
+    outputs = {
+        name: {"shape": list(output.shape), "from": output.reads}
+        for name, output in plan.graph.outputs.items()
+        if output
+    }
+    shuffled = {
+        **plain,
+        "doc": "other",
+        "cite": ["x"],
+        "nodes": {name: nodes[name] for name in order},
+        "outputs": outputs,
+    }
+    other = check(load("# a comment\n" + dump_yaml(shuffled)))
+    assert digest(other.graph) == digest(plan.graph)
+    assert sorted(build(other).state_dict()) == sorted(build(plan).state_dict())
+
+
+BASE = "a: {Conv: {out: 3}, repeat: 2}\nb: {from: image, part: {}}\ny: {from: [a, b], Add: {}}"
+PART = "blocks:\n  part: {inputs: {x: [c, h, w]}, nodes: {one: {Conv: {out: =c}}}, outputs: {one: [c, h, w]}}\n"
+CHANGES = [
+    ("{out: 3}", "{out: 3, kernel: 5}"),
+    ("repeat: 2", "repeat: 3"),
+    ("repeat: 2", "repeat: 2, share: true"),
+    ("Add", "Mul"),
+    ("[a, b]", "[b, a]"),
+    ("from: image, part", "from: a, part"),
+    ("b: {from: image, part: {}}", "b: {from: image, do: [part, Tanh]}"),
+    ("b:", "c:"),
+    ("{out: =c}", "{out: =c, bias: false}"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), CHANGES)
+def test_the_digest_tells_graphs_apart_that_compute_differently(old, new):
+    def of(nodes: str, rest: str) -> str:
+        return digest(check(graph(nodes, rest=rest)).graph)
+
+    assert old in BASE + PART
+    changed = BASE.replace(old, new).replace("[a, b]", "[a, c]" if old == "b:" else "[a, b]"), PART.replace(old, new)
+    assert of(*changed) != of(BASE, PART)
+
+
+def test_the_digest_does_not_tell_apart_what_computes_the_same():
+    def of(nodes: str, rest: str = "") -> str:
+        return digest(check(graph(nodes, rest=rest)).graph)
+
+    assert of("y: {Conv: {out: 3}}") == of("y: [{Conv: {out: =n, kernel: 3}}]", "params: {n: 3}\n")
+    assert of("y: {Conv: {out: 3}}") == of("a: {ReLU: {}, repeat: 0}\ny: {Conv: {out: 3}}")
+    assert of("a: Tanh\ny: Tanh") == of("a: Tanh\ny: Tanh", "taps: {deep: a}\n")
+
+
+def test_names_that_a_module_has_already_are_refused():
+    module = build(graph("y: Tanh"))
+    taken = [name for name in dir(module) if not name.startswith("_") and name not in ("y", "meta")]
+    for name in [*taken, "meta", "self", "torch"]:
+        with pytest.raises(InvalidFile, match="E016"):
+            graph(f"{name}: Tanh\ny: Tanh")
+
+
+@pytest.mark.parametrize(
+    "name", ["input", "len", "x", "output", "getattr", "True_", "args", "Tensor", "device", "operator"]
+)
+def test_any_other_name_works_even_one_of_python(name):
+    nodes = f"nodes: {{y: {{from: {name}, Tanh: {{}}}}}}\n"
+    text = f"graph: g\ninputs: {{{name}: [3, H, W]}}\n{nodes}outputs: {{y: [3, H, W]}}\n"
+    image = torch.randn(1, 3, 4, 4)
+    assert torch.equal(build(load(text))(image), image.tanh())
+    assert torch.equal(build(load(text))(**{name: image}), image.tanh())
