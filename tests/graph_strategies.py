@@ -142,7 +142,7 @@ class _Draft:
         if len(steps) == 1 and not arguments and self.draw(st.booleans()):
             return name
         if len(steps) > 1 or self.draw(st.integers(0, 3)) == 0:
-            chain = [*steps]
+            chain: list[Any] = [*steps]
             if not arguments and self.draw(st.booleans()):
                 chain[0] = name
             return chain

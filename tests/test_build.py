@@ -147,8 +147,8 @@ def test_its_meta_holds_the_graph_it_was_built_of():
 
 
 def test_the_code_is_straight_and_readable():
-    code = net().code
-    assert "down_conv_2" in code.lower() or "down_Conv_2" in code
+    code = str(net().code)
+    assert "down_Conv_2 = self.down.Conv(down_Conv)" in code
     assert code.count("\n    ") <= 14
     assert "for " not in code
 

@@ -3,6 +3,7 @@
 import random
 import re
 import time
+from functools import partial
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from test_graph_errors import cases
 from test_graphs import assert_resolves
+from torch import nn
 
 from crossband.graphs import build, check, dump, graph_schema, load, shipped
 from crossband.graphs.checker import check_into
@@ -74,11 +76,15 @@ def test_stages_of_u2net_have_the_shapes_of_the_paper():
 
 def test_stages_of_a_narrow_u2net_really_have_these_shapes():
     module = build("u2net", {"width": 4, "most": 32, "inner": 16}, seed=0).eval()
-    found = {}
+    found: dict[str, tuple[int, ...]] = {}
+
+    def note(name: str, _: nn.Module, inputs: object, output: torch.Tensor) -> None:
+        found[name] = tuple(output.shape[1:])
+
     for name in STAGES:
         part = module.get_submodule(name)
         part = part if type(part).__name__ != "Module" else list(part.children())[-1]
-        part.register_forward_hook(lambda _, inputs, output, name=name: found.update({name: tuple(output.shape[1:])}))
+        part.register_forward_hook(partial(note, name))
     with torch.no_grad():
         module(torch.zeros(1, 3, 256, 256))
     narrow = {name: max(1, channels // 16) for name, (channels, _) in STAGES.items()}
