@@ -8,15 +8,18 @@ from crossband.blocks.activation import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Ta
 from crossband.blocks.block import block, wrapper
 from crossband.blocks.conv import Conv, ConvTranspose
 from crossband.blocks.criss_cross import CrissCross
+from crossband.blocks.dilated import DilatedBranches
 from crossband.blocks.dropout import Dropout
 from crossband.blocks.gate import GateChannels, GatePixels
 from crossband.blocks.gradient_norm import GradientNorm
 from crossband.blocks.identity import Identity
-from crossband.blocks.join import Add, Concat, Mul
+from crossband.blocks.join import Add, Concat, Mean, Mul
 from crossband.blocks.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
+from crossband.blocks.pixel_fusion import PixelFusion
 from crossband.blocks.pool import AvgPool, GlobalPool, MaxPool
 from crossband.blocks.resize import Resize, ResizeTo, UpCat
 from crossband.blocks.rsu import RSU
+from crossband.blocks.sine import Sine
 
 __all__ = [
     "GELU",
@@ -28,6 +31,7 @@ __all__ = [
     "Conv",
     "ConvTranspose",
     "CrissCross",
+    "DilatedBranches",
     "Dropout",
     "GateChannels",
     "GatePixels",
@@ -39,12 +43,15 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "MaxPool",
+    "Mean",
     "Mul",
+    "PixelFusion",
     "ReLU",
     "Resize",
     "ResizeTo",
     "SiLU",
     "Sigmoid",
+    "Sine",
     "Tanh",
     "UpCat",
     "block",

@@ -8,8 +8,9 @@ from annotated_types import Ge
 from torch import nn
 
 from crossband.blocks.block import block
+from crossband.blocks.sine import Sine
 
-Activation: TypeAlias = Literal["none", "relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu"]
+Activation: TypeAlias = Literal["none", "relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu", "sine"]
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "none": nn.Identity,
@@ -19,6 +20,7 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "tanh": nn.Tanh,
     "gelu": nn.GELU,
     "silu": nn.SiLU,
+    "sine": partial(Sine, 1),  # one omega and one phase, whatever the channels
 }
 """What `activation:` means in a block. In place, to save memory: a block that uses the table must give
 them a tensor of its own, never its input."""

@@ -1,5 +1,7 @@
 """Resizing by interpolation: by a factor, to the size of another feature map, and on the way to a skip."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
@@ -10,14 +12,14 @@ from crossband.blocks.bounds import Count, Interpolation
 
 def resize(x: Tensor, size: tuple[int, int] | torch.Size, mode: str) -> Tensor:
     """`b c h w` to the given rows and columns; pixel centres keep their places (corners not aligned)."""
-    return interpolate(x, size=size, mode=mode, align_corners=None if mode == "nearest" else False)
+    return interpolate(x, size=size, mode=mode, align_corners=False if mode == "bilinear" else None)
 
 
-def _taps(*, mode: str, **_: object) -> int:
-    return 1 if mode == "nearest" else 2
+def _taps(*, mode: str, **_: object) -> int | None:
+    return {"nearest": 1, "bilinear": 2}.get(mode)  # the window of a mean depends on the sizes
 
 
-def _taps_of_first(*, mode: str, **_: object) -> tuple[int, int]:
+def _taps_of_first(*, mode: str, **_: object) -> tuple[int | None, int]:
     return _taps(mode=mode), 1
 
 
@@ -52,10 +54,11 @@ class Resize(nn.Module):
 class ResizeTo(nn.Module):
     """Bring the first input to the height and width of the second: `b c h w, b c2 h2 w2 -> b c h2 w2`.
 
-    Of the second input only the size is used.
+    Of the second input only the size is used. `area` takes the mean of the pixels that fall on each new one:
+    halving three times so is three times AvgPool.
     """
 
-    def __init__(self, *, mode: Interpolation = "bilinear") -> None:
+    def __init__(self, *, mode: Interpolation | Literal["area"] = "bilinear") -> None:
         super().__init__()
         self.mode = mode
 
