@@ -20,6 +20,7 @@ from crossband.blocks.pool import AvgPool, GlobalPool, MaxPool
 from crossband.blocks.resize import Resize, ResizeTo, UpCat
 from crossband.blocks.rsu import RSU
 from crossband.blocks.sine import Sine
+from crossband.blocks.spectral_norm import SpectralNorm
 
 __all__ = [
     "GELU",
@@ -52,6 +53,7 @@ __all__ = [
     "SiLU",
     "Sigmoid",
     "Sine",
+    "SpectralNorm",
     "Tanh",
     "UpCat",
     "block",
