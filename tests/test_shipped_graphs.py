@@ -14,14 +14,14 @@ from test_graph_errors import cases
 from test_graphs import assert_resolves
 from torch import nn
 
-from crossband.graphs import build, check, dump, graph_schema, load, shipped
+from crossband.graphs import build, check, dump, graph_schema, load
 from crossband.graphs.checker import check_into
 from crossband.graphs.diagnostics import Problems
 from crossband.graphs.reader import read_text
-from crossband.graphs.resolve import SHIPPED, Library
+from crossband.graphs.resolve import GRAPHS, Library
 from crossband.graphs.serial import to_data
 
-TEXTS = {name: (SHIPPED / f"{name}.yaml").read_text("utf-8") for name in shipped()}
+TEXTS = {name: path.read_text("utf-8") for name, path in GRAPHS.files().items()}
 SMALL = {"width": 4, "most": 8, "inner": 4}
 
 
@@ -203,7 +203,9 @@ def edited(text: str, rng: random.Random) -> str:
 def test_an_edited_graph_is_checked_or_told_what_is_wrong_and_nothing_else(name: str, seed: int):
     problems = Problems()
     start = time.process_time()
-    graph = Library(problems).load_text(edited(TEXTS[name], random.Random(seed)), str(SHIPPED / "edited.yaml"))
+    graph = Library(problems).load_text(
+        edited(TEXTS[name], random.Random(seed)), str(GRAPHS.folders[0] / "edited.yaml")
+    )
     plan = check_into(graph, problems) if graph else None
     assert (plan is None) == bool(problems)
     assert problems.render()
