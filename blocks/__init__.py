@@ -5,7 +5,10 @@ keywords. `block` and `wrapper` register a class of one's own.
 """
 
 from crossband.blocks.activation import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh
+from crossband.blocks.aspp import ASPP
 from crossband.blocks.block import block, wrapper
+from crossband.blocks.bottleneck import Bottleneck
+from crossband.blocks.cat_conv import CatConv
 from crossband.blocks.conv import Conv, ConvTranspose
 from crossband.blocks.criss_cross import CrissCross
 from crossband.blocks.dropout import Dropout
@@ -19,11 +22,14 @@ from crossband.blocks.resize import Resize, ResizeTo, UpCat
 from crossband.blocks.rsu import RSU
 
 __all__ = [
+    "ASPP",
     "GELU",
     "RSU",
     "Add",
     "AvgPool",
     "BatchNorm",
+    "Bottleneck",
+    "CatConv",
     "Concat",
     "Conv",
     "ConvTranspose",

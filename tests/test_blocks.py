@@ -73,7 +73,13 @@ def test_what_a_schema_admits_by_name_is_in_its_table(table, names):
 
 @pytest.mark.parametrize("name", list(registry.blocks))
 def test_blocks_pickle(name: str):
-    arguments = {"RSU": {"depth": 3, "mid": 2, "out": 3}, "Conv": {"out": 3}, "ConvTranspose": {"out": 3}}
+    arguments = {
+        "ASPP": {"rates": [1, 2], "out": 3},
+        "Bottleneck": {"width": 2, "out": 3},
+        "Conv": {"out": 3},
+        "ConvTranspose": {"out": 3},
+        "RSU": {"depth": 3, "mid": 2, "out": 3},
+    }
     entry = registry.blocks[name]
     shapes = {"GateChannels": [(2, 32, 8, 8), (2, 32, 1, 1)], "GatePixels": [(2, 32, 8, 8), (2, 1, 8, 8)]}
     given = shapes.get(name, [(2, 32, 8, 8)] * len(entry.facts["contract"].inputs))
