@@ -4,7 +4,7 @@ A block works without any YAML: `RSU(64, depth=5, mid=32, out=128)`. Its channel
 keywords. `block` and `wrapper` register a class of one's own.
 """
 
-from crossband.blocks.activation import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh
+from crossband.blocks.activation import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh
 from crossband.blocks.aspp import ASPP
 from crossband.blocks.block import block, wrapper
 from crossband.blocks.bottleneck import Bottleneck
@@ -16,6 +16,7 @@ from crossband.blocks.gate import GateChannels, GatePixels
 from crossband.blocks.gradient_norm import GradientNorm
 from crossband.blocks.identity import Identity
 from crossband.blocks.join import Add, Concat, Mul
+from crossband.blocks.lab import LabToRGB, RGBToLab
 from crossband.blocks.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 from crossband.blocks.pool import AvgPool, GlobalPool, MaxPool
 from crossband.blocks.resize import Resize, ResizeTo, UpCat
@@ -23,8 +24,10 @@ from crossband.blocks.rsu import RSU
 
 __all__ = [
     "ASPP",
+    "ELU",
     "GELU",
     "RSU",
+    "RGBToLab",
     "Add",
     "AvgPool",
     "BatchNorm",
@@ -42,6 +45,7 @@ __all__ = [
     "GroupNorm",
     "Identity",
     "InstanceNorm",
+    "LabToRGB",
     "LayerNorm",
     "LeakyReLU",
     "MaxPool",
