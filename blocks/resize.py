@@ -35,9 +35,7 @@ class Resize(nn.Module):
     rows and columns more.
     """
 
-    def __init__(
-        self, *, up: Count = 1, down: Count = 1, plus: Natural = 0, mode: Interpolation = "nearest"
-    ) -> None:
+    def __init__(self, *, up: Count = 1, down: Count = 1, plus: Natural = 0, mode: Interpolation = "nearest") -> None:
         super().__init__()
         self.up, self.down, self.plus, self.mode = up, down, plus, mode
 
