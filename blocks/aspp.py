@@ -20,11 +20,11 @@ def _reach(*, rates: Sequence[int], pooling: bool, **_: Any) -> int | None:
 class _PooledNorm(nn.BatchNorm2d):
     """Batch normalisation of pooled values, which falls back on its running statistics for a batch of one image."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """`b c 1 1` to the same."""
-        if self.training and len(x) > 1:
-            return super().forward(x)
-        return batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        if self.training and len(input) > 1:
+            return super().forward(input)
+        return batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
 
 @block("ASPP", contract="b c h w -> b {out} h w", reach=_reach, cite="chen2017deeplabv3")

@@ -54,16 +54,17 @@ class Rule:
     theirs: re.Pattern[str]
     ours: str | None
 
-    def apply(self, key: str) -> str | None:
-        """Our name of a key that fits."""
+    def apply(self, key: str) -> str:
+        """Our name of a key that fits a rule which renames."""
         found = self.theirs.fullmatch(key)
         assert found is not None
+        assert self.ours is not None
 
         def filled(part: re.Match[str]) -> str:
             value = found[part[1]]
             return str(int(value) + int(part[2])) if part[2] else value
 
-        return None if self.ours is None else _PLACEHOLDER.sub(filled, self.ours)
+        return _PLACEHOLDER.sub(filled, self.ours)
 
 
 @dataclass(frozen=True)
@@ -98,16 +99,18 @@ class KeyMap:
             rule = self.rule(key)
             if rule is None:
                 faults.add(f"the key map `{self.name}` does not know these", f"`{key}`", MAPPED)
-            elif (name := rule.apply(key)) is None:
                 continue
-            elif base + name not in ours:
-                faults.add("these have no place in the network", f"`{key}` as `{base}{name}`", PLACED)
-            elif base + name in found:
-                faults.add("the key map gives two of these one name", f"`{key}` as `{base}{name}`", MAPPED)
-            elif tensor.shape != ours[base + name].shape:
-                shapes = f"{_words(tensor)} in the file, {_words(ours[base + name])} in the network"
-                faults.add("shapes differ", f"`{base}{name}` is {shapes}", SHAPED)
-            found[base + name] = tensor
+            if rule.ours is None:
+                continue
+            name = base + rule.apply(key)
+            if name not in ours:
+                faults.add("these have no place in the network", f"`{key}` as `{name}`", PLACED)
+            elif name in found:
+                faults.add("the key map gives two of these one name", f"`{key}` as `{name}`", MAPPED)
+            elif tensor.shape != ours[name].shape:
+                shapes = f"{_words(tensor)} in the file, {_words(ours[name])} in the network"
+                faults.add("shapes differ", f"`{name}` is {shapes}", SHAPED)
+            found[name] = tensor
         for name in ours:
             if name.startswith(self.nodes(into)) and name not in found and not name.endswith(COUNTS):
                 faults.add("nothing in the file fills these", f"`{name}`", FILLED)
