@@ -7,7 +7,7 @@ the modules they name. With plugins that is not all, and the registry itself is 
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -16,6 +16,8 @@ from typing import Any
 import click
 
 from crossband import registry
+from crossband.graphs import facts
+from crossband.graphs.resolve import find
 from crossband.recipes.commands import PLUGGED
 from crossband.registry import Entry
 
@@ -26,14 +28,17 @@ DECORATED = {  # the kinds of registered things: their decorator, and the packag
     "losses": ("loss", "recipes.losses"),
     "sources": ("source", "recipes.data"),
 }
-WRITTEN = {"graphs": ROOT / "graphs", "recipes": ROOT / "recipes"}  # the kinds of YAML files, and where they are
+WRITTEN = ("graphs", "recipes")  # the kinds of YAML files
 KINDS = ("blocks", "wrappers", "losses", "sources", "graphs", "recipes")
 _HEADER = ("graph", "recipe", "doc", "cite", "extends")
 
 
 @dataclass(frozen=True)
 class Item:
-    """A named thing. `required` and `optional` name its parameters; a graph or recipe lists none."""
+    """A named thing. `required` and `optional` name its parameters; a graph or recipe lists none.
+
+    `parameters` and `sizes` are the learned numbers and the admissible image sizes of a graph, where they are known.
+    """
 
     name: str
     summary: str
@@ -41,16 +46,21 @@ class Item:
     contract: str | None = None
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
+    hybrid: bool | None = None
+    parameters: int | None = None
+    sizes: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The item for a program; a contract is there for blocks only."""
+        """The item for a program; what does not apply to its kind, or is not known, is left out."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 def items(kind: str) -> list[Item]:
     """All things of a kind by name: from the registry where there are plugins, else from the source."""
-    if kind in WRITTEN:
-        return [_file_item(path) for path in sorted(WRITTEN[kind].glob("*.yaml"))]
+    if kind == "graphs":
+        return _graphs()
+    if kind == "recipes":
+        return [_file_item(path) for path in files(kind).values()]
     return registered(kind) if plugged() else declared(kind)
 
 
@@ -175,10 +185,24 @@ def _parameters(
 # ---------------------------------------------------------------------- YAML files
 
 
+def files(kind: str) -> Mapping[str, Path]:
+    """The shipped files of a kind by name."""
+    return facts.files() if kind == "graphs" else {path.stem: path for path in sorted((ROOT / kind).glob("*.yaml"))}
+
+
 def about(path: str | Path) -> str:
     """What a graph or recipe file says of itself in one sentence: its `doc`, or the comment that it begins with."""
     data, comment = header(Path(path).read_text("utf-8"))
     return summary(str(data.get("doc") or comment))
+
+
+def _graphs() -> list[Item]:
+    """The shipped graphs with what is known of each, the example hybrids last."""
+    known = {name: asdict(each) for name, each in facts.known().items()}
+    return [
+        replace(_file_item(path), hybrid=path.parent == facts.HYBRIDS, **known.get(name, {}))
+        for name, path in facts.files().items()
+    ]
 
 
 def _file_item(path: Path) -> Item:
@@ -189,7 +213,8 @@ def _cited(path: Path) -> tuple[str, ...]:
     """The sources that a shipped file names, or else those of the file that it extends."""
     data, _ = header(path.read_text("utf-8"))
     if "cite" not in data and "extends" in data:
-        return _cited(path.with_stem(data["extends"]))
+        parent = find(data["extends"], path.parent)
+        return _cited(parent) if parent else ()
     cite = data.get("cite", ())
     return (cite,) if isinstance(cite, str) else tuple(cite)
 
