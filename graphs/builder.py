@@ -42,6 +42,7 @@ def build(
         if seed is not None:
             torch.default_generator.manual_seed(seed)
         network: nn.Module = Network(_modules(plan), _code(plan, taps), class_name=plan.graph.name)
+        network.taps = frozenset(taps)  # type: ignore[assignment]  # for a wrapper: results that are no outputs
         for wrap in plan.wrap:
             with _reported("E060", wrap.place):
                 network = wrap.entry.factory(network, **wrap.arguments)

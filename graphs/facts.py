@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-FOLDER = Path(__file__).parent
-FILE = FOLDER / "facts.json"
-HYBRIDS = FOLDER / "hybrids"
+from crossband.graphs.resolve import GRAPHS
+
+FILE = Path(__file__).parent / "facts.json"
 _WORD = re.compile(r"\w+")
 
 
@@ -26,15 +26,10 @@ class Facts:
     sizes: str  # `H and W: multiples of 32, at least 64`
 
 
-def files() -> dict[str, Path]:
-    """The file of each shipped graph by name, example hybrids last."""
-    return {path.stem: path for folder in (FOLDER, HYBRIDS) for path in sorted(folder.glob("*.yaml"))}
-
-
 def known() -> dict[str, Facts]:
     """The facts of the graphs whose files are still those that the facts were made from."""
     written = json.loads(FILE.read_text("utf-8"))
-    prints = fingerprints({name: path.read_text("utf-8") for name, path in files().items()})
+    prints = fingerprints({name: path.read_text("utf-8") for name, path in GRAPHS.files().items()})
     return {
         name: Facts(facts["parameters"], facts["sizes"])
         for name, facts in written.items()
@@ -47,9 +42,9 @@ def compute() -> str:
     from crossband.graphs.checker import check
     from crossband.graphs.cost import count_parameters
 
-    prints = fingerprints({name: path.read_text("utf-8") for name, path in files().items()})
+    prints = fingerprints({name: path.read_text("utf-8") for name, path in GRAPHS.files().items()})
     lines = []
-    for name, path in sorted(files().items()):
+    for name, path in GRAPHS.files().items():
         plan = check(path)
         facts = {**asdict(Facts(count_parameters(plan), str(plan.sizes))), "fingerprint": prints[name]}
         lines.append(f"  {json.dumps(name)}: {json.dumps(facts)}")

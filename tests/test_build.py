@@ -178,7 +178,7 @@ def test_what_only_a_constructor_can_tell_is_told_at_its_place(tmp_path: Path):
     head, tail = "graph: g\ninputs: {image: [3, H, W]}\n", "outputs: {y: [1, H, W]}\nwrap: {GradientNorm: {}}\n"
     path.write_text(head + nodes + tail)
     with pytest.raises(InvalidFile) as caught:
-        build(path)
+        check(path)
     [fault] = caught.value.problems
     assert (fault.code, str(fault.place), fault.hint) == ("E060", f"{path}:5:8", "use instance normalisation, or none")
 

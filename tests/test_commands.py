@@ -14,6 +14,7 @@ from commandline import COMMAND, SMALL, graph_file, run, succeed
 from crossband.graphs import facts
 from crossband.graphs.diagnostics import Problems
 from crossband.graphs.reader import read
+from crossband.graphs.shelf import Shelf
 from crossband.recipes.commands import VERBS, listing
 
 PLUGIN = '''
@@ -144,7 +145,7 @@ def test_the_list_read_off_the_source_is_the_registry(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", listing.WRITTEN)
 def test_the_head_of_a_file_is_what_the_whole_file_says(kind: str) -> None:
-    for path in listing.files(kind).values():
+    for path in listing.WRITTEN[kind].files().values():
         problems = Problems()
         document = read(path, problems)
         assert document
@@ -211,8 +212,9 @@ def test_what_is_said_of_shipped_graphs_is_what_a_check_finds() -> None:
 def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of shipped graphs of its own: a parent, a hybrid of it, and one that is neither."""
     (tmp_path / "hybrids").mkdir()
-    monkeypatch.setattr(facts, "FOLDER", tmp_path)
-    monkeypatch.setattr(facts, "HYBRIDS", tmp_path / "hybrids")
+    shelf = Shelf((tmp_path, tmp_path / "hybrids"))
+    monkeypatch.setattr(facts, "GRAPHS", shelf)
+    monkeypatch.setattr(listing, "GRAPHS", shelf)
     monkeypatch.setattr(facts, "FILE", tmp_path / "facts.json")
     (tmp_path / "alone.yaml").write_text(SMALL.replace("small", "alone"))
     (tmp_path / "small.yaml").write_text(SMALL)

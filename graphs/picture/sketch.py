@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crossband.blocks.sizes import Shape, symbol
-from crossband.graphs.checker import BATCH, check_into
+from crossband.graphs.checker import BATCH, check_into, rewritten, wrappers_of
 from crossband.graphs.cost import build_meta
 from crossband.graphs.diagnostics import Diagnostic, InvalidFile, Problems
 from crossband.graphs.explain import render_shape
@@ -51,6 +51,7 @@ class _Sketcher:
         self.values = Scope({}, Problems())
         with suppress(Invalid):
             self.values = self.values.params(self.graph.params, None)
+        self.graph = rewritten(self.graph, wrappers_of(Findings(self.library), self.graph, self.values))
         self.shapes = self._shapes()
 
     def sketch(self) -> Sketch:
