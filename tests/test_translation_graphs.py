@@ -180,6 +180,9 @@ def test_attention_stands_where_it_is_asked_for():
     after = check("resnet9_cbam", {"cbam": "after_trunk"}).calls
     assert [call.entry.name for call in after[3:13]] == ["Residual"] * 9 + ["CBAM"]
     assert {call.arguments["attention"] for call in after[3:12]} == {"none"}
+    for where in ("in_block", "after_trunk"):
+        module = build("resnet9_cbam", {"width": 4, "cbam": where}, taps=["deep"])
+        assert module(torch.zeros(2, 3, 16, 16))["deep"].shape == (2, 16, 4, 4)
     modules = list(build("resnet9_cbam", {"width": 4, "spatial_norm": "none"}).modules())
     assert sum(isinstance(module, Residual) for module in modules) == sum(isinstance(m, CBAM) for m in modules) == 9
     assert not any(isinstance(module, nn.BatchNorm2d) for module in modules)
@@ -193,6 +196,7 @@ def test_attention_stands_where_it_is_asked_for():
 def test_a_critic_judges_patches_of_70_pixels():
     plan = check("patchgan70")
     assert receptive_fields(plan)["score"] == 70
+    assert receptive_fields(check("cut_patchgan"))["score"] == 84
     for name in ("patchgan70", "cut_patchgan"):
         with torch.device("meta"):
             module = build(name, taps=["layer1", "layer2", "layer3", "layer4"])
