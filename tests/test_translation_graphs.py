@@ -236,7 +236,8 @@ def test_a_conditional_critic_is_one_of_both_images_the_condition_first():
 
 
 def test_a_critic_with_gradient_normalisation_is_the_plain_one_wrapped():
-    wrapped = build("patchgan70_gn", {"width": 2, "formula": "squared", "reduce": "mean", "blend": 0.5}, seed=0)
+    params = {"width": 2, "formula": "squared", "differentiate": "mean", "blend": 0.5}
+    wrapped = build("patchgan70_gn", params, seed=0)
     assert isinstance(wrapped, GradientNorm)
     plain = build("patchgan70", {"width": 2}, seed=0)
     x = torch.randn(2, 3, 32, 32)
