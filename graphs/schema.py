@@ -126,7 +126,13 @@ def _repeat() -> Schema:
 
 
 def _or_expression(schema: Mapping[str, Any]) -> Schema:
-    return {"if": {"type": "string", "pattern": "^="}, "then": {}, "else": dict(schema)}
+    inner = dict(schema)
+    for key in ("items", "additionalProperties"):  # the values of a list or mapping may be expressions as well
+        if key in inner:
+            inner[key] = _or_expression(inner[key])
+    if "prefixItems" in inner:
+        inner["prefixItems"] = [_or_expression(item) for item in inner["prefixItems"]]
+    return {"if": {"type": "string", "pattern": "^="}, "then": {}, "else": inner}
 
 
 def _either(kinds: Mapping[str, Schema]) -> Schema:

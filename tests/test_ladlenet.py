@@ -183,23 +183,23 @@ def published_bridged_unet(network: nn.Module, image: Tensor) -> Tensor:
     enc4 = down("enc4", enc3)
     enc5 = down("enc5", enc4)
     cat1 = up(enc5, enc4)
-    dec4 = module("dec4.conv")(cat1)
+    dec4 = module("dec4.layer.conv")(cat1)
     cat2 = up(dec4, enc3)
-    dec3 = module("dec3.conv")(cat2)
+    dec3 = module("dec3.layer.conv")(cat2)
     cat3 = up(dec3, enc2)
-    dec2 = module("dec2.conv")(cat3)
+    dec2 = module("dec2.layer.conv")(cat3)
     cat4 = up(dec2, enc1)
-    dec1 = module("dec1.conv")(cat4)
+    dec1 = module("dec1.layer.conv")(cat4)
     enc_ = twice("entry", module("first")(dec1))
     enc_1 = down("in1.descend", torch.cat([enc_, dec1], 1))
     enc_2 = down("in2.descend", torch.cat([enc_1, dec2], 1))
     enc_3 = down("in3.descend", torch.cat([enc_2, dec3], 1))
     enc_4 = down("in4.descend", torch.cat([enc_3, enc4], 1))
-    dec_4 = module("sum4.joined.layer.conv")(up(enc_4, enc_3)) + cat1
-    dec_3 = module("sum3.joined.layer.conv")(up(module("out4.conv")(dec_4), enc_2)) + cat2
-    dec_2 = module("sum2.joined.layer.conv")(up(module("out3.conv")(dec_3), enc_1)) + cat3
-    dec_1 = module("sum1.joined.layer.conv")(up(dec_2, enc_)) + cat4
-    return module("translated")(module("out1.conv")(dec_1))
+    dec_4 = module("out4.joined.layer.conv")(up(enc_4, enc_3)) + cat1
+    dec_3 = module("out3.joined.layer.conv")(up(module("out4.layer.conv")(dec_4), enc_2)) + cat2
+    dec_2 = module("out2.joined.layer.conv")(up(module("out3.layer.conv")(dec_3), enc_1)) + cat3
+    dec_1 = module("out1.joined.layer.conv")(up(dec_2, enc_)) + cat4
+    return module("translated")(module("out1.layer.conv")(dec_1))
 
 
 @pytest.mark.parametrize(
