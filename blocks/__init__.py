@@ -6,6 +6,8 @@ keywords. `block` and `wrapper` register a class of one's own.
 
 from crossband.blocks.activation import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh
 from crossband.blocks.block import block, wrapper
+from crossband.blocks.blur import BlurDown, BlurUp
+from crossband.blocks.cbam import CBAM, ChannelAttention, SpatialAttention
 from crossband.blocks.conv import Conv, ConvTranspose
 from crossband.blocks.criss_cross import CrissCross
 from crossband.blocks.dilated import DilatedBranches
@@ -15,19 +17,25 @@ from crossband.blocks.gradient_norm import GradientNorm
 from crossband.blocks.identity import Identity
 from crossband.blocks.join import Add, Concat, Mean, Mul
 from crossband.blocks.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
+from crossband.blocks.patch_sample import PatchSample
 from crossband.blocks.pixel_fusion import PixelFusion
 from crossband.blocks.pool import AvgPool, GlobalPool, MaxPool
+from crossband.blocks.residual import Residual
 from crossband.blocks.resize import Resize, ResizeTo, UpCat
 from crossband.blocks.rsu import RSU
 from crossband.blocks.sine import Sine
 from crossband.blocks.spectral_norm import SpectralNorm
 
 __all__ = [
+    "CBAM",
     "GELU",
     "RSU",
     "Add",
     "AvgPool",
     "BatchNorm",
+    "BlurDown",
+    "BlurUp",
+    "ChannelAttention",
     "Concat",
     "Conv",
     "ConvTranspose",
@@ -46,13 +54,16 @@ __all__ = [
     "MaxPool",
     "Mean",
     "Mul",
+    "PatchSample",
     "PixelFusion",
     "ReLU",
+    "Residual",
     "Resize",
     "ResizeTo",
     "SiLU",
     "Sigmoid",
     "Sine",
+    "SpatialAttention",
     "SpectralNorm",
     "Tanh",
     "UpCat",

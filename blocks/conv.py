@@ -31,7 +31,7 @@ def _conv_size(n: Size, *, kernel: int, stride: int, padding: int | str, dilatio
     return (n + sum(_pads(padding, kernel, dilation)) - dilation * (kernel - 1) - 1) // stride + 1
 
 
-def _reflectable(*, kernel: int, padding: int | str, dilation: int, pad_mode: str, **_: Any) -> int:
+def reflectable(*, kernel: int, padding: int | str, dilation: int, pad_mode: str, **_: Any) -> int:
     """The least size of an image that padding can mirror: the mirror itself is not repeated."""
     return max(_pads(padding, kernel, dilation)) + 1 if pad_mode == "reflect" else 1
 
@@ -53,7 +53,7 @@ def pixels(h: Size, w: Size, *, norm: str, **_: Any) -> Size:
     ],
     reach="dilation*(kernel-1)+1",
     size=_conv_size,
-    reflectable=_reflectable,
+    reflectable=reflectable,
     pixels=pixels,
 )
 class Conv(nn.Module):

@@ -278,6 +278,10 @@ def test_large_energies_of_half_precision_stay_finite(dtype: torch.dtype):
         ("UpCat", [(1, 1, 4, 4), (1, 1, 8, 7)], {}, (2, 1)),
         ("Add", [(1, 1, 4, 4)] * 3, {}, (1, 1, 1)),
         ("InstanceNorm", [(1, 2, 5, 5)], {}, (1,)),
+        ("BlurDown", [(1, 1, 9, 8)], {}, (3,)),
+        ("BlurUp", [(1, 1, 6, 6)], {}, (2,)),
+        ("SpatialAttention", [(1, 2, 16, 16)], {"kernel": 5}, (5,)),
+        ("Residual", [(1, 1, 12, 12)], {"kernel": 4, "norm": "none"}, (7,)),
         ("RSU", [(1, 1, 13, 13)], {"depth": 2, "mid": 1, "out": 1}, (11,)),
         ("RSU", [(1, 1, 33, 33)], {"depth": 3, "mid": 1, "out": 1}, (28,)),
         ("RSU", [(1, 1, 65, 1)], {"depth": 4, "mid": 1, "out": 1}, (60,)),
@@ -290,7 +294,7 @@ def test_the_declared_reach_is_the_measured_one(name, shapes, arguments, reach):
     assert measured_reach(case) == reach
 
 
-@pytest.mark.parametrize("name", ["CrissCross", "GlobalPool"])
+@pytest.mark.parametrize("name", ["CBAM", "CrissCross", "GlobalPool"])
 def test_blocks_that_see_far_have_no_bound(name: str):
     assert reach_of(registry.blocks[name], {}) == (math.inf,)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strategies import formulas
 
 from crossband.blocks.contract import Contract, ContractError, number
-from crossband.blocks.sizes import NotPeriodic, Size, evaluate, lower_bound, period, symbol
+from crossband.blocks.sizes import NotPeriodic, Size, evaluate, largest, lower_bound, period, smallest, symbol
 
 H, W, B = symbol("H"), symbol("W"), symbol("B")
 
@@ -145,6 +145,17 @@ def test_sizes_repeat_with_their_period(formula, h, w, name):
     sizes = {"h": h, "w": w}
     later = {**sizes, name: sizes[name] + length}
     assert evaluate(size, later) == evaluate(size, sizes) + rise
+
+
+def test_the_smaller_of_two_sizes_has_a_lower_bound():
+    assert lower_bound(smallest(H * W, 256)) == 1
+    assert lower_bound(smallest(H + 3, W // 2)) == 0
+    assert lower_bound(smallest(H * W, 5) * 2) == 2
+    assert [str(smallest(H, 4)), str(2 * smallest(H // 2, W)), str(1 - largest(H, 4))] == [
+        "min(H, 4)",
+        "2·min(H/2, W)",
+        "-1·max(H, 4)+1",
+    ]
 
 
 def test_a_falling_size_has_no_lower_bound():
