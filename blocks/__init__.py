@@ -4,9 +4,12 @@ A block works without any YAML: `RSU(64, depth=5, mid=32, out=128)`. Its channel
 keywords. `block` and `wrapper` register a class of one's own.
 """
 
-from crossband.blocks.activation import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh
+from crossband.blocks.activation import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh
+from crossband.blocks.aspp import ASPP
 from crossband.blocks.block import block, wrapper
 from crossband.blocks.blur import BlurDown, BlurUp
+from crossband.blocks.bottleneck import Bottleneck
+from crossband.blocks.cat_conv import CatConv
 from crossband.blocks.cbam import CBAM, ChannelAttention, SpatialAttention
 from crossband.blocks.conv import Conv, ConvTranspose
 from crossband.blocks.criss_cross import CrissCross
@@ -16,6 +19,7 @@ from crossband.blocks.gate import GateChannels, GatePixels
 from crossband.blocks.gradient_norm import GradientNorm
 from crossband.blocks.identity import Identity
 from crossband.blocks.join import Add, Concat, Mean, Mul
+from crossband.blocks.lab import LabToRGB, RGBToLab
 from crossband.blocks.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 from crossband.blocks.patch_sample import PatchSample
 from crossband.blocks.pixel_fusion import PixelFusion
@@ -27,7 +31,9 @@ from crossband.blocks.sine import Sine
 from crossband.blocks.spectral_norm import SpectralNorm
 
 __all__ = [
+    "ASPP",
     "CBAM",
+    "ELU",
     "GELU",
     "RSU",
     "Add",
@@ -35,6 +41,8 @@ __all__ = [
     "BatchNorm",
     "BlurDown",
     "BlurUp",
+    "Bottleneck",
+    "CatConv",
     "ChannelAttention",
     "Concat",
     "Conv",
@@ -49,6 +57,7 @@ __all__ = [
     "GroupNorm",
     "Identity",
     "InstanceNorm",
+    "LabToRGB",
     "LayerNorm",
     "LeakyReLU",
     "MaxPool",
@@ -56,6 +65,7 @@ __all__ = [
     "Mul",
     "PatchSample",
     "PixelFusion",
+    "RGBToLab",
     "ReLU",
     "Residual",
     "Resize",

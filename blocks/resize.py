@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from crossband.blocks.block import block
-from crossband.blocks.bounds import Count, Interpolation
+from crossband.blocks.bounds import Count, Interpolation, Natural
 
 
 def resize(x: Tensor, size: tuple[int, int] | torch.Size, mode: str) -> Tensor:
@@ -25,29 +25,30 @@ def _taps_of_first(*, mode: str, **_: object) -> tuple[int | None, int]:
 
 @block(
     "Resize",
-    contract="b c h w -> b c h*up//down w*up//down",
-    where=["up*down >= 2  # a factor: `up` or `down`"],
+    contract="b c h w -> b c h*up//down+plus w*up//down+plus",
+    where=["up*down + plus >= 2  # a factor: `up` or `down`, or `plus`"],
     reach=_taps,
 )
 class Resize(nn.Module):
-    """Enlarge `up` times, shrink `down` times, or both: `b c h w -> b c h*up//down w*up//down`.
+    """Enlarge `up` times, shrink `down` times, or both: `b c h w -> b c h*up//down+plus w*up//down+plus`.
 
     Interpolation takes the nearest pixel or the two nearest each way; shrinking does not smooth first
-    (for that, AvgPool). The two-thirds of an image are `up: 2, down: 3`.
+    (for that, AvgPool). The two-thirds of an image are `up: 2, down: 3`. `plus` stretches the image by so many
+    rows and columns more.
     """
 
-    def __init__(self, *, up: Count = 1, down: Count = 1, mode: Interpolation = "nearest") -> None:
+    def __init__(self, *, up: Count = 1, down: Count = 1, plus: Natural = 0, mode: Interpolation = "nearest") -> None:
         super().__init__()
-        self.up, self.down, self.mode = up, down, mode
+        self.up, self.down, self.plus, self.mode = up, down, plus, mode
 
     def forward(self, x: Tensor) -> Tensor:
-        """`b c h w -> b c h*up//down w*up//down`."""
-        h, w = x.shape[-2:]
-        return resize(x, (h * self.up // self.down, w * self.up // self.down), self.mode)
+        """`b c h w -> b c h*up//down+plus w*up//down+plus`."""
+        h, w = (size * self.up // self.down + self.plus for size in x.shape[-2:])
+        return resize(x, (h, w), self.mode)
 
     def extra_repr(self) -> str:
         """The arguments, for `repr`."""
-        return f"up={self.up}, down={self.down}, mode={self.mode!r}"
+        return f"up={self.up}, down={self.down}, plus={self.plus}, mode={self.mode!r}"
 
 
 @block("ResizeTo", contract="b c h w, b c2 h2 w2 -> b c h2 w2", reach=_taps_of_first)

@@ -74,9 +74,20 @@ def test_what_a_schema_admits_by_name_is_in_its_table(table, names):
 
 @pytest.mark.parametrize("name", list(registry.blocks))
 def test_blocks_pickle(name: str):
-    arguments = {"RSU": {"depth": 3, "mid": 2, "out": 3}, "Conv": {"out": 3}, "ConvTranspose": {"out": 3}}
+    arguments = {
+        "ASPP": {"rates": [1, 2], "out": 3},
+        "Bottleneck": {"width": 2, "out": 3},
+        "Conv": {"out": 3},
+        "ConvTranspose": {"out": 3},
+        "RSU": {"depth": 3, "mid": 2, "out": 3},
+    }
     entry = registry.blocks[name]
-    shapes = {"GateChannels": [(2, 32, 8, 8), (2, 32, 1, 1)], "GatePixels": [(2, 32, 8, 8), (2, 1, 8, 8)]}
+    shapes = {
+        "GateChannels": [(2, 32, 8, 8), (2, 32, 1, 1)],
+        "GatePixels": [(2, 32, 8, 8), (2, 1, 8, 8)],
+        "LabToRGB": [(2, 1, 8, 8), (2, 2, 8, 8)],
+        "RGBToLab": [(2, 3, 8, 8)],
+    }
     contract = entry.facts["contract"]
     given = shapes.get(name, [(2, 32, 8, 8)] * (2 if contract.variadic else len(contract.inputs)))
     case = example(name, *given, **arguments.get(name, {"up": 2} if name == "Resize" else {}))
@@ -104,7 +115,7 @@ def test_blocks_pickle(name: str):
         ),
         ("Conv", (0,), {"out": 4}, "Conv: `c` must be a whole number of at least 1, got 0"),
         ("ConvTranspose", (4,), {"out": 4, "output_padding": 2}, "it needs `output_padding < stride`"),
-        ("Resize", (), {}, "Resize: it needs a factor: `up` or `down`"),
+        ("Resize", (), {}, "Resize: it needs a factor: `up` or `down`, or `plus`"),
         ("MaxPool", (), {"padding": 2}, "it needs padding of at most half the kernel"),
         ("RSU", (4,), {"depth": 1, "mid": 4, "out": 4}, "RSU: `depth` must be at least 2, got 1"),
         ("CrissCross", (4,), {}, "CrissCross: it needs at least `reduce` channels, but c is 4, reduce is 8"),
