@@ -23,20 +23,18 @@ from crossband.graphs.resolve import GRAPHS, Library
 from crossband.graphs.serial import to_data
 
 TEXTS = {name: path.read_text("utf-8") for name, path in GRAPHS.files().items()}
-
-
-NARROW = {"width": 8, "most": 16, "inner": 4, "reduce": 2}
+NARROW = {"width": 8, "most": 16, "inner": 4, "reduce": 2, "stem": 4, "head": 8, "low": 4, "depth3": 2}
 """Params that make a network small, of the graphs that have them."""
-
-
-def narrow(name: str) -> dict[str, object]:
-    return {param: value for param, value in NARROW.items() if param in load(name).params}
 
 
 IDLE = {"bridged_unet": ("out2.layer.",)}
 """Modules that lead nowhere in the network as it is published."""
 
 SIZES = {"smallest": (1, 1, 1), "square": (1, 256, 256), "oblong": (1, 70, 130), "a batch": (2, 64, 64)}
+
+
+def narrow(name: str) -> dict[str, object]:
+    return {param: value for param, value in NARROW.items() if param in load(name).params}
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -176,10 +176,9 @@ def _parameters(
         for p, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
         if default
     }
+    axes = (contract or "").partition("->")[0].replace("...", "inputs")  # how many there are is known as well
     skipped = {
-        "block": {*re.findall(r"[a-z]\w*", contract.partition("->")[0]), "inputs"}
-        if contract
-        else {p.arg for p in positional},
+        "block": set(re.findall(r"[a-z]\w*", axes)) if contract else {p.arg for p in positional},
         "wrapper": {p.arg for p in positional[:1]},
         "graph_wrapper": {p.arg for p in positional[:1]},
         "loss": {p.arg for p in positional},
