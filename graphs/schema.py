@@ -126,12 +126,8 @@ def _repeat() -> Schema:
 
 
 def _or_expression(schema: Mapping[str, Any]) -> Schema:
-    inner = dict(schema)
-    for key in ("items", "additionalProperties"):  # the values of a list or mapping may be expressions as well
-        if key in inner:
-            inner[key] = _or_expression(inner[key])
-    if "prefixItems" in inner:
-        inner["prefixItems"] = [_or_expression(item) for item in inner["prefixItems"]]
+    """What a schema admits, or an expression for it or for any item of a list."""
+    inner = {key: _or_expression(part) if key in ("items", "else") else part for key, part in schema.items()}
     return {"if": {"type": "string", "pattern": "^="}, "then": {}, "else": inner}
 
 

@@ -176,9 +176,8 @@ def _parameters(
         for p, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
         if default
     }
-    axes = (contract or "").partition("->")[0].replace("...", "inputs")  # how many there are is known as well
     skipped = {
-        "block": set(re.findall(r"[a-z]\w*", axes)) if contract else {p.arg for p in positional},
+        "block": _axes(contract) if contract else {p.arg for p in positional},
         "wrapper": {p.arg for p in positional[:1]},
         "graph_wrapper": {p.arg for p in positional[:1]},
         "loss": {p.arg for p in positional},
@@ -186,6 +185,12 @@ def _parameters(
     }[decorator]
     names = [p.arg for p in (*positional, *function.args.kwonlyargs) if p.arg not in skipped]
     return [name for name in names if name not in named], [name for name in names if name in named]
+
+
+def _axes(contract: str) -> set[str]:
+    """The names that a contract gives to sizes of its inputs, and to how many inputs there are."""
+    left = contract.partition("->")[0]
+    return {*re.findall(r"[a-z]\w*", left), *(("inputs",) if "..." in left else ())}
 
 
 # ---------------------------------------------------------------------- YAML files
