@@ -4,6 +4,7 @@ import random
 import re
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 import torch
@@ -59,6 +60,12 @@ def test_forward_and_backward(name: str, size: str):
         if not key.startswith(IDLE.get(name, ("-",))):
             assert value.grad is not None, key
             assert value.grad.isfinite().all(), key
+
+
+@pytest.mark.parametrize("path", sorted(GRAPHS.folders[1].glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_hybrid_is_a_few_lines_on_another_graph(path: Path):
+    assert len(path.read_text("utf-8").splitlines()) <= 8
+    assert load(path.stem).lineage
 
 
 def at(shape: Shape, numbers: Mapping[str, int]) -> list[int]:
