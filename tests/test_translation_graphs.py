@@ -190,7 +190,7 @@ def test_attention_stands_where_it_is_asked_for():
     modules = list(build("resnet9_cbam", {"width": 4, "spatial_norm": "none"}).modules())
     assert sum(isinstance(module, Residual) for module in modules) == sum(isinstance(m, CBAM) for m in modules) == 9
     assert not any(isinstance(module, nn.BatchNorm2d) for module in modules)
-    with pytest.raises(InvalidFile, match=r"cbam in \['in_block', 'after_trunk'\]"):
+    with pytest.raises(InvalidFile, match="`cbam` must be `in_block` or `after_trunk`"):
         check("resnet9_cbam", {"cbam": "inblock"})
 
 
