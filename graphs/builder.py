@@ -42,6 +42,7 @@ def build(
         if seed is not None:
             torch.default_generator.manual_seed(seed)
         network: nn.Module = Network(_modules(plan), _code(plan, taps), class_name=plan.graph.name)
+        network.taps = frozenset(taps)  # type: ignore[assignment]  # for a wrapper: results that are no outputs
         for wrap in plan.wrap:
             with _reported("E060", wrap.place):
                 network = wrap.entry.factory(network, **wrap.arguments)
@@ -110,7 +111,13 @@ def _reported(code: str, place: Place | None, notes: Notes = ()) -> Iterator[Non
     try:
         yield
     except ArgumentError as error:
-        problems = Problems()
         message, _, cure = str(error).partition("\nhint: ")
+        problems = Problems()
         problems.add(code, message, place, cure or None, notes)
+        raise InvalidFile(problems) from error
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        problems = Problems()
+        problems.add("E032", "the weights do not fit into memory from here on", place, "make it narrower", notes)
         raise InvalidFile(problems) from error

@@ -5,16 +5,17 @@ the contracts, and the admissible image sizes come out. What is found broken mak
 unknown, not wrong, so that one mistake is one message.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import crossband.blocks  # noqa: F401  registers the blocks
+import crossband.blocks
+import crossband.graphs.multiscale  # noqa: F401  both register what a graph can name
 from crossband import registry
 from crossband.blocks.sizes import Shape, symbol
 from crossband.graphs.admissible import derive
 from crossband.graphs.apply import refuse_shadows
-from crossband.graphs.diagnostics import Problems
+from crossband.graphs.diagnostics import InvalidFile, Problems
 from crossband.graphs.explain import choices
 from crossband.graphs.plan import Plan, Ref, Wrap
 from crossband.graphs.refused import fixed_sizes, refuse_fixed_sizes, refuse_hopeless
@@ -55,8 +56,22 @@ def check_into(
             free = Findings(Library(Problems()))
             _plan(free, fixed.freed(graph))
             refuse_fixed_sizes(findings, free, graph, fixed)
+    if plan and plan.wrap and not _wraps(plan, findings.problems):
+        plan = None
     pass_on(library.problems, problems, findings.origin)
     return plan
+
+
+def _wraps(plan: Plan, problems: Problems) -> bool:
+    """Whether the wrappers of a graph take its network, which only their constructors can tell; faults are reported."""
+    from crossband.graphs.cost import build_meta  # which imports this module
+
+    try:
+        build_meta(plan)
+    except InvalidFile as error:
+        pass_on(error.problems, problems, lambda _: ())
+        return False
+    return True
 
 
 def _takes(findings: Findings, graph: Graph, params: Mapping[str, Value]) -> bool:
@@ -75,6 +90,8 @@ def _plan(findings: Findings, graph: Graph) -> Plan | None:
     flows: dict[str, Flow | None] = {
         name: {name: (Ref(name), shape)} if shape else None for name, shape in inputs.items()
     }
+    wrap = wrappers_of(findings, graph, scope)
+    graph = rewritten(graph, wrap)
     written = {
         name: tuple(size if isinstance(size, int) else str(size) for size in (inputs[name] or ())[1:])
         for name in inputs
@@ -83,23 +100,23 @@ def _plan(findings: Findings, graph: Graph) -> Plan | None:
     refuse_shadows(walk, graph)
     outputs, resolved = run(walk)
     taps = _taps(walk)
-    wrap = _wrap(findings, graph, scope)
     report_unused(walk, graph)
     sizes = derive([requirement.condition for requirement in findings.requirements], list(axes))
     if not findings.problems:
         refuse_hopeless(findings, graph, sizes)
     if findings.problems or graph.partial:
         return None
+    modules = tuple(each for each in wrap if not each.rewrites)
     resolved = replace(
         resolved,
         cite=tuple(dict.fromkeys((*graph.cite, *findings.cite))),
         blocks=findings.blocks,
-        wrap={each.entry.name: Step(each.entry.name, each.arguments) for each in wrap},
+        wrap={each.entry.name: Step(each.entry.name, each.arguments) for each in modules},
         taps={name: walk.read_name(str(target)) for name, target in graph.taps.items()},
     )
     ends = {name: found[0] for name, found in outputs.items() if found}
     shapes = {name: shape for name, shape in inputs.items() if shape}
-    return Plan(resolved, shapes, tuple(findings.calls), ends, taps, tuple(wrap), sizes)
+    return Plan(resolved, shapes, tuple(findings.calls), ends, taps, modules, sizes)
 
 
 def _input(graph: Graph, name: str, scope: Scope) -> Shape | None:
@@ -130,7 +147,15 @@ def _taps(walk: Walk) -> dict[str, Ref]:
     return taps
 
 
-def _wrap(findings: Findings, graph: Graph, scope: Scope) -> list[Wrap]:
+def rewritten(graph: Graph, wrap: Sequence[Wrap]) -> Graph:
+    """The graph as those of its wrappers want it that write it anew."""
+    for each in (each for each in wrap if each.rewrites):
+        graph = each.entry.factory(graph, **each.arguments)
+    return graph
+
+
+def wrappers_of(findings: Findings, graph: Graph, scope: Scope) -> list[Wrap]:
+    """What a graph says under `wrap`, in order; faults are reported."""
     found = []
     for name, step in graph.wrap.items():
         if step is None:

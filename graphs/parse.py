@@ -230,6 +230,6 @@ named_children named_modules named_parameters parameters print_readable recompil
 register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook
 register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook
 register_module register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
-self set_extra_state shape_env set_submodule share_memory state_dict to to_empty to_folder torch train training type xpu
-zero_grad from do repeat share doc after before H W
+self set_extra_state shape_env set_submodule share_memory state_dict taps to to_empty to_folder torch train training
+type xpu zero_grad from do repeat share doc after before H W
 """

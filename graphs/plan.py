@@ -37,11 +37,16 @@ class Call:
 
 @dataclass(frozen=True)
 class Wrap:
-    """A wrapper around the whole network."""
+    """A wrapper around the whole network: of its module, or one that rewrites its graph."""
 
     entry: Entry
     arguments: Mapping[str, Any]
     place: Place | None
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether it writes the graph anew, and leaves nothing to do when the module is built."""
+        return bool(self.entry.facts.get("rewrites"))
 
 
 @dataclass(frozen=True)

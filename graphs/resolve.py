@@ -8,31 +8,18 @@ from crossband.graphs.diagnostics import Diagnostic, Place, Problems
 from crossband.graphs.extend import merged, wired
 from crossband.graphs.parse import parse
 from crossband.graphs.reader import Document, read, read_text
+from crossband.graphs.shelf import Shelf
 from crossband.graphs.syntax import Graph, Node, Notes
 from crossband.registry import near
 
-SHIPPED = Path(__file__).parent
+GRAPHS = Shelf((Path(__file__).parent, Path(__file__).parent / "hybrids"))
 MAX_PARENTS = 32
+find = GRAPHS.find
 
 
 def shipped() -> list[str]:
     """The names of the graphs that come with the library."""
-    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
-
-
-def find(name: str, beside: Path | None = None) -> Path | None:
-    """The file of a graph: a path ending in `.yaml`, a file of that name `beside` another, or a shipped name."""
-    if name.endswith((".yaml", ".yml")):
-        return (beside / name) if beside else Path(name)
-    places = [folder / f"{name}.yaml" for folder in (beside, SHIPPED) if folder]
-    return next((path for path in places if _is_file(path)), None)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name too long for a file, or with a NUL in it
-        return False
+    return list(GRAPHS.files())
 
 
 def load(name: str | Path) -> Graph:

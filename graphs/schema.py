@@ -121,7 +121,8 @@ def _arguments(entry: Entry) -> Schema:
 
 def _repeat() -> Schema:
     count = _or_expression({"type": "integer", "minimum": 0, "maximum": MAX_REPEAT})
-    return {"description": "How often, a whole number or an expression; 0 passes the input on", **count}
+    threads = "what comes out takes the place of the first inputs, the others stay; 0 passes the first inputs on"
+    return {"description": f"How often, a whole number or an expression: {threads}", **count}
 
 
 def _or_expression(schema: Mapping[str, Any]) -> Schema:

@@ -7,6 +7,7 @@ name of its block, numbered from the second of its kind on: `en2.MaxPool`, `en2.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import NamedTuple
 
 from crossband.graphs.syntax import Node, Step
@@ -15,11 +16,14 @@ VARIANT = re.compile(r"\.[0-9]+$")
 
 
 class Site(NamedTuple):
-    """One application of a step: the label of its module, and which use of that module it is, from 1."""
+    """One application of a step: the label of its module, which use of that module it is, from 1, and
+    which repetition of the node and of the step it is, from 0."""
 
     step: Step
     label: str
     use: int
+    turn: int
+    again: int
 
 
 def label_of(block: str) -> str:
@@ -44,7 +48,7 @@ def sites_of(node: Node, repeat: int, counts: Sequence[int]) -> list[Site]:
                     labels[key] = _free_label(label_of(step.block), made, uses)
                 label = labels[key]
                 uses[label] = uses.get(label, 0) + 1
-                sites.append(Site(step, label, uses[label]))
+                sites.append(Site(step, label, uses[label], turn, again))
     return sites
 
 
@@ -58,14 +62,20 @@ def _free_label(wanted: str, made: dict[str, int], taken: Mapping[str, int]) -> 
 
 
 def written_out(node: Node, steps: Sequence[Step], repeat: int, counts: Sequence[int]) -> Node:
-    """The node free of expressions: what shares weights stays repeated, everything else is written out."""
-    once = sum(counts)
-    written: list[Step] = []
-    at = 0
-    for _ in range(1 if node.share else repeat):
-        for step, count in zip(node.steps, counts, strict=True):
-            own = steps[at : at + count]
-            written += [replace(own[0], repeat=count, share=True)] if step.share and count > 1 else own
-            at += count
-    shared = node.share and repeat > 1 and once > 0
-    return replace(node, steps=tuple(written), repeat=repeat if shared else 1, share=shared)
+    """The node free of expressions: what is the same in each repetition stays repeated, the rest is written out."""
+    applied = iter(steps)
+    turns = [
+        [_again(list(islice(applied, n)), s) for s, n in zip(node.steps, counts, strict=True)] for _ in range(repeat)
+    ]
+    once = [step for written in turns[0] for step in written]
+    if repeat > 1 and all(turn == turns[0] for turn in turns):
+        return replace(node, steps=tuple(once), repeat=repeat)
+    written = (step for turn in turns for written in turn for step in written)
+    return replace(node, steps=tuple(written), repeat=1, share=False)
+
+
+def _again(applied: list[Step], step: Step) -> list[Step]:
+    """The repetitions of one step as one, where they are the same."""
+    if len(applied) > 1 and all(each == applied[0] for each in applied):
+        return [replace(applied[0], repeat=len(applied), share=step.share)]
+    return applied

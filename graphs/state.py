@@ -16,6 +16,7 @@ from crossband.graphs.syntax import Graph, Note, Notes, Step
 from crossband.graphs.values import Invalid, Scope
 
 Found: TypeAlias = tuple[Ref, Shape]
+Input: TypeAlias = tuple[str, Ref, Shape]  # what a step reads: the node it is from, and the value
 Flow: TypeAlias = Mapping[str, Found]  # what a node gives, by output; its bare name means the first
 MAX_STEPS = 10_000
 MAX_DEPTH = 32
@@ -66,7 +67,7 @@ class Use:
     """A step on its inputs (by name, value and shape), and the names of the module and of the call it makes."""
 
     step: Step
-    inputs: Sequence[tuple[str, Ref, Shape]]
+    inputs: Sequence[Input]
     module: str
     call: str
     node: str  # of the whole graph, in which this stands
@@ -147,7 +148,7 @@ class Walk:
 
     def read_name(self, name: str) -> str:
         """`name` as the resolved graph writes it, where nodes that only pass a value on are left out."""
-        return self.passed_on.get(name.partition(".")[0], name)
+        return self.passed_on.get(name) or self.passed_on.get(name.partition(".")[0], name)
 
     def into(self, use: Use, graph: Graph, scope: Scope, axes: Mapping[str, Size]) -> "Walk":
         """The pass through a local block or another graph, for one use of it."""

@@ -4,16 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from crossband import registry
-from crossband.blocks.sizes import Shape, Size
+from crossband.blocks.sizes import Size
 from crossband.graphs.apply import bind_inputs, call_block, check_alone, params_given, refuse_shadows, refuse_unknown
 from crossband.graphs.diagnostics import Place
 from crossband.graphs.explain import trail
-from crossband.graphs.plan import Ref
 from crossband.graphs.promises import kept_output
 from crossband.graphs.resolve import find
 from crossband.graphs.schema import MAX_REPEAT
 from crossband.graphs.sites import Site, sites_of, written_out
-from crossband.graphs.state import MAX_DEPTH, MAX_STEPS, Flow, Found, Use, Walk, folder_of
+from crossband.graphs.state import MAX_DEPTH, MAX_STEPS, Flow, Found, Input, Use, Walk, folder_of
 from crossband.graphs.syntax import Graph, Node, Notes, Output, Step, Value
 from crossband.graphs.usage import report_unused
 from crossband.graphs.values import Invalid
@@ -116,19 +115,26 @@ def _node(walk: Walk, node: Node) -> tuple[Flow, Node | None]:
     return flow, replace(written, reads=tuple(walk.read_name(name) for name in reads))
 
 
-def _through(
-    walk: Walk, node: Node, sites: Sequence[Site], inputs: Sequence[tuple[str, Ref, Shape]]
-) -> tuple[Flow, list[Step]]:
-    """What comes out of a node's chain, and the chain free of expressions."""
+def _through(walk: Walk, node: Node, sites: Sequence[Site], inputs: Sequence[Input]) -> tuple[Flow, list[Step]]:
+    """What comes out of a node's chain, and the chain free of expressions.
+
+    A step reads the first value that the one before it gave. In a repetition, of a step or of the node, all that
+    came out takes the place of the first inputs, and the inputs behind them stay.
+    """
     several = len({site.label for site in sites}) > 1
     flow: Flow = {}
-    made: dict[str, Step] = {}
+    made: dict[str | int, Step] = {}
     steps: list[Step] = []
-    for index, (step, label, number) in enumerate(sites):
+    turn, taken = 0, inputs
+    for index, (step, label, number, in_turn, again) in enumerate(sites):
+        threads = again > 0 or in_turn > turn
+        if flow:
+            taken = _carried(node, flow, inputs if in_turn > turn else taken if again else taken[:1])
+        turn = in_turn
         own = f"{node.name}.{label}" if several else node.name
         call = f"{own}.{number}" if number > 1 else own
         notes = _notes(walk, node, step)
-        use = Use(step, inputs, walk.modules + own, walk.calls + call, walk.top or node.name, notes)
+        use = Use(step, taken, walk.modules + own, walk.calls + call, walk.top or node.name, notes)
         try:
             flow, resolved = _apply(walk, use)
         except Invalid:
@@ -138,9 +144,17 @@ def _through(
         if made.setdefault(label, resolved) != resolved:
             message = f"`{step.block}` is shared, but would not be the same in each of its uses"
             walk.refuse("E030", message, use.place, use.found, notes)
-        inputs = [(node.name, *next(iter(flow.values())))]
+        if made.setdefault(id(step), resolved) != resolved and threads and len(taken) > 1:
+            message = f"`{step.block}` keeps an input in each repetition, but would not be the same in each"
+            walk.refuse("E030", message, use.place, use.found, notes)
         steps.append(resolved)
     return flow, steps
+
+
+def _carried(node: Node, flow: Flow, inputs: Sequence[Input]) -> list[Input]:
+    """What the next step takes: what the last one gave, in place of the first inputs, and the inputs behind them."""
+    given = [(node.name, *found) for found in flow.values()]
+    return [*given[: len(inputs)], *inputs[len(given) :]]
 
 
 def _check_alone(walk: Walk, node: Node, steps: Sequence[Step]) -> None:
@@ -180,15 +194,28 @@ def _repeat(walk: Walk, value: Value, place: Place | None) -> int:
     return int(count)  # a comparison such as `'en5' in places` counts as 0 or 1
 
 
-def _passed_on(walk: Walk, node: Node, inputs: Sequence[tuple[str, Ref, Shape]]) -> Flow:
-    """A node repeated no times gives what it reads."""
-    if len(inputs) != 1:
-        names = " and ".join(f"`{name}`" for name, _, _ in inputs) or "nothing"
-        message = f"`{node.name}` is repeated 0 times and reads {names}, so it has no value"
-        walk.refuse("E024", message, node.place and node.place.on_key(), "let it read one node", walk.notes)
-    name, ref, shape = inputs[0]
-    walk.passed_on[node.name] = walk.read_name(name)
-    return {"out": (ref, shape)}
+def _passed_on(walk: Walk, node: Node, inputs: Sequence[Input]) -> Flow:
+    """A node repeated no times gives the first of what it reads, as many as its chain would give."""
+    names = _outputs_of(walk, node)
+    if len(names) > len(inputs):
+        message = f"`{node.name}` is repeated 0 times and gives {len(names)} values, but reads {len(inputs)}"
+        walk.refuse("E024", message, node.place and node.place.on_key(), "let it read as many as it gives", walk.notes)
+    for output, (name, *_) in zip(names, inputs, strict=False):
+        walk.passed_on[f"{node.name}.{output}"] = walk.read_name(name)
+    walk.passed_on[node.name] = walk.read_name(inputs[0][0])
+    return {output: (ref, shape) for output, (_, ref, shape) in zip(names, inputs, strict=False)}
+
+
+def _outputs_of(walk: Walk, node: Node) -> list[str]:
+    """The names of what a node's chain gives, without applying it; of one value where that is not known."""
+    name, place = (node.steps[-1].block, node.steps[-1].place) if node.steps else ("", None)
+    if block := walk.local_blocks.get(name):
+        return list(block.outputs)
+    if name in registry.blocks:
+        return list(registry.blocks[name].facts["outputs"])
+    known = name and find(name, folder_of(place))
+    graph = walk.findings.library.load(name, place, folder_of(place)) if known else None
+    return list(graph.outputs) if graph else ["out"]
 
 
 def _apply(walk: Walk, use: Use) -> tuple[Flow, Step]:

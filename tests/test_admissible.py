@@ -249,6 +249,16 @@ def test_multiple_and_minimum():
     assert SizeRule({}).multiple == SizeRule({}).minimum == 1
 
 
+def test_axes_that_equations_give_are_worked_out_however_many_they_are():
+    halves = {f"h{divisor}": divisor for divisor in (2, 4, 8, 16, 32)}
+    ties = [equal(symbol(name), H // divisor) for name, divisor in halves.items()]
+    rule = derive([*ties, equal(H // 32 * 32, H)], ["H", *halves])
+    assert rule.possible
+    asked = {"H": 100, **dict.fromkeys(halves, 1)}
+    assert rule.padded(**asked) == {"H": 128, **{name: 128 // divisor for name, divisor in halves.items()}}
+    assert not derive([*ties, equal(symbol("h2"), H // 4)], ["H", *halves]).possible
+
+
 def test_padding_meets_conditions_that_tie_height_and_width():
     square = derive([equal(H, W), equal(H // 4 * 4, H)], ["H", "W"])
     assert square.padded(H=30, W=41) == {"H": 44, "W": 44}

@@ -178,9 +178,15 @@ def test_what_only_a_constructor_can_tell_is_told_at_its_place(tmp_path: Path):
     head, tail = "graph: g\ninputs: {image: [3, H, W]}\n", "outputs: {y: [1, H, W]}\nwrap: {GradientNorm: {}}\n"
     path.write_text(head + nodes + tail)
     with pytest.raises(InvalidFile) as caught:
-        build(path)
+        check(path)
     [fault] = caught.value.problems
     assert (fault.code, str(fault.place), fault.hint) == ("E060", f"{path}:5:8", "use instance normalisation, or none")
+
+
+def test_a_network_that_does_not_fit_into_memory_is_refused():
+    wide = graph("a: {Conv: {out: 1000000}}\ny: {Conv: {out: 1000000}}", "{y: [1000000, H, W]}")
+    with pytest.raises(InvalidFile, match="E032 the weights do not fit into memory"):
+        build(wide)
 
 
 def test_an_output_may_be_an_input_or_the_same_value_twice():

@@ -179,6 +179,61 @@ def test_a_local_block_takes_several_forms_and_may_be_shared():
     assert_resolves(plan)
 
 
+def repeated(times: int) -> Graph:
+    nodes = f"""
+    first: {{AvgPool: {{kernel: 2}}, repeat: {times}}}
+    rest: {{from: [first, first, image], larger: {{}}, repeat: {times}}}
+    y: {{from: [rest.sum, rest.feature], Add: {{}}}}
+    """
+    larger = """
+    blocks:
+      larger:
+        inputs: {feature: [c, h, w], sum: [k, h, w], image: [k, H, W]}
+        nodes:
+          up: {from: feature, Resize: {up: 2}}
+          near: {from: [image, up], ResizeTo: {}}
+          far: {from: [sum, up], ResizeTo: {}}
+          add: {from: [near, far], Add: {}}
+        outputs: {feature: {from: up, shape: [=c, h2, w2]}, sum: {from: add, shape: [=k, h2, w2]}}
+    """
+    return graph(nodes, "{y: [3, h, w]}", larger)
+
+
+def test_in_a_repetition_the_first_inputs_are_what_came_out_and_the_others_stay():
+    assert calls(check(repeated(2)))[2:] == [
+        "rest.larger.up = Resize(first.AvgPool_2)",
+        "rest.larger.near = ResizeTo(image, rest.larger.up)",
+        "rest.larger.far = ResizeTo(first.AvgPool_2, rest.larger.up)",
+        "rest.larger.add = Add(rest.larger.near, rest.larger.far)",
+        "rest.larger_2.up = Resize(rest.larger.up)",
+        "rest.larger_2.near = ResizeTo(image, rest.larger_2.up)",
+        "rest.larger_2.far = ResizeTo(rest.larger.add, rest.larger_2.up)",
+        "rest.larger_2.add = Add(rest.larger_2.near, rest.larger_2.far)",
+        "y = Add(rest.larger_2.add, rest.larger_2.up)",
+    ]
+    assert_resolves(check(repeated(2)))
+    assert calls(check(graph("a: Tanh\ny: {from: [a, image], Add: {}, repeat: 2}"))) == [
+        "a = Tanh(image)",
+        "y.Add = Add(a, image)",
+        "y.Add_2 = Add(y.Add, image)",
+    ]
+
+
+def test_repeated_0_times_it_gives_its_first_inputs():
+    plan = check(graph("a: Tanh\nb: {from: [a, image], two: {}, repeat: 0}\ny: {from: [b.q, b.p], Add: {}}", rest=TWO))
+    assert calls(plan) == ["a = Tanh(image)", "y = Add(image, a)"]
+    assert_resolves(plan)
+
+
+TWO = """
+blocks:
+  two:
+    inputs: {x: [c, h, w], y: [c, h, w]}
+    nodes: {p: {from: x, Tanh: {}}, q: {from: y, Tanh: {}}}
+    outputs: {p: [=c, h, w], q: [=c, h, w]}
+"""
+
+
 def test_labels_do_not_clash_with_a_block_that_is_called_like_one():
     block = "blocks:\n  Conv_2: {inputs: {x: [c, h, w]}, nodes: {a: {Conv: {out: =c}}}, outputs: {a: [c, h, w]}}\n"
     plan = check(graph("y: [{Conv: {out: 3}}, Conv_2, {Conv: {out: 3}}]", rest=block))

@@ -10,7 +10,7 @@ from tiny import CYCLE, GAN, PAIRED, PIX2PIX, write_files
 from crossband.graphs.diagnostics import InvalidFile, Problems
 from crossband.graphs.reader import read
 from crossband.recipes import check, load, recipe_schema, shipped
-from crossband.recipes.spec.reading import SHIPPED
+from crossband.recipes.spec.reading import RECIPES
 from crossband.recipes.training.optim import OPTIMIZERS, Rate, factor, make_optimizer
 
 
@@ -44,7 +44,7 @@ def test_shipped_recipes_are_right(name: str) -> None:
 def test_shipped_recipes_fit_the_schema_that_editors_use(name: str) -> None:
     schema = recipe_schema()
     Draft202012Validator.check_schema(schema)
-    document = read(SHIPPED / f"{name}.yaml", Problems())
+    document = read(RECIPES.files()[name], Problems())
     assert document is not None
     assert list(Draft202012Validator(schema).iter_errors(document.data)) == []
 

@@ -1,9 +1,9 @@
-"""The shipped graphs: what papers say of them, how fast they are checked, and that no edit of them breaks anything."""
+"""Every shipped graph: forward and backward, how fast it is checked, and that no edit of it breaks anything."""
 
 import random
 import re
 import time
-from functools import partial
+from collections.abc import Mapping
 
 import pytest
 import torch
@@ -12,94 +12,54 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from test_graph_errors import cases
 from test_graphs import assert_resolves
-from torch import nn
 
-from crossband.graphs import build, check, dump, graph_schema, load, shipped
+from crossband.blocks.sizes import Shape, evaluate
+from crossband.graphs import build, check, dump, graph_schema, load
 from crossband.graphs.checker import check_into
 from crossband.graphs.diagnostics import Problems
+from crossband.graphs.fit import symbols_at
 from crossband.graphs.reader import read_text
-from crossband.graphs.resolve import SHIPPED, Library
+from crossband.graphs.resolve import GRAPHS, Library
 from crossband.graphs.serial import to_data
 
-TEXTS = {name: (SHIPPED / f"{name}.yaml").read_text("utf-8") for name in shipped()}
-SMALL = {"width": 4, "most": 8, "inner": 4}
+TEXTS = {name: path.read_text("utf-8") for name, path in GRAPHS.files().items()}
 
 
-def count(graph: str, **params: object) -> int:
-    with torch.device("meta"):
-        return sum(parameter.numel() for parameter in build(graph, params).parameters())
+NARROW = {"width": 8, "most": 16, "inner": 4, "reduce": 2}
+"""Params that make a network small, of the graphs that have them."""
 
 
-@pytest.mark.parametrize(
-    ("graph", "params", "parameters"),
-    [
-        ("u2net", {}, 44_009_869),
-        ("u2net", {"out": 3}, 44_037_579),
-        ("u2netp", {}, 1_131_181),
-        ("u2netp", {"out": 3}, 1_138_155),
-        ("u2net_cca", {"cca_at": []}, 44_009_869),
-        ("u2net_cca", {"cca_at": ["en5"]}, 44_338_190),
-        ("u2net_cca", {"cca_at": ["en6"]}, 44_338_190),
-        ("u2net_cca", {}, 44_666_511),
-        ("u2net_cca", {"recurrence": 1}, 44_666_511),
-        ("u2net_cca", {"cca_at": ["en5", "en6", "en4"]}, 44_994_832),
-    ],
-)
-def test_parameters_are_those_of_the_paper(graph, params, parameters):
-    assert count(graph, **params) == parameters
+def narrow(name: str) -> dict[str, object]:
+    return {param: value for param, value in NARROW.items() if param in load(name).params}
 
 
-STAGES = {
-    "en1": (64, 1),
-    "en2": (128, 2),
-    "en3": (256, 4),
-    "en4": (512, 8),
-    "en5": (512, 16),
-    "en6": (512, 32),
-    "de5": (512, 16),
-    "de4": (256, 8),
-    "de3": (128, 4),
-    "de2": (64, 2),
-    "de1": (64, 1),
-    **{f"side{number}": (1, 1) for number in range(1, 7)},
-    "fused": (1, 1),
-}
+SIZES = {"smallest": (1, 1, 1), "square": (1, 256, 256), "oblong": (1, 70, 130), "a batch": (2, 64, 64)}
 
 
-def test_stages_of_u2net_have_the_shapes_of_the_paper():
-    plan = check("u2net")
-    shapes = {node: calls[-1].shapes[0] for node, calls in plan.by_node()}
-    for name, (channels, divisor) in STAGES.items():
-        found = [size if isinstance(size, int) else str(size) for size in shapes[name][1:]]
-        assert found == [channels, *(axis if divisor == 1 else f"⌈{axis}/{divisor}⌉" for axis in "HW")]
-
-
-def test_stages_of_a_narrow_u2net_really_have_these_shapes():
-    module = build("u2net", {"width": 4, "most": 32, "inner": 16}, seed=0).eval()
-    found: dict[str, tuple[int, ...]] = {}
-
-    def note(name: str, _: nn.Module, inputs: object, output: torch.Tensor) -> None:
-        found[name] = tuple(output.shape[1:])
-
-    for name in STAGES:
-        part = module.get_submodule(name)
-        part = part if type(part).__name__ != "Module" else list(part.children())[-1]
-        part.register_forward_hook(partial(note, name))
-    with torch.no_grad():
-        module(torch.zeros(1, 3, 256, 256))
-    narrow = {name: max(1, channels // 16) for name, (channels, _) in STAGES.items()}
-    assert found == {name: (narrow[name], 256 // divisor, 256 // divisor) for name, (_, divisor) in STAGES.items()}
-
-
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", TEXTS)
-@pytest.mark.parametrize("size", [(1, 1), (33, 50), (64, 48)])
-def test_any_image_passes(name: str, size: tuple[int, int]):
-    module = build(name, SMALL | ({"reduce": 2} if name == "u2net_cca" else {}), seed=0).eval()
-    with torch.no_grad():
-        outputs = module(torch.rand(1, 3, *size))
-    assert list(outputs) == ["fused", *(f"side{number}" for number in range(1, 7))]
-    assert all(output.shape == (1, 1, *size) and output.min() >= 0 and output.max() <= 1 for output in outputs.values())
-    assert str(check(name).sizes) == "H and W: any"
+def test_forward_and_backward(name: str, size: str):
+    batch, *sides = SIZES[size]
+    plan = check(name, narrow(name))
+    wanted = symbols_at(plan, *sides)
+    numbers = plan.sizes.padded(**wanted) if size == "smallest" else plan.sizes.nearest(**wanted)
+    assert plan.sizes.admits(**numbers)
+    if size == "square" and plan.sizes.admits(**wanted):
+        assert numbers == wanted
+    network = build(plan, seed=0).train(size != "smallest")  # one pixel has no statistics
+    outputs = network(*(torch.rand(batch, *at(shape, numbers)) for shape in plan.inputs.values()))
+    outputs = outputs if isinstance(outputs, dict) else dict(zip(plan.outputs, [outputs], strict=True))
+    assert {key: tuple(output.shape) for key, output in outputs.items()} == {
+        key: (batch, *at(plan.shape(ref), numbers)) for key, ref in plan.outputs.items()
+    }
+    torch.stack([output.square().mean() for output in outputs.values()]).sum().backward()
+    for parameter in network.parameters():
+        assert parameter.grad is not None
+        assert parameter.grad.isfinite().all()
+
+
+def at(shape: Shape, numbers: Mapping[str, int]) -> list[int]:
+    return [int(evaluate(size, numbers)) for size in shape[1:]]
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -115,15 +75,6 @@ def test_a_graph_without_extends_is_written_as_it_is_shipped():
     document = read_text(TEXTS["u2net"], Problems())
     assert document
     assert to_data(load("u2net")) == document.data
-
-
-def test_attention_that_is_nowhere_leaves_u2net():
-    from crossband.graphs import digest
-
-    assert digest(check("u2net_cca", {"cca_at": []}).graph) == digest(check("u2net").graph)
-    plan = check("u2net_cca")
-    assert [call.name for call in plan.calls if call.entry.name == "CrissCross"] == ["cca5", "cca5.2", "cca6", "cca6.2"]
-    assert plan.graph.cite == ("fan2025", "huang2019ccnet", "qin2020u2net")
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -203,7 +154,9 @@ def edited(text: str, rng: random.Random) -> str:
 def test_an_edited_graph_is_checked_or_told_what_is_wrong_and_nothing_else(name: str, seed: int):
     problems = Problems()
     start = time.process_time()
-    graph = Library(problems).load_text(edited(TEXTS[name], random.Random(seed)), str(SHIPPED / "edited.yaml"))
+    graph = Library(problems).load_text(
+        edited(TEXTS[name], random.Random(seed)), str(GRAPHS.folders[0] / "edited.yaml")
+    )
     plan = check_into(graph, problems) if graph else None
     assert (plan is None) == bool(problems)
     assert problems.render()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crossband.blocks.sizes import Shape, symbol
-from crossband.graphs.checker import BATCH, check_into
+from crossband.graphs.checker import BATCH, check_into, rewritten, wrappers_of
 from crossband.graphs.cost import build_meta
 from crossband.graphs.diagnostics import Diagnostic, InvalidFile, Problems
 from crossband.graphs.explain import render_shape
@@ -51,6 +51,7 @@ class _Sketcher:
         self.values = Scope({}, Problems())
         with suppress(Invalid):
             self.values = self.values.params(self.graph.params, None)
+        self.graph = rewritten(self.graph, wrappers_of(Findings(self.library), self.graph, self.values))
         self.shapes = self._shapes()
 
     def sketch(self) -> Sketch:
@@ -81,7 +82,7 @@ class _Sketcher:
 
     def _node(self, node: Node) -> Part:
         lines = [
-            words(step, count, entry_of(step, self.graph.blocks))
+            words(step, count, entry_of(step, self.graph.blocks), self._inside(step))
             for step in self._steps(node)
             if (count := self._count(step.repeat))
         ]
@@ -91,6 +92,11 @@ class _Sketcher:
 
     def _steps(self, node: Node) -> list[Step]:
         return [replace(step, arguments={k: self._value(v) for k, v in step.arguments.items()}) for step in node.steps]
+
+    def _inside(self, step: Step) -> list[str]:
+        """The blocks that a local block is made of, in the order written."""
+        block = self.graph.blocks.get(step.block)
+        return [inner.block for node in (block.nodes if block else {}).values() if node for inner in node.steps]
 
     def _times(self, node: Node) -> int:
         """How many blocks run in a node."""
@@ -138,7 +144,16 @@ class _Sketcher:
                 known = [levels[read] for read in part.reads if read in levels]
                 levels[part.name] = guessed_level(known, self._guesses(part.name))
         ends = {part.key: levels.get(part.reads[0], 0) for part in parts if part.role == "output"}
-        return [replace(part, level=ends.get(part.key, levels.get(part.name, 0))) for part in parts]
+        return [
+            replace(part, level=ends.get(part.key, levels.get(part.name, 0)), turn=self._turn(part, levels))
+            for part in parts
+        ]
+
+    @staticmethod
+    def _turn(part: Part, levels: Mapping[str, int]) -> int:
+        """Whether a node goes down in scale, 1, or comes up, -1; so does a join with a skip of its own scale."""
+        steps = [levels[part.name] - levels[read] for read in part.reads if read in levels and part.role == "node"]
+        return -1 if min(steps, default=0) < 0 else int(max(steps, default=0) > 0)
 
     def _guesses(self, name: str) -> list[Guess]:
         node = self.graph.nodes[name]

@@ -7,7 +7,7 @@ the modules they name. With plugins that is not all, and the registry itself is 
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -16,24 +16,31 @@ from typing import Any
 import click
 
 from crossband import registry
+from crossband.graphs import facts
+from crossband.graphs.resolve import GRAPHS
+from crossband.graphs.shelf import Shelf
 from crossband.recipes.commands import PLUGGED
+from crossband.recipes.shelf import RECIPES
 from crossband.registry import Entry
 
 ROOT = Path(registry.__file__).parent
-DECORATED = {  # the kinds of registered things: their decorator, and the package whose `__init__` imports them
-    "blocks": ("block", "blocks"),
-    "wrappers": ("wrapper", "blocks"),
-    "losses": ("loss", "recipes.losses"),
-    "sources": ("source", "recipes.data"),
+DECORATED = {  # the kinds of registered things: their decorators, and the module, or the package that imports them
+    "blocks": {"block": "blocks"},
+    "wrappers": {"wrapper": "blocks", "graph_wrapper": "graphs.multiscale"},
+    "losses": {"loss": "recipes.losses"},
+    "sources": {"source": "recipes.data"},
 }
-WRITTEN = {"graphs": ROOT / "graphs", "recipes": ROOT / "recipes"}  # the kinds of YAML files, and where they are
+WRITTEN = {"graphs": GRAPHS, "recipes": RECIPES}  # the kinds of YAML files, and where they are
 KINDS = ("blocks", "wrappers", "losses", "sources", "graphs", "recipes")
 _HEADER = ("graph", "recipe", "doc", "cite", "extends")
 
 
 @dataclass(frozen=True)
 class Item:
-    """A named thing. `required` and `optional` name its parameters; a graph or recipe lists none."""
+    """A named thing. `required` and `optional` name its parameters; a graph or recipe lists none.
+
+    `parameters` and `sizes` are the learned numbers and the admissible image sizes of a graph, where they are known.
+    """
 
     name: str
     summary: str
@@ -41,16 +48,21 @@ class Item:
     contract: str | None = None
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
+    hybrid: bool | None = None
+    parameters: int | None = None
+    sizes: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The item for a program; a contract is there for blocks only."""
+        """The item for a program; what does not apply to its kind, or is not known, is left out."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 def items(kind: str) -> list[Item]:
     """All things of a kind by name: from the registry where there are plugins, else from the source."""
+    if kind == "graphs":
+        return _graphs()
     if kind in WRITTEN:
-        return [_file_item(path) for path in sorted(WRITTEN[kind].glob("*.yaml"))]
+        return [_file_item(path, WRITTEN[kind]) for path in WRITTEN[kind].files().values()]
     return registered(kind) if plugged() else declared(kind)
 
 
@@ -75,6 +87,7 @@ def registered(kind: str) -> list[Item]:
 def import_all() -> None:
     """Import all of the library that registers something, and with it torch."""
     import crossband.blocks
+    import crossband.graphs.multiscale
     import crossband.recipes.data
     import crossband.recipes.losses  # noqa: F401
 
@@ -82,8 +95,8 @@ def import_all() -> None:
 @cache
 def declared(kind: str) -> list[Item]:
     """The things of a kind that the library declares, read off its source. Raises ValueError where it cannot be."""
-    decorator, package = DECORATED[kind]
-    found = [item for tree in _modules(package) for item in _declarations(tree, decorator)]
+    places = DECORATED[kind].items()
+    found = [item for decorator, name in places for tree in _modules(name) for item in _declarations(tree, decorator)]
     return sorted(found, key=lambda item: item.name)
 
 
@@ -110,14 +123,15 @@ def _entry_item(entry: Entry) -> Item:
 
 
 @cache
-def _modules(package: str) -> list[ast.Module]:
-    """The modules of a package that its `__init__` imports by name, those of packages inside it too."""
+def _modules(name: str) -> list[ast.Module]:
+    """A module; or of a package the modules that its `__init__` imports by name, those of packages inside it too."""
+    path = ROOT / name.replace(".", "/")
+    if not path.is_dir():
+        return [ast.parse(path.with_suffix(".py").read_text("utf-8"))]
     found = []
-    for node in ast.parse((ROOT / package.replace(".", "/") / "__init__.py").read_text("utf-8")).body:
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(f"crossband.{package}."):
-            module = node.module.removeprefix("crossband.")
-            path = ROOT / module.replace(".", "/")
-            found += _modules(module) if path.is_dir() else [ast.parse(path.with_suffix(".py").read_text("utf-8"))]
+    for node in ast.parse((path / "__init__.py").read_text("utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(f"crossband.{name}."):
+            found += _modules(node.module.removeprefix("crossband."))
     return found
 
 
@@ -150,8 +164,8 @@ def _parameters(
 ) -> tuple[list[str], list[str]]:
     """The names of the parameters that YAML may give: those that must be given, and the others.
 
-    The rules are those of the decorators: tensors of a loss are positional, the network comes first in a wrapper,
-    and axes of the contract, or without one the positional parameters of a block, are its channels.
+    The rules are those of the decorators: tensors of a loss are positional, the network or graph comes first in a
+    wrapper, and axes of the contract, or without one the positional parameters of a block, are its channels.
     """
     constructor = [part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__"]
     function = constructor[0] if isinstance(node, ast.ClassDef) else node
@@ -165,6 +179,7 @@ def _parameters(
     skipped = {
         "block": set(re.findall(r"[a-z]\w*", contract.partition("->")[0])) if contract else {p.arg for p in positional},
         "wrapper": {p.arg for p in positional[:1]},
+        "graph_wrapper": {p.arg for p in positional[:1]},
         "loss": {p.arg for p in positional},
         "source": set(),
     }[decorator]
@@ -181,15 +196,25 @@ def about(path: str | Path) -> str:
     return summary(str(data.get("doc") or comment))
 
 
-def _file_item(path: Path) -> Item:
-    return Item(path.stem, about(path), _cited(path))
+def _graphs() -> list[Item]:
+    """The shipped graphs with what is known of each, the example hybrids last."""
+    known = {name: asdict(each) for name, each in facts.known().items()}
+    found = [
+        replace(_file_item(path, GRAPHS), hybrid=path.parent.name == "hybrids", **known.get(name, {}))
+        for name, path in GRAPHS.files().items()
+    ]
+    return sorted(found, key=lambda item: bool(item.hybrid))
 
 
-def _cited(path: Path) -> tuple[str, ...]:
+def _file_item(path: Path, shelf: Shelf) -> Item:
+    return Item(path.stem, about(path), _cited(path, shelf))
+
+
+def _cited(path: Path, shelf: Shelf) -> tuple[str, ...]:
     """The sources that a shipped file names, or else those of the file that it extends."""
     data, _ = header(path.read_text("utf-8"))
-    if "cite" not in data and "extends" in data:
-        return _cited(path.with_stem(data["extends"]))
+    if "cite" not in data and "extends" in data and (parent := shelf.find(data["extends"], path.parent)):
+        return _cited(parent, shelf)
     cite = data.get("cite", ())
     return (cite,) if isinstance(cite, str) else tuple(cite)
 

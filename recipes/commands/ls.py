@@ -7,6 +7,8 @@ from crossband.recipes.commands import listing
 from crossband.recipes.commands.listing import KINDS, Item
 from crossband.recipes.commands.output import print_json, print_table, say
 
+PARAMETERS = "parameters"
+
 
 @click.command()
 @click.argument("kind", type=click.Choice(KINDS), required=False)
@@ -32,9 +34,12 @@ def ls(kind: str | None, as_json: bool) -> None:
 def _print(kind: str, items: list[Item]) -> None:
     columns = {
         kind: lambda item: item.name,
+        "form": lambda item: "hybrid" if item.hybrid else "",
+        PARAMETERS: lambda item: "" if item.parameters is None else f"{item.parameters:,}",
+        "image sizes": lambda item: item.sizes or "",
         "contract": lambda item: item.contract or "",
         "what it is": lambda item: item.summary,
         "source": lambda item: ", ".join(item.cite),
     }
     used = {heading: column for heading, column in columns.items() if any(map(column, items))} or {kind: columns[kind]}
-    print_table(list(used), [[column(item) for column in used.values()] for item in items])
+    print_table(list(used), [[column(item) for column in used.values()] for item in items], right=[PARAMETERS])

@@ -36,8 +36,8 @@ def meanings(name: str, kinds: Sequence[str] = KINDS) -> list[Named]:
         names = [item.name for item in listing.items(_PLURAL[kind])]
         known += names
         if name in names:
-            folder = listing.WRITTEN.get(_PLURAL[kind])
-            found.append(Named(kind, name, folder / f"{name}.yaml" if folder else None))
+            shelf = listing.WRITTEN.get(_PLURAL[kind])
+            found.append(Named(kind, name, shelf.find(name) if shelf else None))
     if not found:
         cure = hint(name, known) or "\nhint: `crossband ls` lists every name; a file is named by its path"
         if Path(f"{name}.yaml").is_file():

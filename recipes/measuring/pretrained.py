@@ -1,4 +1,4 @@
-"""Networks with published weights that metrics and losses look through: LPIPS (AlexNet), Inception and VGG.
+"""Published weights on this machine, and the networks that metrics look through: LPIPS (AlexNet) and Inception.
 
 Nothing is downloaded here. The weights are taken from the ordinary torch hub cache
 (`$TORCH_HOME/hub/checkpoints`, by default `~/.cache/torch/hub/checkpoints`), where torchvision and
@@ -22,7 +22,7 @@ from crossband.registry import CrossbandError
 
 
 class Unavailable(CrossbandError):
-    """Something cannot be computed; the text is the reason and, where there is one, the cure."""
+    """Something cannot be measured or loaded; the text is the reason and, where there is one, the cure."""
 
 
 def weights_file(url: str) -> Path:
@@ -30,7 +30,7 @@ def weights_file(url: str) -> Path:
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
     if not file.is_file():
         raise Unavailable(
-            f"the weights `{file.name}` are not in `{file.parent}`, and nothing is downloaded here"
+            f"the weights `{file.name}` are not in `{file.parent}`, and nothing is downloaded unasked"
             f"\nhint: fetch them once with `python -c \"import torch; torch.hub.load_state_dict_from_url('{url}')\"`"
         )
     read_tensors(file)

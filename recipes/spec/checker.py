@@ -10,6 +10,7 @@ from crossband import registry
 from crossband.graphs.checker import check_into as check_graph
 from crossband.graphs.diagnostics import Problems
 from crossband.graphs.plan import Plan
+from crossband.graphs.renaming import load_into as load_keys
 from crossband.graphs.resolve import Library
 from crossband.graphs.resolve import find as find_graph
 from crossband.graphs.resolve import shipped as shipped_graphs
@@ -110,7 +111,29 @@ class _Checker:
             hint = _hint(param, list(graph.params))
             place = recipe.at("networks", name, "params", param, key=True)
             self.problems.add("E070", f"the graph `{network.graph}` has no param `{param}`", place, hint)
-        return None if unknown else check_graph(graph, self.problems, network.params)
+        plan = None if unknown else check_graph(graph, self.problems, network.params)
+        if plan and isinstance(network.weights, Mapping):
+            self.weights(name, network.weights, plan)
+        return plan
+
+    def weights(self, name: str, written: Mapping[str, str], plan: Plan) -> None:
+        """Weights from elsewhere: the key map is there, and the network has the nodes that it fills."""
+        keys = load_keys(written["keys"], self.problems, self.recipe.at("networks", name, "weights", "keys"))
+        into = written.get("into", "")
+        modules = [f"{call.module}." for call in plan.calls]
+        if into and not any(module.startswith(f"{into}.") for module in modules):
+            hint = _hint(into, list(plan.graph.nodes))
+            self.fault("E070", f"`{name}` has no node `{into}`", "networks", name, "weights", "into", hint=hint)
+            return
+        absent = (
+            [node for node in keys.nodes(into) if not any(module.startswith(node) for module in modules)]
+            if keys
+            else []
+        )
+        if keys and absent:
+            message = f"the key map `{keys.name}` fills `{absent[0][:-1]}`, and `{name}` has no such node"
+            hint = f"it is of the graph `{keys.graph}`: say by `into` which node of `{name}` that is"
+            self.fault("E070", message, "networks", name, "weights", "keys", hint=hint)
 
     def names(self) -> None:
         """A name means one thing: a band, a network, a function or a value of the flow."""

@@ -9,20 +9,21 @@ from crossband.graphs.diagnostics import Place, Problems
 from crossband.graphs.document import Document
 from crossband.graphs.reader import read
 from crossband.graphs.validate import validate
+from crossband.recipes.shelf import RECIPES
 from crossband.recipes.spec.flow import CallError, Value, parse
 from crossband.recipes.spec.layers import Layers, Setting, read_setting, worked_out
 from crossband.recipes.spec.schema import complete_schema
 from crossband.recipes.spec.syntax import Data, Every, Measure, Network, Phase, Recipe, Term
 from crossband.registry import near
 
-SHIPPED = Path(__file__).parents[1]
 GEOMETRY = ("size", "load", "crop", "flip", "flip_vertical")
 RUNNING = ("epochs", "steps", "seed", "device", "accumulate", "clip", "ema")
+find = RECIPES.find
 
 
 def shipped() -> list[str]:
     """The names of the recipes that come with the library."""
-    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+    return list(RECIPES.files())
 
 
 def load(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -57,14 +58,6 @@ def read_recipe(documents: Sequence[Document], settings: Sequence[Setting], prob
     if not validate(layers, complete_schema(), problems, "recipe"):
         return None
     return _Parser(layers, problems).recipe(data)
-
-
-def find(name: str, beside: Path | None = None) -> Path | None:
-    """The file of a recipe: a path ending in `.yaml`, a file of that name `beside` another, or a shipped name."""
-    if name.endswith((".yaml", ".yml")):
-        return (beside / name) if beside else Path(name)
-    places = [folder / f"{name}.yaml" for folder in (beside, SHIPPED) if folder]
-    return next((path for path in places if path.is_file()), None)
 
 
 def _documents(name: str, problems: Problems) -> list[Document] | None:

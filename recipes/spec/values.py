@@ -154,7 +154,8 @@ class Values:
         """The shape of what a network gives; with `fit: pad`, cropped back where it has the size of the images."""
         if self.recipe.networks[value.name].fit != "pad":
             return _worked_out(plan.shape(ref), sizes)
-        padded = {name: size and plan.sizes.padded(**{name: size})[name] for name, size in sizes.items()}
+        known = {name: size for name, size in sizes.items() if size}
+        padded = {**sizes, **plan.sizes.padded(**known)}
         image = next(iter(plan.inputs.values()))
         inside, shape = _worked_out(image, padded), _worked_out(plan.shape(ref), padded)
         return (shape[0], *_worked_out(image, sizes)[1:]) if shape[1:] == inside[1:] else shape

@@ -19,6 +19,7 @@ from crossband.recipes.spec.functions import FUNCTIONS, Function
 from crossband.recipes.spec.syntax import Recipe
 from crossband.recipes.training.checkpoint import CheckpointError, difference, load_weights, put_weights, save_weights
 from crossband.recipes.training.engine import Turn, turns
+from crossband.recipes.training.foreign import put_foreign
 from crossband.recipes.training.optim import Rate, make_optimizer
 
 Tensors = dict[str, Tensor]
@@ -221,8 +222,12 @@ def build_network(experiment: Experiment, name: str) -> nn.Module:
 
 def _network(experiment: Experiment, name: str, *, resumed: bool) -> nn.Module:
     network, written = build_network(experiment, name), experiment.recipe.networks[name]
-    if written.weights and not resumed:
+    if resumed or not written.weights:
+        return network
+    if isinstance(written.weights, str):
         put_weights(network, load_weights(written.weights), written.weights)
+    else:
+        put_foreign(network, **written.weights)
     return network
 
 
