@@ -1,14 +1,9 @@
-"""Functions of a flow and the colour spaces under them: formulas, shapes, and what they remember."""
-
-from collections.abc import Callable
+"""Functions of a flow: formulas, shapes, and what they remember."""
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor
 
-from crossband.recipes.colour import lab_to_rgb, rgb_to_lab
 from crossband.recipes.spec.functions import FUNCTIONS, FunctionError, Shape
 
 OPERANDS = {"cat": [(3, 6, 5), (1, 6, 5)], "mix": [(2, 6, 5), (2, 6, 5)]}  # of the others: one of three channels
@@ -20,7 +15,6 @@ SRGB = [  # CIE L*a*b* under D65, two degrees, of colours whose values are widel
     ((0.0, 0.0, 1.0), (32.30, 79.19, -107.86)),
     ((0.5, 0.5, 0.5), (53.39, 0.0, 0.0)),
 ]
-SEEDS = st.integers(0, 2**31)
 
 
 def images(*shape: int, seed: int = 0) -> Tensor:
@@ -46,10 +40,7 @@ def test_shapes_are_as_said(name: str, dtype: torch.dtype) -> None:
         ("cat", [(3, 8, 8), (1, 8, 4)], "`cat` takes images of one size, got 8x8 and 8x4"),
         ("mix", [(3, 8, 8), (1, 8, 8)], "`mix` takes images of one shape, got 3x8x8 and 1x8x8"),
         ("grey", [(2, 8, 8)], "`grey` takes images of 1 or 3 channels, got 2"),
-        *(
-            (name, [(1, 8, 8)], f"`{name}` takes images of 3 channels, got 1")
-            for name in ("lab", "lightness", "chroma", "rgb")
-        ),
+        *((name, [(1, 8, 8)], f"`{name}` takes images of 3 channels, got 1") for name in ("lightness", "chroma")),
     ],
 )
 def test_wrong_shapes_are_named(name: str, shapes: list[Shape], message: str) -> None:
@@ -58,35 +49,11 @@ def test_wrong_shapes_are_named(name: str, shapes: list[Shape], message: str) ->
 
 
 @pytest.mark.parametrize(("rgb", "lab"), SRGB)
-def test_lab_of_known_colours(rgb: tuple[float, ...], lab: tuple[float, ...]) -> None:
+def test_lightness_and_chroma_of_known_colours(rgb: tuple[float, ...], lab: tuple[float, ...]) -> None:
     colour = torch.tensor(rgb, dtype=torch.float64).view(1, 3, 1, 1)
-    expected = torch.tensor(lab, dtype=torch.float64)
-    found = rgb_to_lab(colour).flatten() * torch.tensor([100.0, 128.0, 128.0])
-    torch.testing.assert_close(found, expected, rtol=0, atol=0.01)
-
-
-@given(seed=SEEDS)
-def test_lab_is_the_formula_and_has_an_inverse(seed: int) -> None:
-    image = images(2, 3, 4, 5, seed=seed)
-    lab = rgb_to_lab(image)
-    grey = image[:, :1].expand(-1, 3, -1, -1)
-    luminance = torch.where(grey > 0.04045, ((grey + 0.055) / 1.055) ** 2.4, grey / 12.92)[:, 0]
-    root = torch.where(luminance > 216 / 24389, luminance ** (1 / 3), (24389 / 27 * luminance + 16) / 116)
-    torch.testing.assert_close(rgb_to_lab(grey)[:, 0], (116 * root - 16) / 100, rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(lab_to_rgb(lab), image, rtol=1e-9, atol=1e-9)
-    assert ((lab[:, 0] >= 0) & (lab[:, 0] <= 1)).all()
-    assert (lab[:, 1:].abs() < 1).all()
-    torch.testing.assert_close(torch.cat([FUNCTIONS[name](0)(image) for name in ("lightness", "chroma")], 1), lab)
-
-
-@pytest.mark.parametrize("convert", [rgb_to_lab, lab_to_rgb])
-def test_colours_have_gradients_that_are_numbers(convert: Callable[[Tensor], Tensor]) -> None:
-    for level in (-0.5, 0.0, 1e-3, 0.5, 1.0, 1.5):
-        image = torch.full((1, 3, 1, 1), level, requires_grad=True)
-        [gradient] = torch.autograd.grad(convert(image).sum(), image)
-        assert gradient.isfinite().all()
-    inner = (0.2 + 0.2 * images(1, 3, 2, 2)).requires_grad_()
-    assert torch.autograd.gradcheck(convert, (inner,))
+    found = torch.cat([FUNCTIONS[name](0)(colour) for name in ("lightness", "chroma")], 1).flatten()
+    scaled = (lab[0] / 100, (lab[1] + 87) / 185, (lab[2] + 108) / 203)
+    torch.testing.assert_close(found, torch.tensor(scaled, dtype=torch.float64), rtol=0, atol=1e-4)
 
 
 def test_unit_and_grey() -> None:

@@ -41,7 +41,7 @@ def ssim(output: Tensor, target: Tensor, /, *, range: Range = "unit") -> Tensor:
     return 1 - (brightness * contrast).mean()
 
 
-@loss("dssim", least=WINDOW, cite="wang2004ssim")
+@loss("dssim", least=WINDOW, cite="berg2018tir2lab")
 def dssim(output: Tensor, target: Tensor, /, *, range: Range = "unit") -> Tensor:
     """Structural dissimilarity, `(1 - mean SSIM) / 2`, in [0, 1]: images `b c h w` of one shape, at least 11x11.
 

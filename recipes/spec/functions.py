@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 import torch
 from torch import Tensor
 
-from crossband.blocks.precision import widened
-from crossband.recipes.colour import lab_to_rgb, luminance, rgb_to_lab, to_unit
+from crossband.blocks.lab import RGBToLab
+from crossband.recipes.colour import luminance, to_unit
 from crossband.registry import CrossbandError
 
 Shape: TypeAlias = tuple[int | None, ...]  # of a value, batch aside; None where only the data will tell
@@ -134,7 +134,7 @@ class Convert(Function):
     """What turns an image of `takes` channels into one of `gives`; not itself a function of a flow."""
 
     takes: ClassVar[tuple[int, ...]] = (3,)
-    gives: ClassVar[int] = 3
+    gives: ClassVar[int] = 1
 
     @classmethod
     def shape(cls, *shapes: Shape) -> Shape:  # noqa: D102  as in Function
@@ -148,53 +148,35 @@ class Convert(Function):
 class Grey(Convert):
     """The brightness of images, Rec. 601: `b 3 h w -> b 1 h w`, in the same range; a grey image as it is."""
 
-    takes, gives = (1, 3), 1
+    takes = (1, 3)
 
     def __call__(self, *tensors: Tensor) -> Tensor:  # noqa: D102
         return luminance(tensors[0])
 
 
-class Lab(Convert):
-    """Colours in CIE L*a*b*: `b 3 h w` of sRGB in [0, 1] gives `(L / 100, a / 128, b / 128)`, `b 3 h w`."""
-
-    def __call__(self, *tensors: Tensor) -> Tensor:  # noqa: D102
-        return rgb_to_lab(widened(tensors[0]))
-
-
 class Lightness(Convert):
-    """The lightness of colours, `L / 100` of `lab`: `b 3 h w -> b 1 h w`, both in [0, 1]."""
-
-    gives = 1
+    """The lightness of sRGB colours, the L of the block `RGBToLab`: `b 3 h w -> b 1 h w`, both in [0, 1]."""
 
     def __call__(self, *tensors: Tensor) -> Tensor:  # noqa: D102
-        return rgb_to_lab(widened(tensors[0]))[:, :1]
+        return RGBToLab()(tensors[0])[0]
 
 
 class Chroma(Convert):
-    """The colours of images without their lightness, `(a / 128, b / 128)` of `lab`: `b 3 h w -> b 2 h w`."""
+    """The colours of sRGB images without their lightness, the ab of `RGBToLab`: `b 3 h w -> b 2 h w`, in [0, 1]."""
 
     gives = 2
 
     def __call__(self, *tensors: Tensor) -> Tensor:  # noqa: D102
-        return rgb_to_lab(widened(tensors[0]))[:, 1:]
-
-
-class Rgb(Convert):
-    """The image in [0, 1] of which `lab` is taken: `b 3 h w` to the same; `rgb(cat(net.lightness, net.chroma))`."""
-
-    def __call__(self, *tensors: Tensor) -> Tensor:  # noqa: D102
-        return lab_to_rgb(widened(tensors[0]))
+        return RGBToLab()(tensors[0])[1]
 
 
 FUNCTIONS: dict[str, type[Function]] = {
     "cat": Cat,
     "chroma": Chroma,
     "grey": Grey,
-    "lab": Lab,
     "lightness": Lightness,
     "mix": Mix,
     "pool": Pool,
-    "rgb": Rgb,
     "unit": Unit,
 }
 
