@@ -21,7 +21,7 @@ def tv(output: Tensor, /, *, reduction: Literal["mean", "sum"] = "mean") -> Tens
 def tvd(output: Tensor, target: Tensor, /) -> Tensor:
     """Variation of the error e = o - t, `mean (Dx e)^2 + mean (Dy e)^2`: `b c h w` of one shape, any range.
 
-    L_TVD of the multi-scale structure-preserving paper: it asks for the edges of the target, and a constant offset
+    Equation 3 of the multi-scale structure-preserving paper: it asks for the edges of the target, and a constant offset
     costs nothing. Forward differences inside the image are not from the paper, whose figure of them is missing.
     """
     error = output - target
