@@ -150,6 +150,8 @@ def batch(example: "Example") -> None:
     changed = _eval(module, others)
     what = "changing the first image of a batch changes the output of another"
     _same([output[1:] for output in changed], [output[1:] for output in whole], what, 1e-9)
+    alone = _eval(module, [tensor[:1] for tensor in tensors])
+    _same(alone, [output[:1] for output in whole], "an image alone gives another output than in a batch", 1e-9)
 
 
 def deterministic(example: "Example") -> None:

@@ -126,7 +126,9 @@ def _repeat() -> Schema:
 
 
 def _or_expression(schema: Mapping[str, Any]) -> Schema:
-    return {"if": {"type": "string", "pattern": "^="}, "then": {}, "else": dict(schema)}
+    """What a schema admits, or an expression for it or for any item of a list."""
+    inner = {key: _or_expression(part) if key in ("items", "else") else part for key, part in schema.items()}
+    return {"if": {"type": "string", "pattern": "^="}, "then": {}, "else": inner}
 
 
 def _either(kinds: Mapping[str, Schema]) -> Schema:

@@ -10,13 +10,12 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from crossband import registry
-from crossband.graphs import InvalidFile, shipped
+from crossband.graphs import InvalidFile, check, shipped
 from crossband.graphs.draw import draw
 from crossband.graphs.picture.page import MARGIN, Page, layout_of
 from crossband.graphs.picture.sketch import sketch
 from crossband.graphs.picture.svg import text_width
 from crossband.graphs.picture.words import KINDS, kind_of, words
-from crossband.graphs.resolve import load
 from crossband.graphs.syntax import Step
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -167,7 +166,7 @@ def test_every_node_is_named_once(name: str) -> None:
     root = ET.fromstring(draw(name))
     parts = [group.get("data-part") for group in root.iter(f"{SVG}g") if group.get("data-part")]
     assert len(parts) == len(set(parts))
-    graph, written = load(name), "".join(texts(draw(name)))
+    graph, written = check(name).graph, "".join(texts(draw(name)))
     assert all(node in written for node in graph.nodes)
     assert {f"{output}." for output in graph.outputs} <= set(parts)
     assert root.find(f"{SVG}rect").get("fill") == "#ffffff", "its own background, whatever the page has"  # type: ignore[union-attr]

@@ -110,10 +110,10 @@ class Flow:
         bottom = next(number for number, name in enumerate(self.spine) if self.items[name].level == deepest)
         down, spine = set(self.spine[:bottom]), set(self.spine)
         for name in self.items.keys() - spine:
-            reads = [self.items[read] for read in self.reads[name] if self.items[read].kind != "input"]
             level = self.items[name].level
-            rises = any(read.level > level and read.name in down for read in reads)
-            if rises and any(read.level == level for read in reads):
+            rises = any(read in down and self.items[read].level > level for read in self.reads[name])
+            beside = (read for each in (name, *self.readers.get(name, ())) for read in self.reads[each] if read != name)
+            if rises and any(self.items[read].level == level and self.items[read].kind == "node" for read in beside):
                 return True
         return False
 

@@ -4,6 +4,7 @@ For a graph that is wrong, the parts that could be checked have their shapes, th
 scale that is guessed; each fault is with the part that it is about.
 """
 
+import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ from crossband.graphs.syntax import Graph, Node, Step, Value
 from crossband.graphs.values import Invalid, Scope
 from crossband.graphs.walk import run
 from crossband.registry import near
+
+LONGEST = 80  # characters of the rule of image sizes
 
 
 def sketch(source: str | Path | Graph, params: Mapping[str, Value] | None = None) -> Sketch:
@@ -76,7 +79,8 @@ class _Sketcher:
             return (f"{len(self.faults)} error{'s' * (len(self.faults) != 1)}",)
         count = sum(weight.numel() for weight in build_meta(self.plan).parameters())
         wraps = [f"wrapped in {wrap.entry.name}" for wrap in self.plan.wrap]
-        return (f"{_amount(count)} parameters", str(self.plan.sizes), *wraps, *self.graph.cite)
+        sizes = textwrap.shorten(str(self.plan.sizes), LONGEST, placeholder=" ...")
+        return (f"{_amount(count)} parameters", sizes, *wraps, *self.graph.cite)
 
     # ------------------------------------------------------------------ nodes
 

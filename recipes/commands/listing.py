@@ -165,7 +165,7 @@ def _parameters(
     """The names of the parameters that YAML may give: those that must be given, and the others.
 
     The rules are those of the decorators: tensors of a loss are positional, the network or graph comes first in a
-    wrapper, and axes of the contract, or without one the positional parameters of a block, are its channels.
+    wrapper, and axes of the contract with the number of its inputs, or without one the positional parameters of a block, are its channels.
     """
     constructor = [part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__"]
     function = constructor[0] if isinstance(node, ast.ClassDef) else node
@@ -177,7 +177,7 @@ def _parameters(
         if default
     }
     skipped = {
-        "block": set(re.findall(r"[a-z]\w*", contract.partition("->")[0])) if contract else {p.arg for p in positional},
+        "block": _axes(contract) if contract else {p.arg for p in positional},
         "wrapper": {p.arg for p in positional[:1]},
         "graph_wrapper": {p.arg for p in positional[:1]},
         "loss": {p.arg for p in positional},
@@ -185,6 +185,12 @@ def _parameters(
     }[decorator]
     names = [p.arg for p in (*positional, *function.args.kwonlyargs) if p.arg not in skipped]
     return [name for name in names if name not in named], [name for name in names if name in named]
+
+
+def _axes(contract: str) -> set[str]:
+    """The names that a contract gives to sizes of its inputs, and to how many inputs there are."""
+    left = contract.partition("->")[0]
+    return {*re.findall(r"[a-z]\w*", left), *(("inputs",) if "..." in left else ())}
 
 
 # ---------------------------------------------------------------------- YAML files

@@ -1,5 +1,7 @@
 """`crossband ls`: everything that a YAML file can name."""
 
+from textwrap import shorten
+
 import click
 
 from crossband import registry
@@ -8,6 +10,7 @@ from crossband.recipes.commands.listing import KINDS, Item
 from crossband.recipes.commands.output import print_json, print_table, say
 
 PARAMETERS = "parameters"
+LONGEST = 64  # characters of a rule of image sizes; `--json` and `crossband check` have all of it
 
 
 @click.command()
@@ -36,7 +39,7 @@ def _print(kind: str, items: list[Item]) -> None:
         kind: lambda item: item.name,
         "form": lambda item: "hybrid" if item.hybrid else "",
         PARAMETERS: lambda item: "" if item.parameters is None else f"{item.parameters:,}",
-        "image sizes": lambda item: item.sizes or "",
+        "image sizes": lambda item: shorten(item.sizes or "", LONGEST, placeholder=" ..."),
         "contract": lambda item: item.contract or "",
         "what it is": lambda item: item.summary,
         "source": lambda item: ", ".join(item.cite),

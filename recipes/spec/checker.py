@@ -121,16 +121,14 @@ class _Checker:
         keys = load_keys(written["keys"], self.problems, self.recipe.at("networks", name, "weights", "keys"))
         into = written.get("into", "")
         modules = [f"{call.module}." for call in plan.calls]
-        if into and not any(module.startswith(f"{into}.") for module in modules):
+
+        def has(node: str) -> bool:
+            return any(module.startswith(node) for module in modules)
+
+        if into and not has(f"{into}."):
             hint = _hint(into, list(plan.graph.nodes))
             self.fault("E070", f"`{name}` has no node `{into}`", "networks", name, "weights", "into", hint=hint)
-            return
-        absent = (
-            [node for node in keys.nodes(into) if not any(module.startswith(node) for module in modules)]
-            if keys
-            else []
-        )
-        if keys and absent:
+        elif keys and (absent := [node for node in keys.nodes(into) if not has(node)]):
             message = f"the key map `{keys.name}` fills `{absent[0][:-1]}`, and `{name}` has no such node"
             hint = f"it is of the graph `{keys.graph}`: say by `into` which node of `{name}` that is"
             self.fault("E070", message, "networks", name, "weights", "keys", hint=hint)
