@@ -19,7 +19,7 @@ it infers channels, checks graphs without a tensor, documents the block, and is 
 import ast
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, cached_property, reduce
 from typing import Any
 
@@ -149,7 +149,6 @@ class Contract:
             for text, comparison in self.where
             if _names(comparison) <= {*arguments, *self.functions}
             for condition in scope.condition(comparison, text, arguments)
-            if not condition.certain
         ]
 
     def _bind(self, shapes: Sequence[Shape]) -> tuple[dict[str, Any], list[Condition]]:
@@ -202,15 +201,17 @@ class _Scope:
         raise AssertionError(ast.dump(node))  # `_check` admits nothing else
 
     def condition(self, node: ast.Compare, text: str, arguments: Arguments) -> list[Condition]:
+        """What must hold, or nothing where it surely does."""
         left, right = self.value(node.left), self.value(node.comparators[0])
         size, at_least = _COMPARISONS[type(node.ops[0])](left, right)
+        if Condition(size, at_least, text).certain:  # most are: spare the words
+            return []
         used = [f"{name} is {self.names[name]}" for name in sorted(_names(node)) if name in self.names]
         formula, _, words = text.partition("#")
         reason = f"it needs {words.strip() or _readable(formula.strip())}" + (
             f", but {', '.join(used)}" if used else ""
         )
-        condition = Condition(size, at_least, reason)
-        return [condition if condition.certain else replace(condition, cure=cure(node, self.names, arguments))]
+        return [Condition(size, at_least, reason, cure=cure(node, self.names, arguments))]
 
 
 def number(text: str, arguments: Arguments) -> int:

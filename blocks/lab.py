@@ -30,7 +30,8 @@ FAINT = 0.0031308  # linear light below which the curve of sRGB is a line
 
 
 def _mixed(matrix: Matrix, parts: Sequence[Tensor]) -> list[Tensor]:
-    return [sum((factor * part for factor, part in zip(row, parts, strict=True)), 0 * parts[0]) for row in matrix]
+    first, second, third = parts
+    return [a * first + b * second + c * third for a, b, c in matrix]
 
 
 @block("RGBToLab", contract="b 3 h w -> b 1 h w, b 2 h w", outputs=("L", "ab"), reach=1, cite="berg2018tir2lab")

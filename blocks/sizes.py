@@ -142,6 +142,13 @@ class Dim:
         return max((_depth(atom) for atom, _ in self.terms), default=0)
 
     @cached_property
+    def least(self) -> float:
+        """A number that it is surely not below, given that every unknown is at least 1."""
+        return self.constant + sum(
+            factor * (_atom_bound(atom) if factor > 0 else _atom_ceiling(atom)) for atom, factor in self.terms
+        )
+
+    @cached_property
     def symbols(self) -> frozenset[str]:
         """The names of the unknowns this size depends on."""
         return frozenset(name for atom, _ in self.terms for name in _symbols(atom))
@@ -233,9 +240,7 @@ def lower_bound(size: Size) -> float:
     """A number that `size` is surely not below, given that every unknown is at least 1."""
     if isinstance(size, int):
         return size
-    return size.constant + sum(
-        factor * (_atom_bound(atom) if factor > 0 else _atom_ceiling(atom)) for atom, factor in size.terms
-    )
+    return size.least
 
 
 def _atom_bound(atom: Atom) -> float:

@@ -145,6 +145,7 @@ class _Merge:
             cite=tuple(dict.fromkeys((*child.cite, *parent.cite))),
             doc=child.doc or parent.doc,
             params={**parent.params, **child.params},
+            choices={**parent.choices, **child.choices},
             inputs=self._inputs(),
             nodes=self.nodes,
             outputs=outputs,

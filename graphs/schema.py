@@ -46,6 +46,7 @@ def graph_schema(*, arguments: bool = True) -> Schema:
                 "extends": {"type": "string", "description": "The graph to start from, by name or path"},
                 "cite": _either({"array": {"items": {"type": "string"}}, "string": {}}),
                 **body,
+                "choices": _names(_choices(), "For a param all the values that it, or each item of it, may have"),
                 "taps": _names(_either({"string": {}, "null": {}}), "Named inner features"),
                 "blocks": _names(_either({"object": {**_object(body), "allOf": [WHOLE]}, "null": {}}), "Local blocks"),
                 "insert": _names({"$ref": "#/$defs/insertion"}, "Nodes spliced into the graph this one extends"),
@@ -117,6 +118,10 @@ def _arguments(entry: Entry) -> Schema:
     required = [name for name, parameter in entry.parameters.items() if parameter.required]
     arguments = _object(properties, required)
     return {"description": entry.doc, **_either({"object": arguments, **({} if required else {"null": {}})})}
+
+
+def _choices() -> Schema:
+    return {"type": "array", "minItems": 1, "items": {"type": ["string", "integer", "number", "boolean"]}}
 
 
 def _repeat() -> Schema:

@@ -3,17 +3,37 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from crossband.blocks.sizes import Dim
 from crossband.graphs.diagnostics import Place, Problems
 from crossband.graphs.expressions import ExpressionError, is_expression, parse
 from crossband.graphs.schema import NAME
-from crossband.graphs.syntax import Notes, Value
-from crossband.registry import Entry, near, show
+from crossband.graphs.syntax import Graph, Notes, Value
+from crossband.registry import Entry, hint, near, show
 
 MAX_ITEMS = 1000  # of a list that an expression makes
+PlaceOf: TypeAlias = Callable[[str], Place | None]
 _NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+def refuse_others(graph: Graph, values: Mapping[str, Any], place_of: PlaceOf, problems: Problems, notes: Notes) -> bool:
+    """Whether a param has a value that is none of its choices; each is reported."""
+    good = True
+    for name, choices in graph.choices.items():
+        if name not in graph.params:
+            place = graph.at("choices", name)
+            cure = hint(name, graph.params).removeprefix("\nhint: ") or "declare it under `params:`"
+            problems.add("E015", f"`{name}` has choices, but is no param", place and place.on_key(), cure, notes)
+        value = values.get(name)
+        wrong = [item for item in (value if isinstance(value, list) else [value]) if item not in choices]
+        if name in values and wrong:
+            good = False
+            cure = hint(str(wrong[0]), [str(choice) for choice in choices]).removeprefix("\nhint: ") or None
+            what = "may have in it" if isinstance(value, list) else "must be"
+            message = f"`{name}` {what} {' or '.join(map(show, choices))}, got {show(wrong[0])}"
+            problems.add("E012", message, place_of(name), cure, notes)
+    return good
 
 
 class Invalid(Exception):
@@ -71,7 +91,7 @@ class Scope:
         """The scope with other notes to what it reports."""
         return replace(self, notes=notes)
 
-    def params(self, declared: Mapping[str, Value], place_of: Callable[[str], Place | None] | None = None) -> "Scope":
+    def params(self, declared: Mapping[str, Value], place_of: PlaceOf | None = None) -> "Scope":
         """A scope with params added; the value of one may use others. Faults are reported."""
         scope = self
         ordered, circle = _in_order(declared)

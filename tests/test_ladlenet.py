@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, leaky_relu, max_pool2d
+from torch.nn.functional import instance_norm, interpolate, leaky_relu, max_pool2d
 
 from crossband import blocks
 from crossband.blocks.sizes import evaluate
@@ -183,29 +183,63 @@ def published_bridged_unet(network: nn.Module, image: Tensor) -> Tensor:
     enc4 = down("enc4", enc3)
     enc5 = down("enc5", enc4)
     cat1 = up(enc5, enc4)
-    dec4 = module("dec4.conv")(cat1)
+    dec4 = module("dec4.layer.conv")(cat1)
     cat2 = up(dec4, enc3)
-    dec3 = module("dec3.conv")(cat2)
+    dec3 = module("dec3.layer.conv")(cat2)
     cat3 = up(dec3, enc2)
-    dec2 = module("dec2.conv")(cat3)
+    dec2 = module("dec2.layer.conv")(cat3)
     cat4 = up(dec2, enc1)
-    dec1 = module("dec1.conv")(cat4)
+    dec1 = module("dec1.layer.conv")(cat4)
     enc_ = twice("entry", module("first")(dec1))
     enc_1 = down("in1.descend", torch.cat([enc_, dec1], 1))
     enc_2 = down("in2.descend", torch.cat([enc_1, dec2], 1))
     enc_3 = down("in3.descend", torch.cat([enc_2, dec3], 1))
     enc_4 = down("in4.descend", torch.cat([enc_3, enc4], 1))
-    dec_4 = module("sum4.joined.layer.conv")(up(enc_4, enc_3)) + cat1
-    dec_3 = module("sum3.joined.layer.conv")(up(module("out4.conv")(dec_4), enc_2)) + cat2
-    dec_2 = module("sum2.joined.layer.conv")(up(module("out3.conv")(dec_3), enc_1)) + cat3
-    dec_1 = module("sum1.joined.layer.conv")(up(dec_2, enc_)) + cat4
-    return module("translated")(module("out1.conv")(dec_1))
+    dec_4 = module("out4.joined.layer.conv")(up(enc_4, enc_3)) + cat1
+    dec_3 = module("out3.joined.layer.conv")(up(module("out4.layer.conv")(dec_4), enc_2)) + cat2
+    dec_2 = module("out2.joined.layer.conv")(up(module("out3.layer.conv")(dec_3), enc_1)) + cat3
+    dec_1 = module("out1.joined.layer.conv")(up(dec_2, enc_)) + cat4
+    return module("translated")(module("out1.layer.conv")(dec_1))
+
+
+def published_pix2pix_ir2vi(network: nn.Module, image: Tensor) -> Tensor:
+    """As above for the generator of Pix2Pix_IR2VI."""
+    module = network.get_submodule
+    x, skips = image, {}
+    for level in range(1, 9):
+        name = f"enc{level}" if level in (1, 8) else f"enc{level}.all"
+        x = max_pool2d(module(f"{name}.Conv")(x), 2)
+        x = leaky_relu(x if level in (1, 8) else instance_norm(x), 0.2)
+        skips[level] = x
+    for level in range(8, 1, -1):
+        x = instance_norm(module(f"dec{level}.larger.ConvTranspose")(x))
+        x = module(f"dec{level}.joined.Conv")(torch.cat([x, skips[level - 1]], 1))
+    return module("translated")(instance_norm(module("dec1.ConvTranspose")(x)))
+
+
+def published_deeplabv3plus(network: nn.Module, image: Tensor) -> Tensor:
+    """As above for DeepLabV3+, by VainF/DeepLabV3Plus-Pytorch."""
+
+    def through(name: str, x: Tensor) -> Tensor:
+        for layer in network.get_submodule(name).children():
+            x = layer(x)
+        return x
+
+    module = network.get_submodule
+    early = through("layer1", max_pool2d(module("stem")(image), 3, 2, 1))
+    late = module("aspp")(through("layer4", through("layer3", through("layer2", early))))
+    low = module("low")(early)
+    late = interpolate(late, size=low.shape[2:], mode="bilinear")
+    scores = module("classes")(module("joined.Conv")(torch.cat([low, late], 1)))
+    return interpolate(scores, size=image.shape[2:], mode="bilinear")
 
 
 @pytest.mark.parametrize(
     ("graph", "published", "size"),
     [
         ("ladlenet", published_ladlenet, (64, 96)),
+        ("pix2pix_ir2vi", published_pix2pix_ir2vi, (256, 512)),
+        ("deeplabv3plus", published_deeplabv3plus, (37, 50)),
         ("unet_ir2vi", published_unet_ir2vi, (192, 256)),
         ("bridged_unet", published_bridged_unet, (32, 48)),
     ],

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from test_shipped_graphs import count
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -13,6 +12,11 @@ from crossband.graphs import InvalidFile, build, check
 from crossband.graphs.diagnostics import Problems
 from crossband.graphs.fit import refuse_size
 from crossband.graphs.receptive import receptive_fields
+
+
+def count(graph: str, **params: object) -> int:
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in build(graph, params).parameters())
 
 
 @pytest.mark.parametrize(
@@ -180,10 +184,13 @@ def test_attention_stands_where_it_is_asked_for():
     after = check("resnet9_cbam", {"cbam": "after_trunk"}).calls
     assert [call.entry.name for call in after[3:13]] == ["Residual"] * 9 + ["CBAM"]
     assert {call.arguments["attention"] for call in after[3:12]} == {"none"}
+    for where in ("in_block", "after_trunk"):
+        module = build("resnet9_cbam", {"width": 4, "cbam": where}, taps=["deep"])
+        assert module(torch.zeros(2, 3, 16, 16))["deep"].shape == (2, 16, 4, 4)
     modules = list(build("resnet9_cbam", {"width": 4, "spatial_norm": "none"}).modules())
     assert sum(isinstance(module, Residual) for module in modules) == sum(isinstance(m, CBAM) for m in modules) == 9
     assert not any(isinstance(module, nn.BatchNorm2d) for module in modules)
-    with pytest.raises(InvalidFile, match=r"cbam in \['in_block', 'after_trunk'\]"):
+    with pytest.raises(InvalidFile, match="`cbam` must be `in_block` or `after_trunk`"):
         check("resnet9_cbam", {"cbam": "inblock"})
 
 
@@ -193,6 +200,7 @@ def test_attention_stands_where_it_is_asked_for():
 def test_a_critic_judges_patches_of_70_pixels():
     plan = check("patchgan70")
     assert receptive_fields(plan)["score"] == 70
+    assert receptive_fields(check("cut_patchgan"))["score"] == 84
     for name in ("patchgan70", "cut_patchgan"):
         with torch.device("meta"):
             module = build(name, taps=["layer1", "layer2", "layer3", "layer4"])
@@ -228,7 +236,8 @@ def test_a_conditional_critic_is_one_of_both_images_the_condition_first():
 
 
 def test_a_critic_with_gradient_normalisation_is_the_plain_one_wrapped():
-    wrapped = build("patchgan70_gn", {"width": 2, "formula": "squared", "reduce": "mean", "blend": 0.5}, seed=0)
+    params = {"width": 2, "formula": "squared", "differentiate": "mean", "blend": 0.5}
+    wrapped = build("patchgan70_gn", params, seed=0)
     assert isinstance(wrapped, GradientNorm)
     plain = build("patchgan70", {"width": 2}, seed=0)
     x = torch.randn(2, 3, 32, 32)

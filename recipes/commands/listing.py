@@ -165,7 +165,8 @@ def _parameters(
     """The names of the parameters that YAML may give: those that must be given, and the others.
 
     The rules are those of the decorators: tensors of a loss are positional, the network or graph comes first in a
-    wrapper, and axes of the contract, or without one the positional parameters of a block, are its channels.
+    wrapper. The axes of the contract and the number of its inputs are known to a block; without a contract, its
+    positional parameters are its channels.
     """
     constructor = [part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__"]
     function = constructor[0] if isinstance(node, ast.ClassDef) else node

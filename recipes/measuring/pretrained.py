@@ -11,12 +11,12 @@ import contextlib
 import functools
 import pickle
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlparse
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from crossband.registry import CrossbandError
 
@@ -33,14 +33,19 @@ def weights_file(url: str) -> Path:
             f"the weights `{file.name}` are not in `{file.parent}`, and nothing is downloaded unasked"
             f"\nhint: fetch them once with `python -c \"import torch; torch.hub.load_state_dict_from_url('{url}')\"`"
         )
+    read_tensors(file)
+    return file
+
+
+def read_tensors(file: Path, device: str = "meta") -> Mapping[str, Tensor]:
+    """The tensors of a file of plain tensors. Raises Unavailable if it is anything else."""
     try:
-        torch.load(file, map_location="meta", weights_only=True)
+        return torch.load(file, map_location=device, weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise Unavailable(
             f"`{file}` is not a file of plain tensors: {reason}\nhint: delete it and fetch it again"
         ) from None
-    return file
 
 
 @functools.cache

@@ -154,7 +154,8 @@ def _term() -> Schema:
     branches = []
     for name, entry in registry.losses.items():
         own = {name: {**CALLS, "description": entry.doc}, "weight": weight} | _parameters(entry)
-        branches.append({"if": {"required": [name]}, "then": {"properties": own, "additionalProperties": False}})
+        then = _object(own, [parameter.name for parameter in entry.parameters.values() if parameter.required])
+        branches.append({"if": {"required": [name]}, "then": then})
     properties = {name: {**CALLS, "description": entry.doc} for name, entry in registry.losses.items()}
     return {"type": "object", "properties": {**properties, "weight": weight}, "allOf": branches}
 

@@ -28,7 +28,10 @@ class Network:
 
 @dataclass(frozen=True)
 class Term:
-    """One term of an objective, `weight * loss(*inputs)`. An input `fake.*` stands for every output of `fake`."""
+    """One term of an objective, `weight * loss(*inputs)`.
+
+    An input `fake.*` stands for every output of `fake`, and `fake.layer*` for every output and tap so begun.
+    """
 
     loss: str
     inputs: tuple[Value, ...]
