@@ -81,7 +81,7 @@ def test_a_grid_holds_the_images_and_their_error_side_by_side():
     half = np.asarray(draw(torch.full((1, 1, 1), 0.5), "magma"))[0, 0]  # 0.25 on a scale to 0.5
     assert (row[starts[3] : starts[3] + 64] == half).all()
     assert grid.shape[1] == starts[3] + 64 + 16
-    without = sample_grid(columns, ["first", "second"], width=64, error=None)
+    without = sample_grid(columns, ["first", "second"], width=64, errors=())
     assert without.width == grid.shape[1] - 72
 
 

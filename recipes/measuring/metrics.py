@@ -63,6 +63,7 @@ DEFAULT = (
     "corr_target",
     "corr_input",
     "corr_input_real",
+    "hist_dist",
 )
 
 
@@ -230,6 +231,17 @@ def _correlation(first: Tensor, second: Tensor | None) -> Tensor:
     spread = a.square().mean(1).sqrt(), b.square().mean(1).sqrt()
     flat = torch.minimum(*spread) < 1e-6  # well below one step of 16 bits: a constant image correlates with nothing
     return ((a * b).mean(1) / (spread[0] * spread[1])).masked_fill(flat, torch.nan)
+
+
+@metric("histogram distance", better="lower")
+def hist_dist(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
+    """1-Wasserstein distance of the two distributions of brightness, wherever in the image it stands.
+
+    How far the brightness has to be moved, on the mean, to have the distribution of the target: 0 for any
+    rearrangement of the target's pixels, 1 for white instead of black. Exact, of the sorted pixels: no bins.
+    """
+    a, b = (luminance(image).flatten(1).sort(1).values for image in (output, target))
+    return (a - b).abs().mean(1)
 
 
 def inception_features(image: Tensor) -> Tensor:
