@@ -13,7 +13,8 @@ from crossband.recipes.files import replacing
 from crossband.recipes.measuring.evaluation import Summary, Table
 from crossband.recipes.reporting.curves import curves, draw_curves, read_log
 from crossband.recipes.reporting.pictures import BROKEN, contact_sheet, draw, sample_grid, save
-from crossband.recipes.reporting.report import Grid, Report, comparison, markdown_table, remarks, write_report
+from crossband.recipes.reporting.report import Grid, Report, markdown_table, write_report
+from crossband.recipes.reporting.results import Results, comparison, remarks
 from crossband.registry import CrossbandError
 
 # ---------------------------------------------------------------- files
@@ -258,7 +259,7 @@ def report(tmp_path):
     return Report(
         title="u2net <cca>",
         summary="Trained for 10 steps & more",
-        tables={"run": RUN, "grey copy": GREY},
+        results=Results.of({"run": RUN, "grey copy": GREY}).parts(),
         pictures={"best [1] <b>": picture},
         recipe="recipe: x  # ``` <script>\n",
         environment={"torch": "2.15 | cpu"},

@@ -22,7 +22,7 @@ def vgg19_network(device: str) -> nn.Sequential:
     with torch.device("meta"):
         network = nn.Sequential(*list(vgg19().features.children())[: max(LAYERS) + 1])
     network.load_state_dict({name: tensors[f"features.{name}"] for name in network.state_dict()}, assign=True)
-    return network.requires_grad_(False).eval().to(device)
+    return network.requires_grad_(False).eval().to(device, torch.float32)
 
 
 @metric("VGG19 distance", better="lower")

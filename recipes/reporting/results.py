@@ -8,6 +8,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 from crossband.recipes.measuring.catalogue import METRICS
@@ -50,6 +51,7 @@ class Results:
         trivial = [(run, baseline) for run, baselines in self.baselines.items() for baseline in baselines]
         return trivial + [(second, first) for first, second in itertools.combinations(self.baselines, 2)]
 
+    @cached_property
     def differences(self) -> dict[tuple[str, str], dict[str, Difference]]:
         """First minus second of each pair, by metric: those of each image that have a better direction."""
         return {
@@ -65,7 +67,7 @@ class Results:
         """The figures, what they look like, their differences, the paper's, and what must be known to read them."""
         found: list[Part] = [comparison(self.tables)]
         found += [f"{run} {text}." for run, lines in self.verdicts().items() for text in lines]
-        differences = self.differences()
+        differences = self.differences
         if any(differences.values()):
             found += [
                 f"Differences, image by image: the mean over n images and its {LEVEL:.0%} interval.",
@@ -73,7 +75,8 @@ class Results:
             ]
         if any(self.papers.values()):
             found += ["Beside the figures that the paper prints:", _beside(self), Notes(_caveats(self.papers))]
-        return [*found, Notes([*remarks(self.tables), *_on_differences(differences), *self.warnings])]
+        notes = Notes([*remarks(self.tables), *_on_differences(differences), *self.warnings])
+        return [*found, "How the figures are made:", notes]
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as JSON can hold it, without the figures of each image."""
@@ -85,7 +88,7 @@ class Results:
             "verdicts": self.verdicts(),
             "differences": [
                 {"first": first, "second": second, "metrics": {name: asdict(each) for name, each in found.items()}}
-                for (first, second), found in self.differences().items()
+                for (first, second), found in self.differences.items()
             ],
             "paper": {run: [asdict(paper) for paper in papers] for run, papers in self.papers.items()},
             "warnings": list(self.warnings),
@@ -218,7 +221,7 @@ def _beside(results: Results) -> Grid:
 
 
 def _title(paper: Paper) -> str:
-    return f"{paper.source}: {paper.table}"
+    return f"{paper.source}, {paper.table}"
 
 
 def _printed(figure: Figure | None) -> str:
@@ -233,13 +236,13 @@ def _caveats(papers: Mapping[str, Sequence[Paper]]) -> list[str]:
     """What must be known to hold our figures against those of papers; what holds for several is said once."""
     found: dict[str, list[str]] = {}
     for paper in {_title(paper): paper for rows in papers.values() for paper in rows}.values():
-        lines = [f"measured there, on {paper.data}: only a run on the same images can be held against it."]
+        lines = [f"measured on {paper.data}; only a run on the same images can be held against it."]
         lines += [f"{paper.note}."] if paper.note else []
         for name, figure in paper.values.items():
             if not figure.comparable:
-                lines.append(f"({METRICS[name].title}) cannot be compared: {figure.note}.")
+                lines.append(f"its {METRICS[name].title}, in brackets, cannot be compared: {figure.note}.")
             elif figure.note:
-                lines.append(f"{METRICS[name].title}*: {figure.note}.")
+                lines.append(f"its {METRICS[name].title}*: {figure.note}.")
         for line in lines:
             found.setdefault(line, []).append(_title(paper))
-    return [f"{', '.join(titles)}: {line}" for line, titles in found.items()]
+    return [f"{'; '.join(titles)}: {line}" for line, titles in found.items()]
