@@ -266,6 +266,15 @@ def test_the_paper_stands_beside_ours_with_its_caveats() -> None:
     ]
 
 
+def test_a_row_of_several_data_sets_is_told_apart() -> None:
+    rows = [
+        Paper("gn2023", "table 4", data, {"psnr": Figure(value)}) for data, value in (("OSU", 18.07), ("FLIR", 13.52))
+    ]
+    [_, _, grid] = [part for part in results(net=[*rows, rows[0]]).parts() if isinstance(part, Grid)]
+    assert grid.headers == ["metric", "net", "gn2023, table 4, OSU", "gn2023, table 4, FLIR"]
+    assert grid.rows == [["PSNR (dB) ↑", "12.50", "18.07", "13.52"]]
+
+
 def test_two_runs_share_what_is_equal_and_are_compared() -> None:
     other = Results.of({"net": one_metric(14.0, 15.5), "grey copy": one_metric(10.0, 11.5)}, [PAPER])
     found = together({"x": results(net=[PAPER]), "y": other})

@@ -210,18 +210,23 @@ def _on_differences(differences: Mapping[tuple[str, str], Mapping[str, Differenc
 
 def _beside(results: Results) -> Grid:
     """Metrics down, the runs and then the rows of papers across; what is not comparable stands in brackets."""
-    papers = list({_title(paper): paper for papers in results.papers.values() for paper in papers}.values())
-    rows = []
-    for name in (name for name in METRICS if any(name in paper.values for paper in papers)):
+    papers, rows = _titled(results.papers), []
+    for name in (name for name in METRICS if any(name in paper.values for paper in papers.values())):
         metric = METRICS[name]
         found = [results.tables[run].summary.get(name) for run in results.baselines]
         ours = [_cell(metric, summary.mean, summary.std) if summary else ABSENT for summary in found]
-        rows.append([_label(metric), *ours, *(_printed(paper.values.get(name)) for paper in papers)])
-    return Grid(["metric", *results.baselines, *map(_title, papers)], rows)
+        rows.append([_label(metric), *ours, *(_printed(paper.values.get(name)) for paper in papers.values())])
+    return Grid(["metric", *results.baselines, *papers], rows)
 
 
-def _title(paper: Paper) -> str:
-    return f"{paper.source}, {paper.table}"
+def _titled(papers: Mapping[str, Sequence[Paper]]) -> dict[str, Paper]:
+    """Each row of a paper once, by what it is called; the data set is part of that where one row has several."""
+    found: list[Paper] = []
+    for paper in itertools.chain.from_iterable(papers.values()):
+        found += [] if paper in found else [paper]
+    titles = [f"{paper.source}, {paper.table}" for paper in found]
+    named = zip(titles, found, strict=True)
+    return {title if titles.count(title) == 1 else f"{title}, {paper.data}": paper for title, paper in named}
 
 
 def _printed(figure: Figure | None) -> str:
@@ -235,7 +240,7 @@ def _printed(figure: Figure | None) -> str:
 def _caveats(papers: Mapping[str, Sequence[Paper]]) -> list[str]:
     """What must be known to hold our figures against those of papers; what holds for several is said once."""
     found: dict[str, list[str]] = {}
-    for paper in {_title(paper): paper for rows in papers.values() for paper in rows}.values():
+    for title, paper in _titled(papers).items():
         lines = [f"measured on {paper.data}; only a run on the same images can be held against it."]
         lines += [f"{paper.note}."] if paper.note else []
         for name, figure in paper.values.items():
@@ -244,5 +249,5 @@ def _caveats(papers: Mapping[str, Sequence[Paper]]) -> list[str]:
             elif figure.note:
                 lines.append(f"its {METRICS[name].title}*: {figure.note}.")
         for line in lines:
-            found.setdefault(line, []).append(_title(paper))
+            found.setdefault(line, []).append(title)
     return [f"{'; '.join(titles)}: {line}" for line, titles in found.items()]
