@@ -29,7 +29,6 @@ SSIM_WINDOW = 11
 SSIM_CONSTANTS = (0.01**2, 0.03**2)  # (K * data range)^2
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003
 KID_SUBSET, KID_SUBSETS = 1000, 100  # Binkowski et al. 2018, as in torch-fidelity
-KID_FEW = 200  # images below which a single estimate is hardly more than a hint
 REC601 = (0.299, 0.587, 0.114)
 
 
@@ -286,7 +285,8 @@ def kid(outputs: Tensor, targets: Tensor) -> tuple[float, str]:
         warnings.simplefilter("ignore", UserWarning)  # that it keeps all features, as it must
         torch.manual_seed(0)
         value = _compare(KernelInceptionDistance(_Features(features), subsets, size), outputs, targets)
-    few = ": few, so that it varies much from sample to sample" if n < KID_FEW else ""
+    # below 200 images a single estimate is hardly more than a hint
+    few = ": few, so that it varies much from sample to sample" if n < 200 else ""
     one = f"one estimate over {n} images{few}"
     return value, f"{subsets} random subsets of {size} of {n} images" if subsets > 1 else one
 
