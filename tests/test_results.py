@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from scipy import ndimage, stats
 from torch import Tensor, nn
 
+from crossband.recipes.losses import vgg
+from crossband.recipes.losses.perceptual import perceptual
 from crossband.recipes.measuring import metrics, pretrained, vgg19
 from crossband.recipes.measuring.baselines import grey_copy
 from crossband.recipes.measuring.catalogue import METRICS
@@ -45,8 +47,8 @@ def measured(output: Tensor, target: Tensor, source: Tensor | None = None, *name
 def networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small random networks in the place of VGG19 and AlexNet: what surrounds them is tested, not their weights."""
     torch.manual_seed(1)
-    layers = [nn.Conv2d(3, 3, 3, padding=1) for _ in range(max(vgg19.LAYERS) + 1)]
-    monkeypatch.setattr(vgg19, "vgg19_network", lambda device: nn.Sequential(*layers).requires_grad_(False))
+    layers = nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=1) for _ in range(30))).requires_grad_(False)
+    monkeypatch.setattr(vgg, "frozen", lambda *_, **__: layers)
     monkeypatch.setattr(metrics, "lpips_network", lambda device: lambda a, b, normalize: (a - b).abs().mean((1, 2, 3)))
 
 
@@ -76,22 +78,17 @@ def test_the_histogram_distance_has_the_unit_of_the_range_and_sees_no_place() ->
     assert distance(image.flip(-1), image, None).tolist() == [0.0]
 
 
-def test_the_vgg19_distance_is_the_weighted_sum_over_five_layers(networks: None) -> None:
-    output, target = scene(0, 3), scene(1, 3)
-    network = vgg19.vgg19_network("cpu")
-    mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in (vgg19.MEAN, vgg19.DEVIATION))
-    a, b = (((image.float() - mean) / deviation) for image in (output, target))
-    wanted = torch.zeros(2)
-    for index, weight in ((1, 1 / 32), (6, 1 / 16), (11, 1 / 8), (20, 1 / 4), (29, 1.0)):
-        wanted += weight * (network[: index + 1](a) - network[: index + 1](b)).abs().mean((1, 2, 3))
-    assert vgg19.vgg19_dist(output, target, None).tolist() == pytest.approx(wanted.tolist(), rel=1e-4)
+@pytest.mark.usefixtures("networks")
+def test_the_vgg19_distance_is_the_loss_of_each_image() -> None:
+    output, target = scene(0, channels=3), scene(1, channels=3)
+    wanted = [perceptual(*pair, range="unit").item() for pair in zip(output.float().split(1), target.float().split(1))]
+    assert vgg19.vgg19_dist(output, target, None).tolist() == pytest.approx(wanted)
     assert vgg19.vgg19_dist(target, target, None).tolist() == [0.0, 0.0]
     assert METRICS["vgg19_dist"].title != METRICS["lpips"].title
 
 
 def test_without_its_weights_the_vgg19_distance_says_what_to_fetch(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    vgg19.vgg19_network.cache_clear()
     table = measured(scene(0), scene(1), None, "vgg19_dist")
     assert "the weights `vgg19-dcbb9e9d.pth` are not in" in table.absent["vgg19_dist"]
     with pytest.raises(pretrained.Unavailable, match="at least 16 pixels"):
