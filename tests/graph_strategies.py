@@ -199,8 +199,8 @@ class _Draft:
         above, name = list(self.made or self.shapes)[-1], f"n{len(self.made)}"
         found = self.through(steps, [self.shapes[read] for read in reads])
         if found is None:
-            reads, steps = [above], [{"Tanh": {}}]
-            found = {"out": self.shapes[above]}
+            last = next(value for value in reversed(self.shapes) if len(self.shapes[value]) == 4)
+            reads, steps, found = [last], [{"Tanh": {}}], {"out": self.shapes[last]}
         keeps = next(iter(found.values())) == self.shapes[reads[0]]
         written = self.written(steps, keeps=keeps and len(found) == 1, single=len(reads) == 1)
         repeated = isinstance(written, dict) and "repeat" in written
