@@ -62,6 +62,8 @@ def type_text(schema: Mapping[str, Any]) -> str:
     if kinds == "array":
         items = schema.get("prefixItems")
         return f"[{', '.join(map(type_text, items))}]" if items else f"list of {type_text(schema['items'])}"
+    if kinds == "object" and "properties" in schema:
+        return f"{{{', '.join(schema['properties'])}}}"
     if kinds == "object":
         return f"mapping to {type_text(schema['additionalProperties'])}"
     names = {"integer": "int", "number": "float", "string": "text", "boolean": "bool"}
