@@ -13,6 +13,7 @@ from crossband.graphs.plan import Plan
 from crossband.graphs.resolve import Library
 from crossband.graphs.resolve import find as find_graph
 from crossband.graphs.resolve import shipped as shipped_graphs
+from crossband.recipes.data.source import CHANNELS
 from crossband.recipes.measuring.metrics import METRICS
 from crossband.recipes.spec.experiment import Experiment, Loss, Step, reaches
 from crossband.recipes.spec.flow import Value
@@ -21,8 +22,6 @@ from crossband.recipes.spec.syntax import Phase, Recipe, Term
 from crossband.recipes.spec.values import Shape, Values, Wrong
 from crossband.recipes.training.optim import OPTIMIZERS, SCHEDULE, schedule_problem
 from crossband.registry import Entry, explain, near
-
-CHANNELS = {"visible": 3, "infrared": 1}  # of a band, unless the recipe or its data say otherwise
 
 
 def check(name: str | Path, overrides: Sequence[str] = ()) -> Experiment:
@@ -83,9 +82,11 @@ class _Checker:
 
     def channels(self, bands: Mapping[str, int] | None) -> dict[str, int]:
         """The channels of each band: as the recipe asks for, as the data have, or as is usual."""
+        entry = registry.sources.get(self.recipe.data.source)
+        usual = entry.facts["bands"] if entry else CHANNELS
         declared = self.recipe.data.arguments.get("channels")
         own = declared if isinstance(declared, Mapping) else {}
-        return {**(bands or {**CHANNELS, **own}), **self.recipe.data.channels}
+        return {**(bands or {**usual, **own}), **self.recipe.data.channels}
 
     def plan(self, name: str) -> Plan | None:
         """The checked graph of a network."""
@@ -212,7 +213,13 @@ class _Checker:
             hint = _hint(name, list(registry.sources))
             self.fault("E074", f"no data source named `{name}`", *path, hint=hint, key=not bare)
             return
-        self.arguments(registry.sources[name], arguments, "E072", *path)
+        entry, asked = registry.sources[name], self.recipe.pairing
+        self.arguments(entry, arguments, "E072", *path)
+        if asked not in entry.facts["pairing"]:
+            given = " or ".join(entry.facts["pairing"])
+            said = ("task", "pairing") if "pairing" in self.recipe.resolved["task"] else path
+            message = f"the task is {asked}, and the data source `{name}` gives {given} images only"
+            self.fault("E079", message, *said, hint=f"say `pairing: {given}` in `task`, or take another source")
 
     def networks(self, steps: Sequence[Step]) -> None:
         """Every network is called and, unless frozen, trained; every phase trains what its losses depend on."""

@@ -199,6 +199,7 @@ class _Parser:
             (float(low), float(high)),
             data.get("channels", {}),
             data.get("workers", 0),
+            data.get("cache"),
         )
 
     def one_key(self, written: Any, what: str, *path: str) -> tuple[str, Mapping[str, Any]]:
