@@ -1,11 +1,14 @@
 """The source `folders`: two bands that know nothing of each other, and pairs to be tested on."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny import write_files
 
+from crossband.recipes import train
 from crossband.recipes.data import DataError, Source, folders, write_image
 from crossband.recipes.data.loader import Geometry, Scenes, epoch_of, make_loader
 from crossband.registry import ArgumentError
@@ -69,6 +72,17 @@ def test_processes_share_it(opened: Source):
 def test_windows_must_fit_both_bands(opened: Source):
     with pytest.raises(DataError, match=r"3 scenes are smaller than the window 8x8:\n  visible/a0: 6x8"):
         Scenes(opened, "train", geometry=Geometry(size=8), pairing="unpaired")
+
+
+def test_a_recipe_trains_on_them_and_is_measured_on_the_pairs(opened: Source, tmp_path: Path):
+    write_files(tmp_path)
+    places = {"visible": "colour", "infrared": "thermal", "test": "pairs"}
+    source = {"folders": {name: str(tmp_path / place) for name, place in places.items()}}
+    settings = [f"data.source={json.dumps(source)}", "data.load=8", "data.size=8", "epochs=1", "steps=null"]
+    settings += ["schedule=constant", "evaluate.metrics=[mae]", f"data.cache={tmp_path / 'cache'}"]
+    result = train(tmp_path / "cycle.yaml", overrides=settings, run=tmp_path / "run", silent=True)
+    assert result.steps == 7
+    assert list(result.tables["cycle"].images) == ["test/a0", "test/a1"]
 
 
 def test_messages(opened: Source, tmp_path: Path):

@@ -217,9 +217,9 @@ class _Checker:
         self.arguments(entry, arguments, "E072", *path)
         if asked not in entry.facts["pairing"]:
             given = " or ".join(entry.facts["pairing"])
-            said = ("task", "pairing") if "pairing" in self.recipe.resolved["task"] else path
             message = f"the task is {asked}, and the data source `{name}` gives {given} images only"
-            self.fault("E079", message, *said, hint=f"say `pairing: {given}` in `task`, or take another source")
+            cure = f"say `pairing: {given}` in `task`, or take another source"
+            self.fault("E079", message, *path, hint=cure, key=not bare)
 
     def networks(self, steps: Sequence[Step]) -> None:
         """Every network is called and, unless frozen, trained; every phase trains what its losses depend on."""

@@ -32,7 +32,7 @@ def flir(
     aligned part comes with the publication. `folder` is the unpacked one, with `JPEGImages`, where
     `FLIR_00002_RGB.jpg` and `FLIR_00002_PreviewData.jpeg` are the scene `FLIR_00002`, and with the lists of its own
     split, used unless `split` says otherwise: `align_train.txt`, 4,129 pairs, and `align_validation.txt`, 1,013 pairs
-    to test on.
+    to test on, by the counts of those who use them.
 
     `range`, `outside`, `luminance` and `unmatched` are those of `pairs`; the images are what the camera shows, in 8
     bits, and no temperatures. Raises DataError as `pairs` does, and for a folder that is not laid out so.

@@ -35,7 +35,7 @@ def kaist(
     To be had from its authors: https://github.com/SoonminHwang/rgbt-ped-detection. `folder` has `set00` to `set11`, or
     some of them, as `set00/V000/visible/I00000.jpg` and `set00/V000/lwir/I00000.jpg`; scenes are called
     `set00/V000/I00000`. `sets` takes the ones filmed by `day` (00, 01, 02, 06, 07, 08) or by `night` (the others), or
-    those in a list, such as `[set01]`; what lies in others is not even looked at.
+    those in a list, such as `[set01]`; no file of the others is read.
 
     Its own split, used unless `split` says otherwise, is by sets: 00 to 05 for training, 06 to 11 for testing.
     `split: {test: {every: 10, start: 9}}` tests on every tenth pair, as papers do with `sets: [set01]`: neighbouring

@@ -26,8 +26,8 @@ def llvip(
 
     To be had from its authors: https://bupt-ai-cz.github.io/LLVIP/. `folder` is the unpacked one, with `visible/train`,
     `visible/test`, `infrared/train` and `infrared/test`; scenes are called `train/010001`. Its own split, used unless
-    `split` says otherwise, is that of the folders: 12,025 pairs for training and 3,463 for testing, as the readme in
-    the archive counts them (the paper gives no such numbers, and nothing here depends on them).
+    `split` says otherwise, is that of the folders: 12,025 pairs for training and 3,463 for testing, as copies of the
+    readme of the data have it. Nothing here depends on these numbers.
 
     `range`, `outside`, `luminance` and `unmatched` are those of `pairs`. Raises DataError as `pairs` does, and for a
     folder that is not laid out so.
