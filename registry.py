@@ -303,9 +303,10 @@ def parameters_of(factory: Callable[..., Any], *, skip: Sequence[str] = ()) -> d
             raise RegistryError(
                 f"{_origin(factory)}: the parameter `{name}` needs a type hint that YAML knows: {error}"
             ) from None
-        if parameter.default is not REQUIRED:
-            schema = {**schema, "default": parameter.default}
-        found[name] = Parameter(name, schema, parameter.default)
+        default = _as_yaml(parameter.default)
+        if default is not REQUIRED:
+            schema = {**schema, "default": default}
+        found[name] = Parameter(name, schema, default)
     return found
 
 

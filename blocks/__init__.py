@@ -4,30 +4,51 @@ A block works without any YAML: `RSU(64, depth=5, mid=32, out=128)`. Its channel
 keywords. `block` and `wrapper` register a class of one's own.
 """
 
-from crossband.blocks.activation import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh
+from crossband.blocks.activation import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh
+from crossband.blocks.aspp import ASPP
 from crossband.blocks.block import block, wrapper
+from crossband.blocks.blur import BlurDown, BlurUp
+from crossband.blocks.bottleneck import Bottleneck
+from crossband.blocks.cat_conv import CatConv
+from crossband.blocks.cbam import CBAM, ChannelAttention, SpatialAttention
 from crossband.blocks.conv import Conv, ConvTranspose
 from crossband.blocks.criss_cross import CrissCross
+from crossband.blocks.dilated import DilatedBranches
 from crossband.blocks.dropout import Dropout
 from crossband.blocks.gate import GateChannels, GatePixels
 from crossband.blocks.gradient_norm import GradientNorm
 from crossband.blocks.identity import Identity
-from crossband.blocks.join import Add, Concat, Mul
+from crossband.blocks.join import Add, Concat, Mean, Mul
+from crossband.blocks.lab import LabToRGB, RGBToLab
 from crossband.blocks.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
+from crossband.blocks.patch_sample import PatchSample
+from crossband.blocks.pixel_fusion import PixelFusion
 from crossband.blocks.pool import AvgPool, GlobalPool, MaxPool
+from crossband.blocks.residual import Residual
 from crossband.blocks.resize import Resize, ResizeTo, UpCat
 from crossband.blocks.rsu import RSU
+from crossband.blocks.sine import Sine
+from crossband.blocks.spectral_norm import SpectralNorm
 
 __all__ = [
+    "ASPP",
+    "CBAM",
+    "ELU",
     "GELU",
     "RSU",
     "Add",
     "AvgPool",
     "BatchNorm",
+    "BlurDown",
+    "BlurUp",
+    "Bottleneck",
+    "CatConv",
+    "ChannelAttention",
     "Concat",
     "Conv",
     "ConvTranspose",
     "CrissCross",
+    "DilatedBranches",
     "Dropout",
     "GateChannels",
     "GatePixels",
@@ -36,15 +57,24 @@ __all__ = [
     "GroupNorm",
     "Identity",
     "InstanceNorm",
+    "LabToRGB",
     "LayerNorm",
     "LeakyReLU",
     "MaxPool",
+    "Mean",
     "Mul",
+    "PatchSample",
+    "PixelFusion",
+    "RGBToLab",
     "ReLU",
+    "Residual",
     "Resize",
     "ResizeTo",
     "SiLU",
     "Sigmoid",
+    "Sine",
+    "SpatialAttention",
+    "SpectralNorm",
     "Tanh",
     "UpCat",
     "block",

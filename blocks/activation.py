@@ -8,17 +8,20 @@ from annotated_types import Ge
 from torch import nn
 
 from crossband.blocks.block import block
+from crossband.blocks.sine import Sine
 
-Activation: TypeAlias = Literal["none", "relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu"]
+Activation: TypeAlias = Literal["none", "relu", "leaky_relu", "elu", "sigmoid", "tanh", "gelu", "silu", "sine"]
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "none": nn.Identity,
     "relu": partial(nn.ReLU, inplace=True),
     "leaky_relu": partial(nn.LeakyReLU, 0.2, inplace=True),
+    "elu": partial(nn.ELU, inplace=True),
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
     "gelu": nn.GELU,
     "silu": nn.SiLU,
+    "sine": partial(Sine, 1),  # one omega and one phase, whatever the channels
 }
 """What `activation:` means in a block. In place, to save memory: a block that uses the table must give
 them a tensor of its own, never its input."""
@@ -38,6 +41,14 @@ class LeakyReLU(nn.LeakyReLU):
 
     def __init__(self, *, slope: Annotated[float, Ge(0)] = 0.2) -> None:
         super().__init__(slope)
+
+
+@block("ELU", contract="b c h w -> b c h w", reach=1, cite="clevert2016elu")
+class ELU(nn.ELU):
+    """`x` where positive, `exp(x) - 1` elsewhere: `b c h w` to the same, with values above -1."""
+
+    def __init__(self) -> None:
+        super().__init__()
 
 
 @block("Sigmoid", contract="b c h w -> b c h w", reach=1)

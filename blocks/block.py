@@ -26,6 +26,7 @@ def block(
     outputs: Sequence[str] = ("out",),
     reach: Reach | tuple[Reach, ...] | Callable[..., Any] = None,
     exports: bool | str = True,
+    deterministic: bool | str | Callable[..., bool | str] = True,
     cite: str | None = None,
     **functions: Callable[..., Size],
 ) -> Callable[[Module], Module]:
@@ -41,6 +42,8 @@ def block(
         number, an expression over the parameters, or a function of them; a tuple where inputs differ;
         None where it is unbounded or not known. See `crossband.blocks.reach`.
     exports: True, or the reason why `torch.export` cannot take it.
+    deterministic: True, or the reason why the same input gives another output in every call, even in eval; a
+        function of the arguments where they decide.
     cite: key of the source in `blocks/references.yaml`.
 
     The constructor takes the inferred channels first and its options as keywords. A contract infers the
@@ -69,6 +72,7 @@ def block(
             outputs=tuple(outputs),
             reach=reach,
             exports=exports,
+            deterministic=deterministic,
         )
         _check_arguments(cls, entry, parsed)
         return cls

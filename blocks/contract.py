@@ -3,6 +3,7 @@
     b c h w -> b {out} ceil(h/2) ceil(w/2)      channels from the parameter `out`, half the size
     b c1 h w, b c2 h w -> b c1+c2 h w           two inputs that agree in all but channels
     b c h w, ... -> b sum(c) h w                any number of inputs
+    b c h w, ... -> b inputs h w                `inputs` is their number
     b c h w -> b {out} size(h) size(w)          `size` is a function given with the contract
 
 An axis on the left is a name or a number. The same name twice must be the same size. A name that is
@@ -18,7 +19,7 @@ it infers channels, checks graphs without a tensor, documents the block, and is 
 import ast
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from typing import Any
 
@@ -28,6 +29,7 @@ from crossband.registry import CrossbandError
 
 Arguments = Mapping[str, Any]
 VARIADIC = "..."
+NUMBER = "inputs"
 _BUILT_IN = ("ceil", "max", "min", "sum")
 
 
@@ -87,6 +89,8 @@ class Contract:
             functions=functions,
             variadic=variadic,
         )
+        if variadic and any(NUMBER in part for part in contract.inputs):
+            raise ContractError(f"the contract `{text}` has an axis named `{NUMBER}`, which is how many there are")
         for name in sorted(_called(contract.expressions) - {*_BUILT_IN, *functions}):
             raise ContractError(f"the contract `{text}` calls `{name}`, which is not given with it")
         if not contract.variadic and "sum" in _called(contract.expressions):
@@ -95,8 +99,9 @@ class Contract:
 
     @cached_property
     def axes(self) -> frozenset[str]:
-        """The names on the left."""
-        return frozenset(axis for part in self.inputs for axis in part if isinstance(axis, str))
+        """The names on the left, and where any number of inputs is taken, the name of that number."""
+        named = frozenset(axis for part in self.inputs for axis in part if isinstance(axis, str))
+        return named | {NUMBER} if self.variadic else named
 
     @cached_property
     def free(self) -> frozenset[str]:
@@ -144,13 +149,12 @@ class Contract:
             for text, comparison in self.where
             if _names(comparison) <= {*arguments, *self.functions}
             for condition in scope.condition(comparison, text, arguments)
-            if not condition.certain
         ]
 
     def _bind(self, shapes: Sequence[Shape]) -> tuple[dict[str, Any], list[Condition]]:
         """Values of the axes on the left, and what must hold for the inputs to have that form."""
         patterns = self.inputs * len(shapes) if self.variadic else self.inputs
-        axes: dict[str, Any] = {axis: [] for axis in self.free}
+        axes: dict[str, Any] = {axis: [] for axis in self.free} | ({NUMBER: len(shapes)} if self.variadic else {})
         conditions: list[Condition] = []
         for number, (pattern, shape) in enumerate(zip(patterns, shapes, strict=True), 1):
             if len(pattern) != len(shape):
@@ -197,15 +201,17 @@ class _Scope:
         raise AssertionError(ast.dump(node))  # `_check` admits nothing else
 
     def condition(self, node: ast.Compare, text: str, arguments: Arguments) -> list[Condition]:
+        """What must hold, or nothing where it surely does."""
         left, right = self.value(node.left), self.value(node.comparators[0])
         size, at_least = _COMPARISONS[type(node.ops[0])](left, right)
+        if Condition(size, at_least, text).certain:  # most are: spare the words
+            return []
         used = [f"{name} is {self.names[name]}" for name in sorted(_names(node)) if name in self.names]
         formula, _, words = text.partition("#")
         reason = f"it needs {words.strip() or _readable(formula.strip())}" + (
             f", but {', '.join(used)}" if used else ""
         )
-        condition = Condition(size, at_least, reason)
-        return [condition if condition.certain else replace(condition, cure=cure(node, self.names, arguments))]
+        return [Condition(size, at_least, reason, cure=cure(node, self.names, arguments))]
 
 
 def number(text: str, arguments: Arguments) -> int:

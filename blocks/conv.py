@@ -31,12 +31,12 @@ def _conv_size(n: Size, *, kernel: int, stride: int, padding: int | str, dilatio
     return (n + sum(_pads(padding, kernel, dilation)) - dilation * (kernel - 1) - 1) // stride + 1
 
 
-def _reflectable(*, kernel: int, padding: int | str, dilation: int, pad_mode: str, **_: Any) -> int:
+def reflectable(*, kernel: int, padding: int | str, dilation: int, pad_mode: str, **_: Any) -> int:
     """The least size of an image that padding can mirror: the mirror itself is not repeated."""
     return max(_pads(padding, kernel, dilation)) + 1 if pad_mode == "reflect" else 1
 
 
-def _pixels(h: Size, w: Size, *, norm: str, **_: Any) -> Size:
+def pixels(h: Size, w: Size, *, norm: str, **_: Any) -> Size:
     """Pixels that instance normalisation has to average over, as far as one or several goes."""
     return largest(h, w) if norm == "instance" else 2
 
@@ -53,8 +53,8 @@ def _pixels(h: Size, w: Size, *, norm: str, **_: Any) -> Size:
     ],
     reach="dilation*(kernel-1)+1",
     size=_conv_size,
-    reflectable=_reflectable,
-    pixels=_pixels,
+    reflectable=reflectable,
+    pixels=pixels,
 )
 class Conv(nn.Module):
     """Convolution, then normalisation, then activation: `b c h w -> b {out} size(h) size(w)`.
@@ -115,7 +115,7 @@ def _transposed_size(n: Size, *, kernel: int, stride: int, padding: int, output_
     where=["output_padding < stride", PIXELS],
     reach="ceil(kernel/stride)",
     size=_transposed_size,
-    pixels=_pixels,
+    pixels=pixels,
 )
 class ConvTranspose(nn.Module):
     """Transposed convolution, then normalisation, then activation: `b c h w -> b {out} size(h) size(w)`.

@@ -1,7 +1,6 @@
 """Gradient normalisation of a critic (Wu et al. 2021, equation 6)."""
 
-import inspect
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -13,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from crossband.blocks.block import wrapper
 from crossband.blocks.bounds import Share
 from crossband.blocks.precision import autocasts, full_precision, widened
+from crossband.blocks.wrapped import signature_of, taps_of
 from crossband.registry import ArgumentError, hint
 
 
@@ -32,11 +32,12 @@ class GradientNorm(nn.Module):
     the output has at most the norm 1 (critics of piecewise linear layers). `blend` mixes: `blend` parts of the
     normalised output, 1 - `blend` parts of f.
 
-    `forward` takes what the network takes and gives scores of the shape of its output. Gradients reach the
-    caller's tensors and the parameters, through the norm too, which costs a double backward; without gradients
-    (`torch.no_grad()`) the value is the same. It works in full precision under autocast. Raises ArgumentError
-    for a network with batch normalisation, which mixes images and so has no gradient per image, for a name in
-    `wrt` that is no input, and for a network that gives several outputs.
+    `forward` takes what the network takes and gives scores of the shape of its output. Of several outputs each is
+    divided by the norm of its own gradient; inner features (the `taps` of the network) come out as they are.
+    Gradients reach the caller's tensors and the parameters, through the norm too, which costs a double backward;
+    without gradients (`torch.no_grad()`) the value is the same. It works in full precision under autocast. Raises
+    ArgumentError for a network with batch normalisation, which mixes images and so has no gradient per image, and
+    for a name in `wrt` that is no input.
     """
 
     def __init__(
@@ -50,7 +51,8 @@ class GradientNorm(nn.Module):
         blend: Share = 1.0,
     ) -> None:
         super().__init__()
-        inputs = inspect.signature(network.forward).parameters
+        signature = signature_of(network)
+        inputs = signature.parameters
         if unknown := [name for name in wrt or [] if name not in inputs]:
             raise ArgumentError(f"GradientNorm: the network has no input `{unknown[0]}`{hint(unknown[0], inputs)}")
         if mixing := [name for name, module in network.named_modules() if isinstance(module, _BatchNorm)]:
@@ -59,34 +61,37 @@ class GradientNorm(nn.Module):
                 "\nhint: use instance normalisation, or none"
             )
         self.network = network
+        self.taps = taps_of(network)
+        self.__signature__ = signature
         self.wrt, self.formula, self.zeta, self.reduce, self.blend = wrt, formula, zeta, reduce, blend
 
-    def forward(self, *args: Tensor, **kwargs: Tensor) -> Tensor:
-        """Scores of the network's output shape, or `b 1 1 1` with `reduce: scalar`."""
-        bound = inspect.signature(self.network.forward).bind(*args, **kwargs)
+    def forward(self, *args: Tensor, **kwargs: Tensor) -> Tensor | dict[str, Tensor]:
+        """Scores of the network's output shape, or `b 1 1 1` with `reduce: scalar`; a dict of them for a dict."""
+        bound = self.__signature__.bind(*args, **kwargs)
         learning = torch.is_grad_enabled()
         device = next(iter(bound.arguments.values())).device
         wide = autocasts(device)
         with torch.inference_mode(False), torch.enable_grad(), full_precision(device):
             inputs = {name: _own(widened(x) if wide else x) for name, x in bound.arguments.items()}
-            score, slope = self._score_and_slope(inputs, learning)
-            normal = score / (slope + (score.abs() if isinstance(self.zeta, str) else self.zeta)).clamp_min(1e-12)
-            normal = normal.square() if self.formula == "squared" else normal
-            output = normal if self.blend == 1 else self.blend * normal + (1 - self.blend) * score
-        return output if learning else output.detach()
+            wanted = [inputs[name] for name in self.wrt or inputs]
+            results = self.network(**inputs)
+            named = {"": results} if isinstance(results, Tensor) else results
+            given = {name: x if name in self.taps else self._normal(x, wanted, learning) for name, x in named.items()}
+        given = given if learning else {name: x.detach() for name, x in given.items()}
+        return given[""] if isinstance(results, Tensor) else given
 
-    def _score_and_slope(self, inputs: Mapping[str, Tensor], learning: bool) -> tuple[Tensor, Tensor]:
-        score = self.network(**inputs)
-        if not isinstance(score, Tensor):
-            raise ArgumentError("GradientNorm: the network must give one output")
+    def _normal(self, score: Tensor, wanted: Sequence[Tensor], learning: bool) -> Tensor:
+        """A score over the norm of its gradient in `wanted`, or what `formula` and `blend` make of both."""
         per_image = (len(score), *[1] * (score.ndim - 1))
         mean = reduce(score, "b ... -> b", "mean").view(per_image)
         if self.reduce == "scalar":
             score = mean
-        wanted = [inputs[name] for name in self.wrt or inputs]
-        gradients = torch.autograd.grad((mean if self.reduce == "mean" else score).sum(), wanted, create_graph=learning)
-        slope = torch.cat([gradient.flatten(1) for gradient in gradients], dim=1).norm(dim=1)
-        return score, slope.view(per_image)
+        reduced = (mean if self.reduce == "mean" else score).sum()
+        gradients = torch.autograd.grad(reduced, wanted, create_graph=learning, retain_graph=True)  # for the next score
+        slope = torch.cat([gradient.flatten(1) for gradient in gradients], dim=1).norm(dim=1).view(per_image)
+        normal = score / (slope + (score.abs() if isinstance(self.zeta, str) else self.zeta)).clamp_min(1e-12)
+        normal = normal.square() if self.formula == "squared" else normal
+        return normal if self.blend == 1 else self.blend * normal + (1 - self.blend) * score
 
 
 def _own(tensor: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Joining feature maps: side by side in channels, by sum, by product."""
+"""Joining feature maps: side by side in channels, by sum, mean or product."""
 
 from functools import reduce
 from operator import add, mul
@@ -31,6 +31,18 @@ class Add(nn.Module):
     def forward(self, *inputs: Tensor) -> Tensor:
         """`b c h w, ... -> b c h w`."""
         return reduce(add, inputs)
+
+
+@block("Mean", contract="b c h w, ... -> b c h w", reach=1)
+class Mean(nn.Module):
+    """The mean of any number of inputs of one shape: `b c h w, ... -> b c h w`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """`b c h w, ... -> b c h w`."""
+        return reduce(add, inputs) / len(inputs)
 
 
 @block("Mul", contract="b c h w, ... -> b c h w", reach=1)

@@ -13,6 +13,7 @@ import copy
 import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,7 +23,7 @@ from crossband import registry
 from crossband.blocks.reach import reach_of
 from crossband.blocks.shapes import shapes_of
 from crossband.blocks.sizes import evaluate, symbol
-from crossband.registry import ArgumentError
+from crossband.registry import ArgumentError, Entry
 
 if TYPE_CHECKING:
     from crossband.blocks.examples import Example
@@ -87,9 +88,17 @@ def _run(module: nn.Module, tensors: Sequence[Tensor]) -> list[Tensor]:
     return [output] if isinstance(output, Tensor) else list(output)
 
 
-def _eval(module: nn.Module, tensors: Sequence[Tensor]) -> list[Tensor]:
-    with torch.no_grad():
+def _eval(module: nn.Module, tensors: Sequence[Tensor], seed: int = 0) -> list[Tensor]:
+    with torch.no_grad(), _seeded(seed):
         return _run(module.eval(), tensors)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Draw from this seed, so that a block that declares its randomness can be compared with itself."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def _same(found: Sequence[Tensor], wanted: Sequence[Tensor], what: str, tolerance: float = 0.0) -> None:
@@ -141,14 +150,27 @@ def batch(example: "Example") -> None:
     changed = _eval(module, others)
     what = "changing the first image of a batch changes the output of another"
     _same([output[1:] for output in changed], [output[1:] for output in whole], what, 1e-9)
+    alone = _eval(module, [tensor[:1] for tensor in tensors])
+    _same(alone, [output[:1] for output in whole], "an image alone gives another output than in a batch", 1e-9)
 
 
 def deterministic(example: "Example") -> None:
-    """The same input gives the same output in eval, to the bit, in a copy of the module too."""
+    """The same input gives the same output in eval, to the bit, in a copy too, or the block says why not."""
     module, tensors = example.module(), example.tensors()
-    first = _eval(module, tensors)
-    _same(_eval(module, tensors), first, "a second call gives another output")
-    _same(_eval(copy.deepcopy(module), tensors), first, "a deep copy gives another output")
+    first, again = _eval(module, tensors, seed=1), _eval(module, tensors, seed=2)
+    if declares_randomness(example.entry, example.arguments):
+        _require(not all(map(torch.equal, first, again)), "it declares randomness (`deterministic=`) and has none")
+    else:
+        _same(again, first, "a second call gives another output")
+    _same(_eval(copy.deepcopy(module), tensors, seed=1), first, "a deep copy gives another output")
+
+
+def declares_randomness(entry: Entry, arguments: Mapping[str, Any]) -> str | None:
+    """The reason that a block gives for another output in every call, with these arguments; None if it gives none."""
+    arguments = {name: p.default for name, p in entry.parameters.items() if not p.required} | dict(arguments)
+    declared = entry.facts["deterministic"]
+    reason = declared(**arguments) if callable(declared) else declared
+    return reason if isinstance(reason, str) else None
 
 
 def inputs(example: "Example") -> None:
@@ -204,7 +226,9 @@ def export(example: "Example") -> None:
         return
     module, tensors = example.module().eval(), tuple(example.tensors())
     exported = torch.export.export(module, tensors).module()
-    _same(_run(exported, tensors), _eval(module, tensors), "the exported program gives another output", 1e-5)
+    with _seeded(0):
+        outputs = _run(exported, tensors)
+    _same(outputs, _eval(module, tensors), "the exported program gives another output", 1e-5)
 
 
 def arguments(example: "Example") -> None:

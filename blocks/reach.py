@@ -19,7 +19,8 @@ def reach_of(entry: Entry, arguments: Mapping[str, Any], inputs: int = 1) -> tup
 
     Missing arguments take their defaults. Raises ContractError if the block declares another number of inputs.
     """
-    arguments = {name: p.default for name, p in entry.parameters.items() if not p.required} | dict(arguments)
+    defaults = {name: p.default for name, p in entry.parameters.items() if not p.required}
+    arguments = {"inputs": inputs, **defaults, **arguments}
     declared: Any = entry.facts["reach"]
     if callable(declared):
         declared = declared(**arguments)

@@ -1,61 +1,65 @@
 """Resizing by interpolation: by a factor, to the size of another feature map, and on the way to a skip."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from crossband.blocks.block import block
-from crossband.blocks.bounds import Count, Interpolation
+from crossband.blocks.bounds import Count, Interpolation, Natural
 
 
 def resize(x: Tensor, size: tuple[int, int] | torch.Size, mode: str) -> Tensor:
     """`b c h w` to the given rows and columns; pixel centres keep their places (corners not aligned)."""
-    return interpolate(x, size=size, mode=mode, align_corners=None if mode == "nearest" else False)
+    return interpolate(x, size=size, mode=mode, align_corners=False if mode == "bilinear" else None)
 
 
-def _taps(*, mode: str, **_: object) -> int:
-    return 1 if mode == "nearest" else 2
+def _taps(*, mode: str, **_: object) -> int | None:
+    return {"nearest": 1, "bilinear": 2}.get(mode)  # the window of a mean depends on the sizes
 
 
-def _taps_of_first(*, mode: str, **_: object) -> tuple[int, int]:
+def _taps_of_first(*, mode: str, **_: object) -> tuple[int | None, int]:
     return _taps(mode=mode), 1
 
 
 @block(
     "Resize",
-    contract="b c h w -> b c h*up//down w*up//down",
-    where=["up*down >= 2  # a factor: `up` or `down`"],
+    contract="b c h w -> b c h*up//down+plus w*up//down+plus",
+    where=["up*down + plus >= 2  # a factor: `up` or `down`, or `plus`"],
     reach=_taps,
 )
 class Resize(nn.Module):
-    """Enlarge `up` times, shrink `down` times, or both: `b c h w -> b c h*up//down w*up//down`.
+    """Enlarge `up` times, shrink `down` times, or both: `b c h w -> b c h*up//down+plus w*up//down+plus`.
 
     Interpolation takes the nearest pixel or the two nearest each way; shrinking does not smooth first
-    (for that, AvgPool). The two-thirds of an image are `up: 2, down: 3`.
+    (for that, AvgPool). The two-thirds of an image are `up: 2, down: 3`. `plus` stretches the image by so many
+    rows and columns more.
     """
 
-    def __init__(self, *, up: Count = 1, down: Count = 1, mode: Interpolation = "nearest") -> None:
+    def __init__(self, *, up: Count = 1, down: Count = 1, plus: Natural = 0, mode: Interpolation = "nearest") -> None:
         super().__init__()
-        self.up, self.down, self.mode = up, down, mode
+        self.up, self.down, self.plus, self.mode = up, down, plus, mode
 
     def forward(self, x: Tensor) -> Tensor:
-        """`b c h w -> b c h*up//down w*up//down`."""
-        h, w = x.shape[-2:]
-        return resize(x, (h * self.up // self.down, w * self.up // self.down), self.mode)
+        """`b c h w -> b c h*up//down+plus w*up//down+plus`."""
+        h, w = (size * self.up // self.down + self.plus for size in x.shape[-2:])
+        return resize(x, (h, w), self.mode)
 
     def extra_repr(self) -> str:
         """The arguments, for `repr`."""
-        return f"up={self.up}, down={self.down}, mode={self.mode!r}"
+        return f"up={self.up}, down={self.down}, plus={self.plus}, mode={self.mode!r}"
 
 
 @block("ResizeTo", contract="b c h w, b c2 h2 w2 -> b c h2 w2", reach=_taps_of_first)
 class ResizeTo(nn.Module):
     """Bring the first input to the height and width of the second: `b c h w, b c2 h2 w2 -> b c h2 w2`.
 
-    Of the second input only the size is used.
+    Of the second input only the size is used. `area` takes the mean of the pixels that fall on each new one:
+    halving three times so is three times AvgPool.
     """
 
-    def __init__(self, *, mode: Interpolation = "bilinear") -> None:
+    def __init__(self, *, mode: Interpolation | Literal["area"] = "bilinear") -> None:
         super().__init__()
         self.mode = mode
 

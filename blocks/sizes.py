@@ -131,7 +131,7 @@ class Dim:
     __rmul__ = __mul__
 
     def __str__(self) -> str:
-        parts = [f"{atom}" if factor == 1 else f"{factor}·{_in_product(atom)}" for atom, factor in self.terms]
+        parts = [_term(atom, factor) for atom, factor in self.terms]
         if self.constant or not parts:
             parts.append(str(self.constant))
         return "+".join(parts).replace("+-", "-")
@@ -140,6 +140,13 @@ class Dim:
     def depth(self) -> int:
         """How many floor divisions, maxima or products stand inside each other."""
         return max((_depth(atom) for atom, _ in self.terms), default=0)
+
+    @cached_property
+    def least(self) -> float:
+        """A number that it is surely not below, given that every unknown is at least 1."""
+        return self.constant + sum(
+            factor * (_atom_bound(atom) if factor > 0 else _atom_ceiling(atom)) for atom, factor in self.terms
+        )
 
     @cached_property
     def symbols(self) -> frozenset[str]:
@@ -233,7 +240,7 @@ def lower_bound(size: Size) -> float:
     """A number that `size` is surely not below, given that every unknown is at least 1."""
     if isinstance(size, int):
         return size
-    return size.constant + sum(factor * _atom_bound(atom) if factor > 0 else -math.inf for atom, factor in size.terms)
+    return size.least
 
 
 def _atom_bound(atom: Atom) -> float:
@@ -248,6 +255,18 @@ def _atom_bound(atom: Atom) -> float:
         case Product(left, right):
             bounds = lower_bound(left), lower_bound(right)
             return bounds[0] * bounds[1] if min(bounds) >= 0 else -math.inf
+
+
+def _atom_ceiling(atom: Atom) -> float:
+    """A number that an atom is surely not above."""
+    match atom:
+        case Floor(numerator, divisor):
+            ceiling = -lower_bound(-numerator)
+            return ceiling if math.isinf(ceiling) else ceiling // divisor
+        case Largest(left, right):
+            return max(-lower_bound(-left), -lower_bound(-right))
+        case _:
+            return math.inf
 
 
 @dataclass(frozen=True)
@@ -304,10 +323,14 @@ def _depth(atom: Atom) -> int:
             return 1 + max(left.depth, right.depth)
 
 
-def _in_product(atom: Atom) -> str:
-    """An atom behind a factor: 2·H/2 would read as H."""
+def _term(atom: Atom, factor: int) -> str:
+    """A multiple of an atom. What `smallest` makes of two sizes reads as `min`; 2·H/2 would read as H."""
     text = str(atom)
-    return f"⌊{text}⌋" if isinstance(atom, Floor) and not text.startswith(("⌊", "⌈")) else text
+    if factor < 0 and isinstance(atom, Largest) and min(map(lower_bound, (-atom.left, -atom.right))) > -math.inf:
+        factor, text = -factor, f"min({-atom.left}, {-atom.right})"
+    if isinstance(atom, Floor) and not text.startswith(("⌊", "⌈")) and factor != 1:
+        text = f"⌊{text}⌋"
+    return text if factor == 1 else f"{factor}·{text}"
 
 
 def _symbols(atom: Atom) -> Iterator[str]:

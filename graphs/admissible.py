@@ -29,6 +29,7 @@ from crossband.graphs.joint import closest
 
 LIMIT = 1 << 16  # sizes looked at; no image side is larger
 USUAL = 1024  # an image for which the conditions that only small ones fail are met
+TIES = 4  # conditions that a line can say
 SMALLEST = 8  # what only fits below is no image
 FEW = 6  # sizes or residues that are worth listing
 
@@ -187,7 +188,10 @@ class SizeRule:
             by_rule.setdefault(str(axis), []).append(axis.name)
         parts = [f"{' and '.join(names)}: {rule}" for rule, names in by_rule.items()]
         reasons = [condition.reason.partition(", but")[0].removeprefix("it needs ") for condition in self.joint]
-        return "; ".join([*parts, *dict.fromkeys(f"together {reason}" for reason in reasons)]) or "fixed"
+        ties = list(dict.fromkeys(f"together {reason}" for reason in reasons))
+        if len(ties) > TIES:  # of many inputs, such as the features of another network
+            ties = [f"{len(ties)} conditions tie them together"]
+        return "; ".join([*parts, *ties]) or "fixed"
 
 
 def derive(conditions: Iterable[Condition], names: Sequence[str]) -> SizeRule:

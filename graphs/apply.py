@@ -13,7 +13,7 @@ from crossband.graphs.resolve import find, shipped
 from crossband.graphs.sites import label_of
 from crossband.graphs.state import Flow, Use, Walk, folder_of
 from crossband.graphs.syntax import Graph, Notes, Step
-from crossband.graphs.values import Invalid, Scope
+from crossband.graphs.values import Invalid, Scope, refuse_others
 from crossband.registry import Entry, near
 
 USUAL = 512  # pixels of an image side, for which sizes inside must stay sensible
@@ -97,7 +97,10 @@ def params_given(walk: Walk, use: Use, graph: Graph, notes: Notes) -> Scope:
         raise Invalid
     scope = Scope(given, walk.findings.problems, notes)
     own = {name: value for name, value in graph.params.items() if name not in given}
-    return scope.params(own, lambda name: graph.at("params", name))
+    inside = scope.params(own, lambda name: graph.at("params", name))
+    if refuse_others(graph, given, lambda name: place and place.child(name), walk.findings.problems, use.notes):
+        raise Invalid
+    return inside
 
 
 def bind_inputs(

@@ -111,7 +111,13 @@ def _reported(code: str, place: Place | None, notes: Notes = ()) -> Iterator[Non
     try:
         yield
     except ArgumentError as error:
-        problems = Problems()
         message, _, cure = str(error).partition("\nhint: ")
+        problems = Problems()
         problems.add(code, message, place, cure or None, notes)
+        raise InvalidFile(problems) from error
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        problems = Problems()
+        problems.add("E032", "the weights do not fit into memory from here on", place, "make it narrower", notes)
         raise InvalidFile(problems) from error

@@ -23,7 +23,7 @@ from crossband.graphs.resolve import Library, pass_on
 from crossband.graphs.state import Findings, Flow, Walk
 from crossband.graphs.syntax import Graph, Step, Value
 from crossband.graphs.usage import report_unused
-from crossband.graphs.values import Invalid, Scope
+from crossband.graphs.values import Invalid, Scope, refuse_others
 from crossband.graphs.walk import run
 
 BATCH = symbol("the batch")  # no axis of a file can have this name
@@ -85,6 +85,8 @@ def _takes(findings: Findings, graph: Graph, params: Mapping[str, Value]) -> boo
 def _plan(findings: Findings, graph: Graph) -> Plan | None:
     """The plan of a whole graph, or None where something is wrong."""
     scope = Scope({}, findings.problems).params(graph.params, lambda name: graph.at("params", name))
+    wrong = refuse_others(graph, scope.names, lambda name: graph.at("params", name), findings.problems)
+    scope = replace(scope, broken=scope.broken | wrong)
     inputs = {name: _input(graph, name, scope) for name in graph.inputs}
     axes = {str(size): size for shape in inputs.values() if shape for size in shape[1:] if not isinstance(size, int)}
     flows: dict[str, Flow | None] = {

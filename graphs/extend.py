@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from crossband.graphs.diagnostics import Place, Problems
-from crossband.graphs.syntax import Graph, Insertion, Node, Output
+from crossband.graphs.syntax import Graph, Insertion, Node, Output, Value
 from crossband.registry import near
 
 T = TypeVar("T")
@@ -145,7 +145,8 @@ class _Merge:
             cite=tuple(dict.fromkeys((*child.cite, *parent.cite))),
             doc=child.doc or parent.doc,
             params={**parent.params, **child.params},
-            inputs={**parent.inputs, **child.inputs},
+            choices={**parent.choices, **child.choices},
+            inputs=self._inputs(),
             nodes=self.nodes,
             outputs=outputs,
             taps=self._patched("taps", self.taps, child.taps),
@@ -159,6 +160,11 @@ class _Merge:
         last = tuple(self.nodes)[-1:] or tuple(parent.inputs)
         reading = {name: replace(each, reads=self._source(name)) for name, each in outputs.items()}
         return replace(flat, outputs={name: _sourced(output, flat, last) for name, output in reading.items()})
+
+    def _inputs(self) -> dict[str, tuple[Value, ...]]:
+        """The inputs: those of the child after those of the parent, or in its own order if it names them all."""
+        inherited = {} if self.child.inputs.keys() >= self.parent.inputs.keys() else self.parent.inputs
+        return {**inherited, **self.child.inputs}
 
     def _source(self, name: str) -> str | None:
         """What an output reads: what the child says, or else what it did in the parent, as redirected."""

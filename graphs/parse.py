@@ -19,6 +19,7 @@ T = TypeVar("T")
 FREE = ((), ("params",), ("outputs",), ("taps",))  # where a name is no attribute of a module
 FORMS = {  # how each section is written
     "params": "write `params: {width: 64}`",
+    "choices": "write `choices: {norm: [instance, batch]}`",
     "inputs": "write `inputs: {image: [3, H, W]}`",
     "nodes": "write a node as `name: Block`, `name: {Block: {...}}` or `name: [Block, ...]`",
     "outputs": "write `outputs: {name: [1, H, W]}`, or `name: {from: node, shape: [1, H, W]}`",
@@ -70,6 +71,7 @@ class _Parser:
             cite=(cite,) if isinstance(cite, str) else tuple(cite),
             doc=data.get("doc"),
             params=data.get("params", {}),
+            choices=self.parts(data, "choices", place, lambda key, values, at: tuple(values)),
             inputs=self.parts(data, "inputs", place, lambda key, shape, at: tuple(shape)),
             nodes=self.parts(data, "nodes", place, self.node),
             outputs=self.parts(data, "outputs", place, self.output),

@@ -46,6 +46,7 @@ def graph_schema(*, arguments: bool = True) -> Schema:
                 "extends": {"type": "string", "description": "The graph to start from, by name or path"},
                 "cite": _either({"array": {"items": {"type": "string"}}, "string": {}}),
                 **body,
+                "choices": _names(_choices(), "For a param all the values that it, or each item of it, may have"),
                 "taps": _names(_either({"string": {}, "null": {}}), "Named inner features"),
                 "blocks": _names(_either({"object": {**_object(body), "allOf": [WHOLE]}, "null": {}}), "Local blocks"),
                 "insert": _names({"$ref": "#/$defs/insertion"}, "Nodes spliced into the graph this one extends"),
@@ -119,6 +120,10 @@ def _arguments(entry: Entry) -> Schema:
     return {"description": entry.doc, **_either({"object": arguments, **({} if required else {"null": {}})})}
 
 
+def _choices() -> Schema:
+    return {"type": "array", "minItems": 1, "items": {"type": ["string", "integer", "number", "boolean"]}}
+
+
 def _repeat() -> Schema:
     count = _or_expression({"type": "integer", "minimum": 0, "maximum": MAX_REPEAT})
     threads = "what comes out takes the place of the first inputs, the others stay; 0 passes the first inputs on"
@@ -126,7 +131,9 @@ def _repeat() -> Schema:
 
 
 def _or_expression(schema: Mapping[str, Any]) -> Schema:
-    return {"if": {"type": "string", "pattern": "^="}, "then": {}, "else": dict(schema)}
+    """What a schema admits, or an expression for it or for any item of a list."""
+    inner = {key: _or_expression(part) if key in ("items", "else") else part for key, part in schema.items()}
+    return {"if": {"type": "string", "pattern": "^="}, "then": {}, "else": inner}
 
 
 def _either(kinds: Mapping[str, Schema]) -> Schema:

@@ -17,6 +17,7 @@ def to_data(graph: Graph) -> dict[str, Any]:
         "doc": graph.doc,
         "cite": graph.cite[0] if len(graph.cite) == 1 else list(graph.cite),
         "params": dict(graph.params),
+        "choices": {name: list(values) for name, values in graph.choices.items()},
         **_body(graph),
         "taps": dict(graph.taps),
         "blocks": {name: _block(block) for name, block in graph.blocks.items() if block},

@@ -18,6 +18,8 @@ class Shelf:
         """The file of a name: a path ending in `.yaml`, a file of that name `beside` another, or a shipped name."""
         if name.endswith((".yaml", ".yml")):
             return (beside / name) if beside else Path(name)
+        if "/" in name or "\\" in name:  # a path names its file whole
+            return None
         places = [folder / f"{name}.yaml" for folder in (beside, *self.folders) if folder]
         return next((path for path in places if _is_file(path)), None)
 

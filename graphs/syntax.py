@@ -72,6 +72,7 @@ class Graph:
     nodes: Mapping[str, Node | None] = field(default_factory=dict)
     outputs: Mapping[str, Output | None] = field(default_factory=dict)
     params: Mapping[str, Value] = field(default_factory=dict)
+    choices: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)  # all that a param, or an item of it, may be
     taps: Mapping[str, str | None] = field(default_factory=dict)
     blocks: Mapping[str, "Graph | None"] = field(default_factory=dict)
     wrap: Mapping[str, Step | None] = field(default_factory=dict)

@@ -3,17 +3,42 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from crossband.blocks.sizes import Dim
 from crossband.graphs.diagnostics import Place, Problems
 from crossband.graphs.expressions import ExpressionError, is_expression, parse
 from crossband.graphs.schema import NAME
-from crossband.graphs.syntax import Notes, Value
-from crossband.registry import Entry, near, show
+from crossband.graphs.syntax import Graph, Notes, Value
+from crossband.registry import Entry, hint, near, show
 
 MAX_ITEMS = 1000  # of a list that an expression makes
+PlaceOf: TypeAlias = Callable[[str], Place | None]
 _NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+def refuse_others(
+    graph: Graph, values: Mapping[str, Any], place_of: PlaceOf, problems: Problems, notes: Notes = ()
+) -> frozenset[str]:
+    """The params whose value, or an item of it, is none of their choices; each is reported."""
+    wrong: set[str] = set()
+    for name, choices in graph.choices.items():
+        if name not in graph.params:
+            place = graph.at("choices", name)
+            cure = hint(name, graph.params).removeprefix("\nhint: ") or "declare it under `params:`"
+            problems.add("E015", f"`{name}` has choices, but is no param", place and place.on_key(), cure, notes)
+        value, place = values.get(name), place_of(name)
+        items = enumerate(value) if isinstance(value, list) else [(None, value)]
+        for number, item in items if name in values else ():
+            if item not in choices:
+                here = place.child(number) if place and number is not None else place
+                matches = near(str(item), [str(choice) for choice in choices])
+                cure = f"did you mean `{matches[0]}`?" if matches else None
+                what = f"`{name}`" if number is None else f"an item of `{name}`"
+                message = f"{what} must be {' or '.join(map(show, choices))}, got {show(item)}"
+                problems.add("E012", message, here, cure, notes)
+                wrong.add(name)
+    return frozenset(wrong)
 
 
 class Invalid(Exception):
@@ -71,7 +96,7 @@ class Scope:
         """The scope with other notes to what it reports."""
         return replace(self, notes=notes)
 
-    def params(self, declared: Mapping[str, Value], place_of: Callable[[str], Place | None] | None = None) -> "Scope":
+    def params(self, declared: Mapping[str, Value], place_of: PlaceOf | None = None) -> "Scope":
         """A scope with params added; the value of one may use others. Faults are reported."""
         scope = self
         ordered, circle = _in_order(declared)

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from crossband.blocks.sizes import symbols_of
+from crossband.blocks.sizes import evaluate, symbols_of
 from crossband.graphs.plan import Plan
 from crossband.registry import CrossbandError
 
@@ -28,20 +28,16 @@ def padded_size(plans: Iterable[Plan], height: int, width: int) -> tuple[int, in
 
 
 def _padded(plan: Plan, height: int, width: int) -> tuple[int, int]:
-    sizes = [height, width]
     axes = next(iter(plan.inputs.values()))[2:]
-    for at, axis in enumerate(axes):
-        if isinstance(axis, int):
-            if sizes[at] > axis:
-                raise SizeError(f"`{plan.graph.name}` takes images of {axes[0]}x{axes[1]}, got {height}x{width}")
-            sizes[at] = axis
-            continue
-        [name] = symbols_of(axis)
-        sizes[at] = plan.sizes.padded(**{name: sizes[at]})[name]
-    names = {next(iter(symbols_of(axis))): size for axis, size in zip(axes, sizes, strict=True) if symbols_of(axis)}
-    if not plan.sizes.admits(**names):
+    sides = list(zip(axes, (height, width), strict=True))
+    if any(isinstance(axis, int) and side > axis for axis, side in sides):
+        raise SizeError(f"`{plan.graph.name}` takes images of {axes[0]}x{axes[1]}, got {height}x{width}")
+    free = {name: side for axis, side in sides for name in symbols_of(axis)}
+    found = plan.sizes.padded(**free)
+    if not plan.sizes.admits(**found):
         raise SizeError(f"no padding brings {height}x{width} to what `{plan.graph.name}` takes: {plan.sizes}")
-    return sizes[0], sizes[1]
+    padded_height, padded_width = (int(evaluate(axis, found)) for axis in axes)
+    return padded_height, padded_width
 
 
 def pad(image: Tensor, height: int, width: int) -> Tensor:

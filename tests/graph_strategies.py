@@ -1,17 +1,27 @@
-"""Hypothesis strategies for whole graphs: valid ones of many forms, as the data of a graph file."""
+"""Hypothesis strategies for whole graphs: valid ones of many forms, as the data of a graph file, and children of them."""
 
+import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from hypothesis import strategies as st
 
 from crossband import registry
 from crossband.blocks.contract import ContractError
+from crossband.blocks.examples import arguments
 from crossband.blocks.shapes import shapes_of
-from crossband.blocks.sizes import Dim, Shape, symbol
+from crossband.blocks.sizes import Condition, Dim, Shape, Size, evaluate, symbol, symbols_of
 from crossband.graphs.admissible import possible
+from crossband.graphs.plan import Plan
+from crossband.graphs.serial import to_data
+from crossband.registry import Entry
 
 Data = dict[str, Any]
+Values = dict[str, Shape]
+LARGEST = 100  # rows, columns or channels of a value for an image of `SIDE` pixels a side: larger ones take time
+SIDE = 24
 
 STAGE = {
     "params": {"wide": 2},
@@ -78,110 +88,337 @@ def down_and_up(factor: int, channels: Any) -> st.SearchStrategy[list[Data]]:
     return st.tuples(down, up).map(list)
 
 
+@dataclass(frozen=True)
+class _Made:
+    """A node of a draft: what it reads, its steps, and whether it is repeated."""
+
+    reads: tuple[str, ...]
+    steps: list[Data]
+    repeated: bool = False
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A local block that was drawn: its text, and the draft that it comes from."""
+
+    data: Data
+    draft: "_Draft"
+
+    @property
+    def count(self) -> int:
+        """How many inputs it takes."""
+        return len(self.data["inputs"])
+
+    def outputs(self, shapes: Sequence[Shape]) -> Values | None:
+        """The shapes of its outputs for other inputs than those it was drawn for; None where it does not take them."""
+        values: Values = {}
+        axes: dict[str, Size] = {}
+        for (name, written), shape in zip(self.data["inputs"].items(), shapes, strict=True):
+            if len(shape) != 4 or any(axes.setdefault(a, n) != n for a, n in zip(written, shape[1:], strict=True)):
+                return None
+            values[name] = shape
+        for name, made in self.draft.made.items():
+            reads = [values[read] for read in made.reads]
+            found = self.draft.through(made.steps, reads)
+            if found is None or (made.repeated and next(iter(found.values())) != reads[0]):
+                return None
+            values |= _named(name, found)
+        return {name: values[output["from"]] for name, output in self.data["outputs"].items()}
+
+
+def _named(node: str, outputs: Values) -> Values:
+    """The outputs of a node as other nodes read them: `n1` is the first, `n1.low` one of several."""
+    several = {f"{node}.{name}": shape for name, shape in outputs.items()} if len(outputs) > 1 else {}
+    return {node: next(iter(outputs.values())), **several}
+
+
 @dataclass
 class _Draft:
-    """A graph in the making: its nodes, and the shape that each value has."""
+    """A graph or local block in the making: its nodes, and the shape that each value has."""
 
     draw: st.DrawFn
-    channels: int
+    shapes: Values
+    parts: dict[str, _Part] = field(default_factory=dict)
+    counts: Sequence[int | str] = (0, 1, 2, 3)  # of a node that is repeated
     nodes: Data = field(default_factory=dict)
-    shapes: dict[str, Shape] = field(default_factory=dict)
+    made: dict[str, _Made] = field(default_factory=dict)
     unread: set[str] = field(default_factory=set)
 
-    def __post_init__(self) -> None:
-        self.shapes["image"] = (symbol("B"), self.channels, symbol("H"), symbol("W"))
+    # ------------------------------------------------------------------ nodes
 
     def add(self) -> None:
-        """One more node: a chain on one value, a join of two, or a way down and up again beside a skip."""
+        """One more node or a few: see the methods."""
+        kinds = [self.chain, self.join, self.down_and_up, self.any_block, self.any_block]
+        self.draw(st.sampled_from([*kinds, *[self.part] * bool(self.parts)]))()
+
+    def chain(self) -> None:
+        """A chain on one value."""
         names = list(self.shapes)
-        kind = self.draw(st.sampled_from(["chain", "join", "u"]))
-        if kind == "u":
-            source, factor = self.draw(st.sampled_from(names)), self.draw(st.integers(2, 4))
-            self.node([source], self.draw(down_and_up(factor, self.shapes[source][1])))
-            self.node([list(self.shapes)[-1], source], [{"Concat": {}}])
-        elif kind == "join":
-            name = self.draw(st.sampled_from(["Add", "Concat", "UpCat", "ResizeTo", "Mul"]))
-            self.node([self.draw(st.sampled_from(names)) for _ in range(2)], [{name: {}}])
-        else:
-            source = names[-1] if self.draw(st.integers(0, 2)) else self.draw(st.sampled_from(names))
-            self.node([source], self.draw(st.lists(values(), min_size=1, max_size=3)))
+        source = names[-1] if self.draw(st.integers(0, 2)) else self.draw(st.sampled_from(names))
+        self.node([source], self.draw(st.lists(values(), min_size=1, max_size=3)))
+
+    def join(self) -> None:
+        """A join of two values."""
+        name = self.draw(st.sampled_from(["Add", "Concat", "UpCat", "ResizeTo", "Mul"]))
+        self.node(self.reads(2), [{name: {}}])
+
+    def down_and_up(self) -> None:
+        """A way down and up again beside a skip."""
+        [source], factor = self.reads(1), self.draw(st.integers(2, 4))
+        self.node([source], self.draw(down_and_up(factor, self.shapes[source][1])))
+        self.node([list(self.made)[-1], source], [{"Concat": {}}])
+
+    def any_block(self) -> None:
+        """Any registered block with any arguments, on values that it takes."""
+        entry = registry.blocks[self.draw(st.sampled_from(sorted(registry.blocks)))]
+        steps = [{entry.name: self.draw(arguments(entry))}]
+        reads = self.reads(self.draw(_inputs(entry)))
+        first = reads[0]
+        for choice in (reads, [first] * len(reads)):
+            if self.through(steps, [self.shapes[read] for read in choice]):
+                return self.node(choice, steps)
+        if len(reads) == 2:  # it may want one number for each channel, or one for each pixel
+            for step in ({"GlobalPool": {}}, {"Conv": {"out": 1, "kernel": 1}}):
+                other = self.through([step], [self.shapes[first]])
+                if other and self.through(steps, [self.shapes[first], *other.values()]):
+                    self.node([first], [step])
+                    return self.node([first, list(self.made)[-1]], steps)
+        return self.node([first], steps)
+
+    def part(self) -> None:
+        """A use of a local block."""
+        name = self.draw(st.sampled_from(sorted(self.parts)))
+        self.node(self.reads(self.parts[name].count), [{name: {}}])
+
+    def reads(self, count: int) -> list[str]:
+        """So many values, which may be the same."""
+        return [self.draw(st.sampled_from(list(self.shapes))) for _ in range(count)]
 
     def node(self, reads: list[str], steps: list[Data]) -> None:
         """A node with these steps, or one that changes nothing where no image would pass."""
-        names, name = list(self.shapes), f"n{len(self.nodes)}"
-        shape = self.through(steps, [self.shapes[read] for read in reads])
-        if shape is None:
-            reads, steps = [names[-1]], [{"Tanh": {}}]
-            shape = self.shapes[names[-1]]
-        written = self.written(steps, shape == self.shapes[reads[0]])
-        if reads != [names[-1]] or self.draw(st.booleans()):
+        above, name = list(self.made or self.shapes)[-1], f"n{len(self.made)}"
+        found = self.through(steps, [self.shapes[read] for read in reads])
+        if found is None:
+            reads, steps = [above], [{"Tanh": {}}]
+            found = {"out": self.shapes[above]}
+        keeps = next(iter(found.values())) == self.shapes[reads[0]]
+        written = self.written(steps, keeps=keeps and len(found) == 1, single=len(reads) == 1)
+        repeated = isinstance(written, dict) and "repeat" in written
+        if reads != [above] or self.draw(st.booleans()):
             written = self.reading(written, reads)
-        self.nodes[name], self.shapes[name] = written, shape
-        self.unread = (self.unread - set(reads)) | {name}
+        self.nodes[name], self.made[name] = written, _Made(tuple(reads), steps, repeated)
+        values = _named(name, found)
+        self.shapes |= values
+        read = {each.partition(".")[0] for each in reads} | set(reads)
+        self.unread = {each for each in self.unread if each not in read} | {name, *list(values)[2:]}
 
-    def through(self, steps: list[Data], shapes: list[Shape]) -> Shape | None:
-        """The shape behind a chain; None where no image, or only an odd one, passes."""
+    def through(self, steps: list[Data], shapes: Sequence[Shape]) -> Values | None:
+        """The outputs of a chain; None where no image, or only an odd one, passes, or where it is too large."""
+        found: Values = {}
         for step in steps:
-            [(name, arguments)] = step.items()
-            if name == "stage":
-                continue
-            try:
-                result = shapes_of(registry.blocks[name], shapes, arguments)
-            except ContractError:
+            [(name, given)] = step.items()
+            outputs = self.outputs_of(name, given, shapes)
+            if outputs is None or not all(_sensible(size) for shape in outputs.values() for size in shape[1:]):
                 return None
-            if not all(condition.certain is None and possible(condition) for condition in result.conditions):
-                return None
-            shapes = [result.outputs[0]]
-            if any(isinstance(size, Dim) and size.depth > 3 for size in shapes[0]):
-                return None
-        return shapes[0]
+            found, shapes = outputs, [next(iter(outputs.values()))]
+        return found
 
-    def written(self, steps: list[Data], keeps: bool) -> Any:
-        """A node in one of its forms."""
-        [(name, arguments)] = steps[0].items()
-        if len(steps) == 1 and not arguments and self.draw(st.booleans()):
+    def outputs_of(self, name: str, given: Data, shapes: Sequence[Shape]) -> Values | None:
+        """The outputs of one block, registered or local, by name; None where it does not take such inputs."""
+        if name == "stage":
+            return {"back": shapes[0]} if len(shapes[0]) == 4 else None
+        if name in self.parts:
+            return self.parts[name].outputs(shapes)
+        entry = registry.blocks[name]
+        try:
+            result = shapes_of(entry, shapes, given)
+        except ContractError:
+            return None
+        if not all(map(_likely, result.conditions)):
+            return None
+        return dict(zip(entry.facts["outputs"], result.outputs, strict=True))
+
+    # ------------------------------------------------------------------ text
+
+    def written(self, steps: list[Data], *, keeps: bool, single: bool) -> Any:
+        """A node in one of its forms; only one that reads a `single` value may be repeated no times."""
+        [(name, given)] = steps[0].items()
+        if len(steps) == 1 and not given and self.draw(st.booleans()):
             return name
         if len(steps) > 1 or self.draw(st.integers(0, 3)) == 0:
             chain: list[Any] = [*steps]
-            if not arguments and self.draw(st.booleans()):
+            if not given and self.draw(st.booleans()):
                 chain[0] = name
             return chain
         node = dict(steps[0])
-        if keeps and name not in ("Add", "Mul", "ResizeTo") and self.draw(st.booleans()):
-            node["repeat"] = self.draw(st.sampled_from([0, 1, 2, 3, "=times", "=times*(1==1)"]))
+        if keeps and self.draw(st.booleans()):
+            node["repeat"] = self.draw(st.sampled_from(self.counts if single else (1, 2, 3)))
             node["share"] = self.draw(st.booleans())
         return node
 
     def reading(self, written: Any, reads: list[str]) -> Data:
+        """The node with its `from`."""
         source = reads[0] if len(reads) == 1 and self.draw(st.booleans()) else reads
         if isinstance(written, str):
             return {"from": source, written: {}}
         return {"from": source, **written} if isinstance(written, dict) else {"from": source, "do": written}
 
-    def outputs(self) -> Data:
-        """Everything that nothing reads, with names for the sizes that are not those of the image."""
+    def outputs(self, known: Sequence[str] = ()) -> Data:
+        """Everything that nothing reads, with names for the sizes that are not among those `known`."""
         found: Data = {}
-        for name in sorted(self.unread):
-            shape = self.shapes[name]
-            sizes = [
-                str(size) if str(size) in ("H", "W") else f"{'hw'[axis]}{name}" for axis, size in enumerate(shape[2:])
+        for value in sorted(self.unread):
+            name = value.replace(".", "_")
+            axes = [
+                size if isinstance(size, int) and known else str(size) if str(size) in known else f"{axis}{name}"
+                for axis, size in zip("chwd", self.shapes[value][1:], strict=False)
             ]
-            found[name] = [shape[1], *sizes]
+            plain = name == value and known
+            found[name] = axes if plain and self.draw(st.booleans()) else {"from": value, "shape": axes}
         return found
+
+
+def _inputs(entry: Entry) -> st.SearchStrategy[int]:
+    """How many inputs a block takes."""
+    contract = entry.facts["contract"]
+    if contract is None:
+        return st.just(max(1, len(entry.facts["inferred"])))
+    return st.integers(1, 3) if contract.variadic else st.just(len(contract.inputs))
+
+
+def _likely(condition: Condition) -> bool:
+    """Whether images meet a condition, small ones among them."""
+    if condition.certain is not None or not possible(condition):
+        return False
+    sides = dict.fromkeys(symbols_of(condition.size), np.arange(1, 3 * SIDE))
+    return bool(np.any(condition.holds(sides)))
+
+
+def _sensible(size: Size) -> bool:
+    """Whether a size is neither too large nor too involved."""
+    at_side = evaluate(size, dict.fromkeys(symbols_of(size), SIDE))
+    return at_side <= LARGEST and not (isinstance(size, Dim) and size.depth > 3)
+
+
+@st.composite
+def parts(draw: st.DrawFn, known: dict[str, _Part]) -> _Part:
+    """A local block of one or two inputs, alike in size or not, and of one or several outputs."""
+    alike = draw(st.booleans())
+    count = draw(st.integers(1, 2))
+    inputs = {f"x{n}": [f"c{n}", *("hw" if alike else (f"h{n}", f"w{n}"))] for n in range(count)}
+    shapes = {name: (symbol("B"), draw(st.integers(1, 3)), *map(symbol, axes[1:])) for name, axes in inputs.items()}
+    draft = _Draft(draw, shapes, known)
+    for name in inputs:
+        draft.node([name], [draw(values())])
+    for _ in range(draw(st.integers(0, 2))):
+        draft.add()
+    return _Part({"inputs": inputs, "nodes": draft.nodes, "outputs": draft.outputs()}, draft)
 
 
 @st.composite
 def graphs(draw: st.DrawFn, most: int = 7, channels: int | None = None) -> Data:
     """A valid graph as the data of its file."""
-    draft = _Draft(draw, channels or draw(st.integers(1, 3)))
+    known: dict[str, _Part] = {}
+    for number in range(draw(st.integers(0, 2))):
+        known[f"part{number}"] = draw(parts(dict(known)))
+    count = channels or draw(st.integers(1, 3))
+    image = (symbol("B"), count, symbol("H"), symbol("W"))
+    draft = _Draft(draw, {"image": image}, known, (0, 1, 2, 3, "=times", "=times*(1==1)"))
     for _ in range(draw(st.integers(1, most))):
         draft.add()
-    text = str(draft.nodes)
-    return {
+    values = [name for name in draft.shapes if name != "image"]
+    taps = draw(st.lists(st.sampled_from(values), unique=True, max_size=2))
+    data = {
         "graph": "drawn",
-        **({"params": {"times": draw(st.integers(0, 2))}} if "times" in text else {}),
-        "inputs": {"image": [draft.channels, "H", "W"]},
+        "inputs": {"image": [count, "H", "W"]},
         "nodes": draft.nodes,
-        "outputs": draft.outputs(),
-        **({"blocks": {"stage": STAGE}} if "stage" in text else {}),
+        "outputs": draft.outputs(["H", "W"]),
+        **({"taps": {f"t{number}": name for number, name in enumerate(taps)}} if taps else {}),
     }
+    blocks, used = {"stage": STAGE, **{name: part.data for name, part in known.items()}}, {}
+    for name in reversed(blocks):  # each may use those before it
+        if f"'{name}'" in f"{data['nodes']} {used}":
+            used[name] = blocks[name]
+    if "times" in str(data["nodes"]):
+        data["params"] = {"times": draw(st.integers(0, 2))}
+    return {**data, **({"blocks": used} if used else {})}
+
+
+# ---------------------------------------------------------------------- children
+
+
+def explicit(plan: Plan) -> Data:
+    """The data of a checked graph in which every node and output says what it reads, and so may stand anywhere."""
+    data = to_data(plan.graph)
+    forms = {}
+    for name, written in data["nodes"].items():
+        form = written if isinstance(written, dict) else {"do": written} if isinstance(written, list) else {written: {}}
+        forms[name] = {**form, "from": list(plan.graph.nodes[name].reads)}  # type: ignore[union-attr, arg-type]
+    ends = {
+        name: {"from": output.reads, "shape": list(output.shape)}
+        for name, output in plan.graph.outputs.items()
+        if output
+    }
+    return {**data, "nodes": forms, "outputs": ends}
+
+
+@dataclass(frozen=True)
+class Child:
+    """What a child says beyond `extends`, and the flat graph that it stands for."""
+
+    patch: Data
+    flat: Data
+
+
+@st.composite
+def children(draw: st.DrawFn, plan: Plan) -> Child:
+    """Nodes replaced, removed, and spliced in after or before others."""
+    flat = copy.deepcopy(explicit(plan))
+    nodes, ends, taps = flat["nodes"], flat["outputs"], flat.get("taps", {})
+    idle = _idle(plan)
+    patched: Data = {}
+    for name in sorted(idle):
+        match draw(st.sampled_from(["keep", "replace", "remove"])):
+            case "replace":
+                patched[name] = {draw(st.sampled_from(["Sigmoid", "Identity"])): {}}
+                nodes[name] = {**patched[name], "from": nodes[name]["from"]}
+            case "remove" if (read := nodes[name]["from"][0]) in nodes:
+                patched[name] = None
+                del nodes[name]
+                _redirect(nodes, ends, name, read)
+                taps |= {tap: read for tap, target in taps.items() if target == name}
+    inserted: Data = {}
+    last: dict[str, str] = {}
+    for number in range(draw(st.integers(0, 3))):
+        name, anchor = f"s{number}", draw(st.sampled_from([*plan.graph.nodes, "image"]))
+        if anchor not in nodes and anchor != "image":
+            continue
+        if anchor == "image" or draw(st.booleans()):
+            inserted[name] = {"after": anchor, "ReLU": {}}
+            before = last.get(anchor, anchor)
+            _redirect(nodes, ends, before, name)
+            nodes[name], last[anchor] = {"ReLU": {}, "from": [before]}, name
+        else:
+            inserted[name] = {"before": anchor, "ReLU": {}}
+            first, *others = nodes[anchor]["from"]
+            nodes[name], nodes[anchor]["from"] = {"ReLU": {}, "from": [first]}, [name, *others]
+    return Child({"nodes": patched, "insert": inserted}, flat)
+
+
+def _idle(plan: Plan) -> set[str]:
+    """The nodes that another can stand for, or none: they read one value and give one of the same shape."""
+    found = set()
+    for name, calls in plan.by_node():
+        node = plan.graph.nodes[name]
+        assert node
+        registered = all(step.block in registry.blocks for step in node.steps)
+        alike = calls[-1].shapes == (plan.shape(calls[0].reads[0]),)
+        found |= {name} if registered and alike and len(node.reads or ()) == 1 else set()
+    return found
+
+
+def _redirect(nodes: Data, ends: Data, old: str, new: str) -> None:
+    """Let all that reads `old` read `new`."""
+    for node in nodes.values():
+        node["from"] = [new if read == old else read for read in node["from"]]
+    for end in ends.values():
+        end["from"] = new if end["from"] == old else end["from"]

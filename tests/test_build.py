@@ -183,6 +183,12 @@ def test_what_only_a_constructor_can_tell_is_told_at_its_place(tmp_path: Path):
     assert (fault.code, str(fault.place), fault.hint) == ("E060", f"{path}:5:8", "use instance normalisation, or none")
 
 
+def test_a_network_that_does_not_fit_into_memory_is_refused():
+    wide = graph("a: {Conv: {out: 1000000}}\ny: {Conv: {out: 1000000}}", "{y: [1000000, H, W]}")
+    with pytest.raises(InvalidFile, match="E032 the weights do not fit into memory"):
+        build(wide)
+
+
 def test_an_output_may_be_an_input_or_the_same_value_twice():
     plan = check(
         graph("a: Tanh", "{a: [3, H, W], again: {from: a, shape: [3, H, W]}, same: {from: image, shape: [3, H, W]}}")

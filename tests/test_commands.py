@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from commandline import COMMAND, SMALL, graph_file, run, succeed
 
+from crossband.graphs import facts
 from crossband.graphs.diagnostics import Problems
 from crossband.graphs.reader import read
+from crossband.graphs.shelf import Shelf
 from crossband.recipes.commands import VERBS, listing
 
 PLUGIN = '''
@@ -195,6 +197,49 @@ def test_ls_prints_a_line_for_each() -> None:
     lines = succeed("ls", "graphs").splitlines()
     assert lines[0].split()[0] == "graphs"
     assert [line.split()[0] for line in lines[1:]] == [item.name for item in listing.items("graphs")]
+
+
+def test_what_is_said_of_shipped_graphs_is_what_a_check_finds() -> None:
+    """If this fails: `python tests/write_facts.py`."""
+    assert facts.FILE.read_text("utf-8") == facts.compute()
+    found = {item["name"]: item for item in json.loads(succeed("ls", "graphs", "--json"))}
+    assert all({"parameters", "sizes"} <= item.keys() for item in found.values())
+    assert (found["u2net"]["parameters"], found["u2net"]["sizes"]) == (44_009_869, "H and W: any")
+    assert re.search(r"^u2net +44,009,869  H and W: any ", succeed("ls", "graphs"), re.MULTILINE)
+
+
+@pytest.fixture
+def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of shipped graphs of its own: a parent, a hybrid of it, and one that is neither."""
+    (tmp_path / "hybrids").mkdir()
+    shelf = Shelf((tmp_path, tmp_path / "hybrids"))
+    monkeypatch.setattr(facts, "GRAPHS", shelf)
+    monkeypatch.setattr(listing, "GRAPHS", shelf)
+    monkeypatch.setattr(facts, "FILE", tmp_path / "facts.json")
+    (tmp_path / "alone.yaml").write_text(SMALL.replace("small", "alone"))
+    (tmp_path / "small.yaml").write_text(SMALL)
+    (tmp_path / "hybrids" / "mixed.yaml").write_text("graph: mixed\nextends: ../small.yaml\nparams: {width: 8}\n")
+    facts.FILE.write_text(facts.compute())
+    return tmp_path
+
+
+def test_hybrids_are_listed_as_such_and_last(three: Path) -> None:
+    found = json.loads(succeed("ls", "graphs", "--json"))
+    assert [(item["name"], item["hybrid"], item["parameters"]) for item in found] == [
+        ("alone", False, 61),
+        ("small", False, 61),
+        ("mixed", True, 121),
+    ]
+    assert re.search(r"^mixed +hybrid +121  H and W: multiples of 2", succeed("ls", "graphs"), re.MULTILINE)
+
+
+def test_of_a_graph_that_was_edited_nothing_is_said(three: Path) -> None:
+    (three / "small.yaml").write_text(SMALL.replace("width: 4", "width: 5"))
+    (three / "new.yaml").write_text(SMALL.replace("small", "new"))
+    assert list(facts.known()) == ["alone"]
+    found = {item["name"]: item for item in json.loads(succeed("ls", "graphs", "--json"))}
+    assert [name for name, item in found.items() if "parameters" in item] == ["alone"]
+    assert "61" not in next(line for line in succeed("ls", "graphs").splitlines() if line.startswith("small"))
 
 
 @pytest.mark.parametrize("before", [True, False])

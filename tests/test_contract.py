@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strategies import formulas
 
 from crossband.blocks.contract import Contract, ContractError, number
-from crossband.blocks.sizes import NotPeriodic, Size, evaluate, lower_bound, period, symbol
+from crossband.blocks.sizes import NotPeriodic, Size, evaluate, largest, lower_bound, period, smallest, symbol
 
 H, W, B = symbol("H"), symbol("W"), symbol("B")
 
@@ -29,6 +29,7 @@ def says(text: str, *shapes: tuple[Size, ...], **arguments: object) -> list[str]
         ("b c1 h w, b c2 h w -> b c1+c2 h w", [(B, 3, H, W), (B, 5, H, W)], "B 8 H W"),
         ("b c h w, ... -> b sum(c) h w", [(B, 3, H, W), (B, 5, H, W), (B, 1, H, W)], "B 9 H W"),
         ("b c h w, ... -> b max(c,{out}) h w", [(B, 3, H, W)], "B 8 H W"),
+        ("b c h w, ... -> b inputs*c h w", [(B, 3, H, W)] * 4, "B 12 H W"),
         ("b c h w -> b h*w {out}*c", [(B, 3, H, W)], "B H·W 24"),
         ("b c h w -> b c max(h,w) min(h,w)", [(B, 3, H, H + 2)], "B 3 H+2 H"),
         ("b c h w -> b c h%4 -(-w//4)", [(B, 3, 10, 10)], "B 3 2 3"),
@@ -45,6 +46,8 @@ def test_a_contract_may_give_several_outputs_with_commas_inside_calls():
 def test_a_contract_infers_channels():
     contract = Contract.parse("b c1 h w, b c2 h w -> b c1 h w")
     assert contract.apply([(B, 3, H, W), (B, 5, H, W)], {}, ("c1", "c2")).inferred == {"c1": 3, "c2": 5}
+    several = Contract.parse("b c h w, ... -> b c h w")
+    assert several.apply([(B, 3, H, W)] * 4, {}, ("c", "inputs")).inferred == {"c": 3, "inputs": 4}
     with pytest.raises(ContractError, match="needs a known number for `c1`, got H"):
         contract.apply([(B, H, 3, W), (B, 5, 3, W)], {}, ("c1",))
 
@@ -94,6 +97,7 @@ def test_conditions_on_arguments_alone_are_known_before_any_input():
         ("b c h w -> b c __import__('os') w", [], "only names"),
         ("b c h w -> b c sise(h) w", [], "calls `sise`, which is not given with it"),
         ("b c h w -> b sum(c) h w", [], "`sum` is over one axis before `...`"),
+        ("b inputs h w, ... -> b c h w", [], "has an axis named `inputs`, which is how many there are"),
         ("b c h w -> b c h w", ["h"], "the condition `h` cannot be read: it is not one comparison"),
         ("b c h w -> b c h w", ["2 <= h <= 8"], "it is not one comparison"),
         ("b c h w -> b c h w", ["h >="], "the condition `h >=` cannot be read"),
@@ -141,6 +145,17 @@ def test_sizes_repeat_with_their_period(formula, h, w, name):
     sizes = {"h": h, "w": w}
     later = {**sizes, name: sizes[name] + length}
     assert evaluate(size, later) == evaluate(size, sizes) + rise
+
+
+def test_the_smaller_of_two_sizes_has_a_lower_bound():
+    assert lower_bound(smallest(H * W, 256)) == 1
+    assert lower_bound(smallest(H + 3, W // 2)) == 0
+    assert lower_bound(smallest(H * W, 5) * 2) == 2
+    assert [str(smallest(H, 4)), str(2 * smallest(H // 2, W)), str(1 - largest(H, 4))] == [
+        "min(H, 4)",
+        "2·min(H/2, W)",
+        "-1·max(H, 4)+1",
+    ]
 
 
 def test_a_falling_size_has_no_lower_bound():

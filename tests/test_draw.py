@@ -1,6 +1,7 @@
 """The picture of a graph: what it shows, and that nothing in it lies on anything else."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,13 +10,12 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from crossband import registry
-from crossband.graphs import InvalidFile, shipped
+from crossband.graphs import InvalidFile, check, shipped
 from crossband.graphs.draw import draw
-from crossband.graphs.picture.page import layout_of
+from crossband.graphs.picture.page import MARGIN, Page, layout_of
 from crossband.graphs.picture.sketch import sketch
 from crossband.graphs.picture.svg import text_width
 from crossband.graphs.picture.words import KINDS, kind_of, words
-from crossband.graphs.resolve import load
 from crossband.graphs.syntax import Step
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -62,6 +62,39 @@ taps: {deep: down3}
 """
 
 
+RESNET = """
+graph: resnet
+inputs: {image: [3, H, W]}
+nodes:
+  stem: {Conv: {out: 8}}
+  down1: {Conv: {out: 16, kernel: 4, stride: 2}}
+  down2: {Conv: {out: 32, kernel: 4, stride: 2}}
+  trunk: {residual: {}, repeat: 9}
+  up1: {ConvTranspose: {out: 16}}
+  up2: {ConvTranspose: {out: 8}}
+outputs: {up2: [8, H, W]}
+blocks:
+  residual:
+    inputs: {x: [c, h, w]}
+    nodes: {first: [{Conv: {out: =c}}, ReLU], sum: {from: [first, x], Add: {}}}
+    outputs: {sum: [c, h, w]}
+"""
+
+NESTED = """
+graph: nested
+inputs: {image: [3, H, W]}
+nodes:
+  x0_0: {Conv: {out: 4}}
+  x1_0: [MaxPool, {Conv: {out: 4}}]
+  x0_1: {from: [x1_0, x0_0], do: [UpCat, {Conv: {out: 4}}]}
+  x2_0: {from: x1_0, do: [MaxPool, {Conv: {out: 4}}]}
+  x1_1: {from: [x2_0, x1_0], do: [UpCat, {Conv: {out: 4}}]}
+  both: {from: [x0_0, x0_1], Concat: {}}
+  x0_2: {from: [x1_1, both], do: [UpCat, {Conv: {out: 4}}]}
+outputs: {x0_2: [4, H, W]}
+"""
+
+
 # ---------------------------------------------------------------------- what it shows
 
 
@@ -72,6 +105,53 @@ def test_an_encoder_goes_down_and_a_decoder_comes_up(tmp_path: Path) -> None:
     assert where["down3"][1] > where["up2"][1] > where["up1"][1]
     assert where["down1"][0] == where["down2"][0] < where["up2"][0] == where["up1"][0]
     assert all(where[f"down{n}"][1] == where[f"up{n}"][1] for n in (1, 2)), "skips are level"
+
+
+def outlined(svg: str, part: str) -> str:
+    """The outline of a node: a rectangle, or the path of one that has two corners cut off."""
+    group = next(each for each in ET.fromstring(svg).iter(f"{SVG}g") if each.get("data-part") == part)
+    shape = next(each for each in group if each.tag in (f"{SVG}rect", f"{SVG}path"))
+    return shape.get("d", "")
+
+
+def test_a_node_is_narrower_toward_the_scale_it_leads_to(tmp_path: Path) -> None:
+    svg = draw(write(tmp_path, UNET))
+    assert outlined(svg, "down1") == outlined(svg, "thermal") == ""
+    assert all(re.search(r"v\d.*l-13 13h", outlined(svg, name)) for name in ("down2", "down3")), "cut off at the bottom"
+    assert all(re.search(r"v-\d.*l-13 -13h", outlined(svg, name)) for name in ("up1", "up2")), "cut off on top"
+    assert {"to a coarser scale", "to a finer scale"} <= set(texts(svg))
+    assert "to a finer scale" not in texts(draw(write(tmp_path, CHAIN)))
+
+
+def test_a_trunk_stands_between_the_way_down_and_the_way_up(tmp_path: Path) -> None:
+    where = {name: box.middle for name, box in layout_of(sketch(write(tmp_path, RESNET))).boxes.items()}
+    assert where["stem"][0] == where["down1"][0] == where["down2"][0] < where["trunk"][0] < where["up1"][0]
+    assert where["down2"][1] == where["trunk"][1]
+    assert where["up1"][0] == where["up2"][0]
+
+
+def test_a_block_of_the_graph_says_what_it_is_made_of(tmp_path: Path) -> None:
+    assert {"trunk", "× 9", "residual", "= Conv · ReLU · Add"} <= set(texts(draw(write(tmp_path, RESNET))))
+
+
+def test_ways_up_from_every_scale_stand_side_by_side(tmp_path: Path) -> None:
+    where = {name: box.middle for name, box in layout_of(sketch(write(tmp_path, NESTED))).boxes.items()}
+    columns = [["x0_0", "x1_0", "x2_0"], ["x0_1", "x1_1"], ["x0_2"]]
+    assert all(len({where[name][0] for name in column}) == 1 for column in columns)
+    assert where["x0_0"][0] < where["x0_1"][0] < where["both"][0] < where["x0_2"][0]
+    assert all(where[f"x{row}_0"][1] == where[f"x{row}_1"][1] for row in (0, 1))
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_the_names_of_scales_are_left_of_everything(name: str) -> None:
+    picture = Page(sketch(name))
+    names = [text_width(words, 11) for words in picture.picture.scales.values()] if picture.banded else []
+    assert all(MARGIN + width < picture.left for width in names)
+
+
+def test_the_picture_of_the_readme_is_what_is_drawn() -> None:
+    """If this fails: `crossband show u2net_cca --svg .github/u2net_cca.svg`."""
+    assert (Path(__file__).parents[1] / ".github" / "u2net_cca.svg").read_text("utf-8") == draw("u2net_cca")
 
 
 def test_a_chain_is_one_line(tmp_path: Path) -> None:
@@ -86,7 +166,7 @@ def test_every_node_is_named_once(name: str) -> None:
     root = ET.fromstring(draw(name))
     parts = [group.get("data-part") for group in root.iter(f"{SVG}g") if group.get("data-part")]
     assert len(parts) == len(set(parts))
-    graph, written = load(name), "".join(texts(draw(name)))
+    graph, written = check(name).graph, "".join(texts(draw(name)))
     assert all(node in written for node in graph.nodes)
     assert {f"{output}." for output in graph.outputs} <= set(parts)
     assert root.find(f"{SVG}rect").get("fill") == "#ffffff", "its own background, whatever the page has"  # type: ignore[union-attr]

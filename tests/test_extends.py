@@ -117,6 +117,16 @@ CHANGES = {
 }
 
 
+@pytest.mark.parametrize(
+    ("inputs", "order"),
+    [("guide: [1, H, W]", ["image", "guide"]), ("guide: [1, H, W], image: [3, H, W]", ["guide", "image"])],
+)
+def test_inputs_stand_in_the_order_of_the_child_if_it_names_them_all(child, inputs: str, order: list[str]):
+    plan = child(f"inputs: {{{inputs}}}\nnodes: {{d: {{from: [c, guide], do: [Concat, {{Conv: {{out: 1}}}}]}}}}")
+    assert list(plan.inputs) == order
+    assert_resolves(plan)
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_child_changes_its_parent(change: str, child):
     text, expected = CHANGES[change]

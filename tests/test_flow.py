@@ -11,7 +11,7 @@ VALUES = st.recursive(
     NAMES.map(lambda name: Value("name", name)),
     lambda inner: (
         st.builds(lambda name, of: Value("call", name, tuple(of)), NAMES, st.lists(inner, min_size=1, max_size=3))
-        | st.builds(lambda name, of: Value("part", name, (of,)), NAMES | st.just("*"), inner)
+        | st.builds(lambda name, of: Value("part", name, (of,)), NAMES | st.just("*") | NAMES.map("{}*".format), inner)
     ),
     max_leaves=12,
 )

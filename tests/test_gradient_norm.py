@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.autograd import gradcheck, gradgradcheck
+from torch.func import functional_call
 
 from crossband.blocks import Conv, GradientNorm
 from crossband.blocks.norm import Norm
@@ -106,6 +107,57 @@ def test_the_caller_s_tensors_stay_as_they_are():
     leaf = x.clone().requires_grad_()
     wrapped(leaf).sum().backward()
     assert leaf.grad is not None
+
+
+class Scales(nn.Module):
+    """Scores of two scales, and an inner feature."""
+
+    taps = frozenset({"layer"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.fine, self.coarse = nn.Conv2d(1, 3, 3), nn.Conv2d(3, 1, 3), nn.Conv2d(3, 1, 3, stride=2)
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        layer = self.layer(image).tanh()
+        return {"score_1": self.fine(layer), "layer": layer, "score_2": self.coarse(layer)}
+
+
+class One(nn.Module):
+    """One result of a network as its only output."""
+
+    def __init__(self, network: nn.Module, name: str) -> None:
+        super().__init__()
+        self.network, self.name = network, name
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.network(image)[self.name]
+
+
+@pytest.mark.parametrize("reduce", ["sum", "mean", "scalar"])
+@pytest.mark.parametrize("learning", [True, False])
+def test_of_several_outputs_each_has_its_own_norm_and_features_stay(reduce, learning):
+    network, x = Scales(), torch.randn(2, 1, 9, 9)
+    with torch.set_grad_enabled(learning):
+        results = GradientNorm(network, reduce=reduce)(x)
+        assert list(results) == ["score_1", "layer", "score_2"]
+        assert all(result.requires_grad == learning for result in results.values())
+        for name in ("score_1", "score_2"):
+            torch.testing.assert_close(results[name], GradientNorm(One(network, name), reduce=reduce)(x))
+        assert torch.equal(results["layer"], network(x)["layer"])
+
+
+def test_the_parameters_learn_from_every_score_and_feature():
+    """The gradient of everything that comes out, in the parameters, against finite differences."""
+    network = Scales().double()
+    wrapped, x = GradientNorm(network), torch.randn(2, 1, 7, 7, dtype=torch.float64)
+    names = [name for name, _ in network.named_parameters()]
+
+    def of_parameters(*values: Tensor) -> tuple[Tensor, ...]:
+        given = {f"network.{name}": value for name, value in zip(names, values, strict=True)}
+        return tuple(functional_call(wrapped, given, (x,)).values())
+
+    assert gradcheck(of_parameters, tuple(network.parameters()))
 
 
 def test_a_generator_learns_through_a_frozen_normalised_critic():

@@ -1,15 +1,22 @@
 """The format of graphs: every form of a node, and the laws of reading, writing, resolving and identity."""
 
 import random
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from textwrap import dedent, indent
 from typing import Any
 
 import pytest
 import torch
-from graph_strategies import graphs
+from graph_strategies import SIDE, children, explicit, graphs
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from torch import Tensor, fx, nn
 
+from crossband import registry
+from crossband.blocks.examples import values_of
+from crossband.blocks.sizes import Shape, evaluate
 from crossband.graphs import InvalidFile, build, check, digest, dump
 from crossband.graphs.diagnostics import Problems
 from crossband.graphs.plan import Call, Plan
@@ -301,6 +308,14 @@ def drawn(data: dict[str, Any]) -> Plan:
         raise
 
 
+def shuffle(keys: Any, seed: int) -> None:
+    """Put the items of a list, or the keys of a dict, in another order."""
+    items = list(keys.items()) if isinstance(keys, dict) else list(keys)
+    random.Random(seed).shuffle(items)
+    keys.clear()
+    (keys.update if isinstance(keys, dict) else keys.extend)(items)
+
+
 def told(call: Call) -> tuple[Any, ...]:
     return call.name, call.module, call.node, call.entry.name, dict(call.arguments), call.reads, call.shapes
 
@@ -343,31 +358,94 @@ def test_a_resolved_graph_is_the_same_network(data):
         assert torch.equal(found[name], wanted[name])
 
 
+@given(graphs())
+def test_every_value_has_the_shape_that_the_plan_says(data):
+    plan = drawn(data)
+    sizes = plan.sizes.nearest(H=SIDE, W=SIDE)
+    network = build(plan, taps=list(plan.taps)).eval()
+    image = torch.zeros(1, data["inputs"]["image"][0], sizes["H"], sizes["W"])
+    shapes = Shapes(plan, network)
+    with torch.no_grad():
+        results = shapes.run(image)
+    at = {"H": sizes["H"], "W": sizes["W"]}
+    assert shapes.found == [told_at(call.shapes, at) for call in plan.calls]
+    ends = {**plan.outputs, **plan.taps}
+    results = results if len(ends) > 1 else dict(zip(ends, [results], strict=True))
+    assert {name: tuple(value.shape[1:]) for name, value in results.items()} == {
+        name: told_at([plan.shape(ref)], at)[0] for name, ref in ends.items()
+    }
+
+
+def told_at(shapes: Sequence[Shape], numbers: Mapping[str, int]) -> list[tuple[int, ...]]:
+    """What the plan says of an image of this size, without the batch."""
+    return [tuple(int(evaluate(size, numbers)) for size in shape[1:]) for shape in shapes]
+
+
+class Shapes(fx.Interpreter):
+    """Runs a network call by call and notes the shapes that come out of each."""
+
+    def __init__(self, plan: Plan, network: nn.Module) -> None:
+        assert isinstance(network, fx.GraphModule)
+        super().__init__(network)
+        self.extra_traceback = False  # of an image that does not pass, which may be what is asked
+        self.calls = iter(plan.calls)  # the calls of the code are those of the plan
+        self.found: list[list[tuple[int, ...]]] = []
+
+    def inputs(self, call: Call, inputs: Sequence[Tensor]) -> None:
+        """What to ask of the inputs of a call: nothing, for a subclass to say."""
+
+    def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """One block."""
+        call = next(self.calls)
+        assert call.module == target
+        self.inputs(call, args)
+        result = super().call_module(target, args, kwargs)
+        outputs = [result] if isinstance(result, Tensor) else result
+        self.found.append([tuple(output.shape[1:]) for output in outputs])
+        return result
+
+
+@given(graphs(), st.data())
+def test_a_child_is_the_graph_that_its_patches_describe(data, choose):
+    plan = drawn(data)
+    child = choose.draw(children(plan))
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in {"parent": explicit(plan), "child": {"extends": "parent", **child.patch}}.items():
+            (Path(folder) / f"{name}.yaml").write_text(dump_yaml({**content, "graph": name}))
+        found = check(Path(folder) / "child.yaml")
+    wanted = check(load(dump_yaml(child.flat)))
+    assert digest(found.graph) == digest(wanted.graph)
+    assert found.taps == wanted.taps
+    assert list(found.graph.outputs) == list(wanted.graph.outputs)
+
+
+@given(graphs(), st.data())
+def test_the_digest_changes_with_any_argument(data, choose):
+    plan = drawn(data)
+    plain = explicit(plan)
+    places = [(node, name) for node in plain["nodes"].values() for name in node if name in registry.blocks]
+    places = [(node, name) for node, name in places if registry.blocks[name].parameters]
+    assume(places)
+    node, name = choose.draw(st.sampled_from(places))
+    parameter = choose.draw(st.sampled_from(list(registry.blocks[name].parameters.values())))
+    value = choose.draw(values_of(parameter.schema))
+    assume(value != node[name].get(parameter.name, parameter.default))
+    node[name] = {**node[name], parameter.name: value}
+    try:
+        other = check(load(dump_yaml(plain)))
+    except InvalidFile:  # with another value it may be no network
+        return
+    assert digest(other.graph) != digest(plan.graph)
+
+
 @given(graphs(), st.integers(0, 2**32))
 def test_neither_the_order_of_nodes_nor_of_keys_matters(data, seed):
     plan = drawn(data)
-    plain = to_data(plan.graph)
-    nodes = {}
-    for name, node in plan.graph.nodes.items():
-        written = plain["nodes"][name]
-        form = written if isinstance(written, dict) else {"do": written} if isinstance(written, list) else {written: {}}
-        keys = list({**form, "from": list(node.reads or ()), "doc": "documentation"}.items()) if node else []
-        random.Random(seed).shuffle(keys)
-        nodes[name] = dict(keys)
-    order = list(nodes)
-    random.Random(seed).shuffle(order)
-    outputs = {
-        name: {"shape": list(output.shape), "from": output.reads}
-        for name, output in plan.graph.outputs.items()
-        if output
-    }
-    shuffled = {
-        **plain,
-        "doc": "other",
-        "cite": ["x"],
-        "nodes": {name: nodes[name] for name in order},
-        "outputs": outputs,
-    }
+    plain = explicit(plan)
+    nodes = [(name, {**node, "doc": "documentation"}) for name, node in plain["nodes"].items()]
+    for keys in (nodes, *(node for _, node in nodes)):
+        shuffle(keys, seed)
+    shuffled = {**plain, "doc": "other", "cite": ["x"], "nodes": dict(nodes)}
     other = check(load("# a comment\n" + dump_yaml(shuffled)))
     assert digest(other.graph) == digest(plan.graph)
     assert sorted(build(other).state_dict()) == sorted(build(plan).state_dict())

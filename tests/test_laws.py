@@ -154,5 +154,27 @@ def test_a_block_may_say_why_it_does_not_export():
     check_laws("Custom", laws=["export"])
 
 
+RANDOM = {"contract": "b c h w -> b c h w", "deterministic": lambda *, noisy, **_: not noisy or "it adds noise"}
+
+
+@pytest.mark.usefixtures("scratch")
+@pytest.mark.parametrize("adds", [True, False])
+def test_a_block_may_say_why_it_is_random_and_must_then_be(adds: bool):
+    @block("Custom", **RANDOM)
+    class Custom(nn.Module):
+        def __init__(self, *, noisy: bool) -> None:
+            super().__init__()
+            self.noisy = noisy
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + torch.rand(()) if self.noisy and adds else x
+
+    if adds:
+        check_laws(Custom)
+        return
+    with pytest.raises(LawBroken, match=r"the law `deterministic`.*declares randomness .* and has none"):
+        check_laws(Custom, examples=20)
+
+
 def test_laws_are_said_in_one_sentence_each():
     assert all(law.__doc__ and law.__doc__.endswith(".") and "\n" not in law.__doc__ for law in LAWS.values())

@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 import torch
 from lightning_fabric import Fabric
-from tiny import CYCLE, PAIRED, PIX2PIX, write_files
+from tiny import CYCLE, GAN, PAIRED, PIX2PIX, write_files
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from crossband.recipes import check
 from crossband.recipes.data.loader import epoch_of, make_loader
+from crossband.recipes.measuring.pretrained import Unavailable
 from crossband.recipes.measuring.scoring import open_source, training_scenes
 from crossband.recipes.spec.experiment import Experiment
+from crossband.recipes.spec.functions import FUNCTIONS
 from crossband.recipes.training.engine import NotFinite
 from crossband.recipes.training.loop import Report, fit, train_step
 from crossband.recipes.training.state import Training, build_network, set_up
@@ -176,7 +178,72 @@ def test_pix2pix_equals_the_loop_written_by_hand(folder: Path, fabric: Fabric) -
             torch.testing.assert_close(tensor, network.state_dict()[key], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("text", [PAIRED, CYCLE, PIX2PIX])
+def test_penalties_and_features_equal_the_loop_written_by_hand(folder: Path, fabric: Fabric) -> None:
+    experiment = check(folder / "gan.yaml")
+    training, loader = start(experiment, fabric)
+    generator, critic = (build_network(experiment, name).train() for name in ("generator", "critic"))
+    mix = FUNCTIONS["mix"](0)
+    mix.load_state_dict(training.functions["mix"].state_dict())
+    both = [torch.optim.SGD(network.parameters(), lr=1e-2) for network in (critic, generator)]
+    for batch in epoch_of(loader, 0):
+        visible, infrared = batch["visible"], batch["infrared"]
+        fake = generator(visible)
+        real_scores, fake_scores = critic(infrared), critic(fake.detach())
+        adversarial = sum(
+            (real_scores[name] - 1).square().mean() + fake_scores[name].square().mean() for name in ("fine", "coarse")
+        )
+        point, between = infrared.clone().requires_grad_(), mix(infrared, fake.detach()).requires_grad_()
+        [slope] = torch.autograd.grad(critic(point)["fine"].sum(), point, create_graph=True)
+        [other] = torch.autograd.grad(critic(between)["coarse"].sum(), between, create_graph=True)
+        penalties = 5 * slope.square().sum((1, 2, 3)).mean() + (other.flatten(1).norm(dim=1) - 1).square().mean()
+        both[0].zero_grad()
+        (0.5 * adversarial + penalties).backward()
+        both[0].step()
+        both[1].zero_grad()
+        scores = critic(fake)
+        with torch.no_grad():
+            wanted = critic(infrared)
+        adversarial = sum((scores[name] - 1).square().mean() for name in ("fine", "coarse"))
+        features = sum(F.l1_loss(scores[name], wanted[name]) for name in ("layer1", "layer2"))
+        (adversarial + 10 * features + 100 * F.l1_loss(fake, infrared)).backward()
+        both[1].step()
+    list(fit(training, loader, 3))
+    for name, network in (("generator", generator), ("critic", critic)):
+        for key, tensor in training.networks[name].state_dict().items():
+            torch.testing.assert_close(tensor, network.state_dict()[key], rtol=1e-5, atol=1e-6)
+
+
+def test_a_penalty_leaves_the_images_and_the_random_choices_alone(folder: Path, fabric: Fabric) -> None:
+    text = GAN.replace("critic(infrared), infrared]", "critic(pool(fake)), pool(fake)]")
+    training, loader = start_text(text, folder, fabric)
+    [batch] = [next(epoch_of(loader, 0))]
+    train_step(training, [batch])
+    assert not any(batch[band].requires_grad for band in ("visible", "infrared"))
+    assert len(training.functions["pool"].state_dict()["images"]) == 2  # asked once for this batch of two
+
+
+def test_penalties_train_in_half_precision(folder: Path) -> None:
+    fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
+    fabric.launch()
+    _, reports = run(GAN, folder, fabric)
+    assert all(value > 0 for report in reports for value in report.losses["critic_phase"].values())
+
+
+def test_losses_that_look_through_a_network_are_ready_before_training(
+    folder: Path, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    term = "perceptual: [fake.main, infrared], range: unit, layers: {relu1_1: 1}"
+    text = PAIRED.replace("l1: [fake.*, infrared]", f"{term}, random: true")
+    training, reports = run(text, folder, fabric)
+    assert training.measures == {"vgg19": "random weights, seed 0"}
+    assert set(training.networks) == {"generator"}
+    assert all(report.losses["generator"]["pixel"] > 0 for report in reports)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(folder))
+    with pytest.raises(Unavailable, match="the weights `vgg19-dcbb9e9d"):
+        start_text(PAIRED.replace("l1: [fake.*, infrared]", term), folder, fabric)
+
+
+@pytest.mark.parametrize("text", [PAIRED, CYCLE, PIX2PIX, GAN])
 def test_the_same_seed_gives_the_same_weights(text: str, folder: Path, fabric: Fabric) -> None:
     first, _ = run(text, folder, fabric)
     second, _ = run(text, folder, fabric)

@@ -1,21 +1,29 @@
 """Laws of every registered loss, and the behaviour of the decorator that makes one."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from crossband.recipes.losses import LossInputError, fft_l1, l1, loss
+from crossband.recipes.losses import LossInputError, fft_l1, l1, loss, ms_ssim, patch_nce, ssim, vanilla, vgg
+from crossband.recipes.losses.loss import least_side
+from crossband.recipes.measuring.metrics import METRICS
+from crossband.recipes.measuring.pretrained import Unavailable
 from crossband.registry import CrossbandError, RegistryError, losses
 
 OURS = [name for name, entry in losses.items() if entry.factory.__module__.startswith("crossband.")]
-PAIRED = [name for name in OURS if losses[name].facts["same_shape"] and len(losses[name].facts["inputs"]) == 2]
+perceptual = losses["perceptual"].factory
+PENALTIES = [name for name in OURS if losses[name].facts["differentiates"]]
+GENERATORS = ["hinge", "lsgan", "vanilla", "wgan"]
+VGG: dict[str, Any] = {"range": "unit", "random": True, "layers": {"relu1_1": 0.5, "relu2_1": 2.0}}
 
 
 def spectrum(x: Tensor, norm: str = "ortho") -> Tensor:
@@ -26,8 +34,74 @@ def entropy(p: Tensor, t: Tensor) -> Tensor:
     return -(t * torch.log(p) + (1 - t) * torch.log(1 - p)).mean()
 
 
+def log_sigmoid(x: Tensor) -> Tensor:
+    return torch.log(1 / (1 + torch.exp(-x)))
+
+
+def structure(o: Tensor, t: Tensor, sigma: float = 1.5, side: int = 11) -> tuple[Tensor, Tensor]:
+    """SSIM and its contrast term as in Wang et al. 2004, from every window by itself."""
+    line = torch.exp(-((torch.arange(side, dtype=o.dtype) - side // 2) ** 2) / (2 * sigma**2))
+    window = torch.outer(line, line) / line.sum() ** 2
+    x, y = (image.unfold(2, side, 1).unfold(3, side, 1) for image in (o, t))
+    mx, my = ((window * each).sum((-1, -2), keepdim=True) for each in (x, y))
+    vx, vy = ((window * (each - m) ** 2).sum((-1, -2)) for each, m in ((x, mx), (y, my)))
+    vxy = (window * (x - mx) * (y - my)).sum((-1, -2))
+    contrast = (2 * vxy + 0.03**2) / (vx + vy + 0.03**2)
+    mx, my = mx[..., 0, 0], my[..., 0, 0]
+    return (2 * mx * my + 0.01**2) / (mx**2 + my**2 + 0.01**2) * contrast, contrast
+
+
+def multi_scale(o: Tensor, t: Tensor, exponents: tuple[float, ...]) -> Tensor:
+    product = torch.ones(o.shape[:2], dtype=o.dtype)
+    for scale, exponent in enumerate(exponents):
+        term = structure(o, t)[0 if scale == 4 else 1].mean((-1, -2))
+        product = product * term.clamp(min=1e-6) ** exponent
+        o, t = (
+            F.pad(x, (0, x.shape[-1] % 2, 0, x.shape[-2] % 2), "replicate").unfold(2, 2, 2).unfold(3, 2, 2).mean((4, 5))
+            for x in (o, t)
+        )
+    return 1 - product.mean()
+
+
+def zhao(o: Tensor, t: Tensor) -> Tensor:
+    maps = [structure(o, t, sigma, 33) for sigma in (0.5, 1, 2, 4, 8)]
+    product = maps[4][0] * maps[0][1] * maps[1][1] * maps[2][1] * maps[3][1]
+    return 1 - product.mean()
+
+
+def contrastive(o: Tensor, t: Tensor, temperature: float) -> Tensor:
+    terms = []
+    for queries, keys in zip(o, t, strict=True):
+        for place, query in enumerate(queries):
+            scores = [torch.exp(torch.cosine_similarity(query, key, dim=0) / temperature) for key in keys]
+            terms.append(-torch.log(scores[place] / sum(scores)))
+    return torch.stack(terms).mean()
+
+
+def seen(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Layers relu1_1 and relu2_1 of VGG with the weights that `random` draws."""
+    network = vgg.frozen("vgg19", ["relu2_1"], image.device, image.dtype, None, random=True)
+    w = list(network.parameters())
+    colours = torch.cat([image] * 3, 1) if image.shape[1] == 1 else image
+    mean, deviation = (
+        torch.tensor(v, dtype=image.dtype).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    )
+    first = F.relu(F.conv2d((colours - mean) / deviation, w[0], w[1], padding=1))
+    second = F.relu(F.conv2d(first, w[2], w[3], padding=1))
+    return first, F.relu(F.conv2d(F.max_pool2d(second, 2), w[4], w[5], padding=1))
+
+
+def perceived(o: Tensor, t: Tensor, power: int = 1) -> Tensor:
+    first, second = (((a - b).abs() ** power).mean() for a, b in zip(seen(o), seen(t), strict=True))
+    return 0.5 * first + 2 * second
+
+
+def angle(o: Tensor, t: Tensor) -> Tensor:
+    return -torch.stack([a.flatten() @ b.flatten() / (a.norm() * b.norm()) for a, b in zip(o, t, strict=True)]).mean()
+
+
 # each loss as its equation, over the whole spectrum where there is one: (name, parameters, formula)
-EQUATIONS: list[tuple[str, Mapping[str, Any], Callable[[Tensor, Tensor], Tensor]]] = [
+EQUATIONS: list[tuple[str, Mapping[str, Any], Callable[..., Tensor]]] = [
     ("l1", {}, lambda o, t: torch.mean(torch.abs(o - t))),
     ("mse", {}, lambda o, t: torch.mean((o - t) ** 2)),
     ("charbonnier", {}, lambda o, t: torch.mean(torch.sqrt((o - t) ** 2 + 1e-6))),
@@ -38,72 +112,133 @@ EQUATIONS: list[tuple[str, Mapping[str, Any], Callable[[Tensor, Tensor], Tensor]
     ("fft_l1", {"mode": "amplitude"}, lambda o, t: (spectrum(o).abs() - spectrum(t).abs()).abs().mean()),
     ("bce", {}, entropy),
     ("bce", {"logits": True}, lambda o, t: entropy(torch.sigmoid(o), t)),
+    ("ssim", {}, lambda o, t: 1 - structure(o, t)[0].mean()),
+    ("ssim", {"range": "tanh"}, lambda o, t: 1 - structure((o + 1) / 2, (t + 1) / 2)[0].mean()),
+    ("dssim", {}, lambda o, t: (1 - structure(o, t)[0].mean()) / 2),
+    ("ms_ssim", {}, lambda o, t: multi_scale(o, t, (0.0448, 0.2856, 0.3001, 0.2363, 0.1333))),
+    ("ms_ssim", {"weights": "ladlenet_exponents"}, lambda o, t: multi_scale(o, t, (0.5, 1, 2, 4, 8))),
+    ("ms_ssim", {"weights": "zhao_sigmas"}, zhao),
+    ("cosine", {}, angle),
+    ("cosine", {"range": "tanh"}, lambda o, t: angle((o + 1) / 2, (t + 1) / 2)),
+    ("tv", {}, lambda o: (o[..., 1:] - o[..., :-1]).abs().mean() + (o[..., 1:, :] - o[..., :-1, :]).abs().mean()),
+    (
+        "tv",
+        {"reduction": "sum"},
+        lambda o: ((o[..., 1:] - o[..., :-1]).abs().sum() + (o[..., 1:, :] - o[..., :-1, :]).abs().sum()) / len(o),
+    ),
+    (
+        "tvd",
+        {},
+        lambda o, t: (
+            ((o - t)[..., 1:] - (o - t)[..., :-1]).square().mean()
+            + ((o - t)[..., 1:, :] - (o - t)[..., :-1, :]).square().mean()
+        ),
+    ),
+    ("feature_matching", {}, lambda o, t: (o - t).abs().mean()),
+    ("feature_matching", {"distance": "l2"}, lambda o, t: ((o - t) ** 2).mean()),
+    ("perceptual", VGG, perceived),
+    ("perceptual", VGG | {"distance": "mse"}, lambda o, t: perceived(o, t, 2)),
+    ("perceptual", VGG | {"range": "tanh"}, lambda o, t: perceived((o + 1) / 2, (t + 1) / 2)),
+    ("patch_nce", {}, lambda o, t: contrastive(o, t, 0.07)),
+    ("patch_nce", {"temperature": 0.5}, lambda o, t: contrastive(o, t, 0.5)),
+    ("vanilla", {}, lambda f: -log_sigmoid(f).mean()),
+    ("vanilla", {"saturating": True}, lambda f: torch.log(1 - torch.sigmoid(f)).mean()),
+    ("vanilla_critic", {}, lambda r, f: -log_sigmoid(r).mean() - torch.log(1 - torch.sigmoid(f)).mean()),
+    ("lsgan", {}, lambda f: ((f - 1) ** 2).mean()),
+    ("lsgan_critic", {}, lambda r, f: ((r - 1) ** 2).mean() + (f**2).mean()),
+    ("hinge", {}, lambda f: -f.mean()),
+    ("hinge_critic", {}, lambda r, f: (1 - r).clamp(min=0).mean() + (1 + f).clamp(min=0).mean()),
+    ("wgan", {}, lambda f: -f.mean()),
+    ("wgan_critic", {}, lambda r, f: f.mean() - r.mean()),
+]
+# losses of an output and its target, which are least where the two are equal
+COMPARING = [
+    row[:2] for row in EQUATIONS if losses[row[0]].facts["inputs"] == ("output", "target") and row[0] != "patch_nce"
+]
+SAME_SHAPE = [
+    (name, parameters)
+    for name, parameters, _ in EQUATIONS
+    if len(losses[name].facts["inputs"]) == 2 and losses[name].facts["same_shape"]
 ]
 
 
-@st.composite
-def pairs(draw: st.DrawFn, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
-    """Two different random images `b c h w`, strictly within (0, 1)."""
-    shape = [draw(st.integers(1, high)) for high in (3, 3, 9, 9)]
-    random = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
-    output, target = (0.01 + 0.98 * torch.rand(shape, generator=random, dtype=dtype) for _ in range(2))
-    return output, target
+def shape_for(name: str, parameters: Mapping[str, Any], more: tuple[int, int, int, int]) -> list[int]:
+    """A shape that a loss takes: `more` is what is drawn, from zero."""
+    least = least_side(losses[name], parameters)
+    batch, channels, rows, columns = more
+    if name == "patch_nce":
+        return [1 + batch, 2 + rows, 2 + columns]
+    channels = 2 * (channels % 2) if name == "perceptual" else channels
+    few = least > 11  # windows of every pixel by itself take their time
+    return [1 + batch * (not few), 1 + channels * (not few), least + rows, least + columns]
+
+
+def tensors(name: str, shape: list[int], seed: int, dtype: torch.dtype = torch.float64) -> list[Tensor]:
+    """Different random inputs, strictly within (0, 1)."""
+    random = torch.Generator().manual_seed(seed)
+    return [0.01 + 0.98 * torch.rand(shape, generator=random, dtype=dtype) for _ in losses[name].facts["inputs"]]
+
+
+EXTRA = st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 8), st.integers(0, 8))
+SEEDS = st.integers(0, 2**31)
 
 
 def test_every_loss_has_an_equation():
-    assert set(OURS) == {name for name, _, _ in EQUATIONS}
+    assert set(OURS) == {name for name, _, _ in EQUATIONS} | set(PENALTIES)
 
 
 @pytest.mark.parametrize(("name", "parameters", "equation"), EQUATIONS)
-@given(images=pairs())
-@settings(max_examples=20, deadline=None)
-def test_agrees_with_its_equation(name, parameters, equation, images):
+@given(more=EXTRA, seed=SEEDS)
+def test_agrees_with_its_equation(name, parameters, equation, more, seed):
     losses[name].check(parameters)
-    value = losses[name].factory(*images, **parameters)
+    inputs = tensors(name, shape_for(name, parameters, more), seed)
+    value = losses[name].factory(*inputs, **parameters)
     assert value.dtype == torch.float64
-    torch.testing.assert_close(value, equation(*images), rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(value, equation(*inputs), rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", PAIRED)
-@given(images=pairs())
-@settings(max_examples=20, deadline=None)
-def test_is_least_at_identity_and_its_gradient_points_away(name, images):
-    output, target = images
-    output.requires_grad_()
-    value = losses[name].factory(output, target)
+@pytest.mark.parametrize(("name", "parameters"), COMPARING)
+@given(more=EXTRA, seed=SEEDS)
+def test_is_least_at_identity_and_its_gradient_points_away(name, parameters, more, seed):
+    shape = shape_for(name, parameters, more)
+    shape[-1] += 1  # one pixel alone has neither angle nor variation
+    target, noise = tensors(name, shape, seed)
+    output = (target + 0.02 * (noise - target)).requires_grad_()
+    value = losses[name].factory(output, target, **parameters)
     [gradient] = torch.autograd.grad(value, output)
-    assert losses[name].factory(target, target) < value
+    assert losses[name].factory(target, target, **parameters) < value
     assert (gradient * (output - target)).sum() > 0
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize(("name", "parameters", "_equation"), EQUATIONS)
 def test_value_and_gradient_are_finite_at_identity_and_at_the_ends(name, parameters, _equation, dtype):
+    shape = shape_for(name, parameters, (1, 0, 2, 3))
     for level in (0.0, 0.5, 1.0):
-        image = torch.full((2, 1, 4, 5), level, dtype=dtype, requires_grad=True)
-        for target in (torch.full_like(image, level), torch.zeros_like(image), torch.ones_like(image)):
-            value = losses[name].factory(image, target, **parameters)
+        image = torch.full(shape, level, dtype=dtype, requires_grad=True)
+        for other in (level, 0.0, 1.0):
+            rest = [torch.full_like(image, other)] * (len(losses[name].facts["inputs"]) - 1)
+            value = losses[name].factory(image, *rest, **parameters)
             [gradient] = torch.autograd.grad(value, image)
             assert value.isfinite()
             assert gradient.isfinite().all()
 
 
-@pytest.mark.parametrize("name", PAIRED)
-def test_works_in_float32_under_autocast_and_on_half_precision(name):
-    output, target = torch.rand(2, 1, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 0.98 + 0.01
-    output, target = output.bfloat16(), target.bfloat16()
-    exact = losses[name].factory(output.double(), target.double())
+@pytest.mark.parametrize(("name", "parameters", "_equation"), EQUATIONS)
+def test_works_in_float32_under_autocast_and_on_half_precision(name, parameters, _equation):
+    inputs = [x.bfloat16() for x in tensors(name, shape_for(name, parameters, (0, 0, 8, 8)), 0)]
+    exact = losses[name].factory(*(x.double() for x in inputs), **parameters)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        value = losses[name].factory(output, target)
+        value = losses[name].factory(*inputs, **parameters)
     assert value.dtype == torch.float32
-    torch.testing.assert_close(value.double(), exact, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(value.double(), exact, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", PAIRED)
+@pytest.mark.parametrize(("name", "parameters"), SAME_SHAPE)
 @pytest.mark.parametrize("other", [(1, 3, 8, 8), (2, 1, 8, 8), (2, 3, 8, 4), (3, 8, 8), (1,)])
-def test_refuses_shapes_that_would_broadcast(name, other):
+def test_refuses_shapes_that_would_broadcast(name, parameters, other):
     with pytest.raises(LossInputError, match=rf"the loss `{name}` needs tensors of one shape: output \(2, 3, 8, 8\)"):
-        losses[name].factory(torch.rand(2, 3, 8, 8), torch.rand(other))
+        losses[name].factory(torch.rand(2, 3, 8, 8), torch.rand(other), **parameters)
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -119,7 +254,248 @@ def test_refuses_whole_numbers_and_wrong_counts(name):
 def test_says_what_it_is(name):
     entry = losses[name]
     assert len(entry.doc) > 60
-    assert all(len(parameter.schema) > 0 and not parameter.required for parameter in entry.parameters.values())
+    for parameter in entry.parameters.values():
+        assert parameter.schema
+        assert re.search(rf"\b{parameter.name}\b", entry.doc)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"), [row[:2] for row in EQUATIONS if least_side(losses[row[0]], row[1]) > 1]
+)
+def test_refuses_images_that_are_too_small(name, parameters):
+    least = least_side(losses[name], parameters)
+    inputs = [torch.rand(1, 1, least + 1, least - 1)] * len(losses[name].facts["inputs"])
+    message = f"the loss `{name}` needs images of at least {least}x{least}, got {least + 1}x{least - 1}"
+    with pytest.raises(LossInputError, match=message):
+        losses[name].factory(*inputs, **parameters)
+
+
+# ---------------------------------------------------------------- adversarial
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+@given(seed=SEEDS)
+def test_a_generator_wants_high_scores_and_its_critic_tells_them_apart(name, seed):
+    real, fake = (2 * torch.rand(2, 2, 1, 3, 4, generator=torch.Generator().manual_seed(seed)) - 1).requires_grad_()
+    [up] = torch.autograd.grad(losses[name].factory(fake), fake)
+    assert (up < 0).all()
+    own, other = torch.autograd.grad(losses[f"{name}_critic"].factory(real, fake), (real, fake))
+    assert (own < 0).all()
+    assert (other > 0).all() if name != "lsgan" else ((other > 0) == (fake > 0)).all()
+
+
+def test_scores_of_any_shapes_weigh_as_much_as_each_other():
+    real, fake = torch.rand(1, 1, 3, 4), torch.rand(4, 1, 5, 5)
+    for name in GENERATORS:
+        value = losses[f"{name}_critic"].factory(real, fake)
+        torch.testing.assert_close(value, losses[f"{name}_critic"].factory(real.flatten(), fake.flatten()))
+
+
+def test_a_critic_that_can_tell_nothing():
+    nothing = torch.zeros(1, 1, 3, 3)
+    assert losses["vanilla_critic"].factory(nothing, nothing) == pytest.approx(2 * math.log(2))
+    assert losses["vanilla"].factory(nothing) == pytest.approx(math.log(2))
+    assert losses["vanilla"].factory(nothing, saturating=True) == pytest.approx(-math.log(2))
+    assert losses["lsgan_critic"].factory(nothing + 0.5, nothing + 0.5) == pytest.approx(0.5)
+
+
+def test_logits_far_from_zero():
+    sure = torch.full((1, 1, 2, 2), 80.0, requires_grad=True)
+    for saturating, value in ((False, 0), (True, -80)):
+        found = vanilla(sure, saturating=saturating)
+        assert float(found.detach()) == pytest.approx(value)
+        assert torch.autograd.grad(found, sure)[0].isfinite().all()
+
+
+# ---------------------------------------------------------------- slopes
+
+
+def score_of(weight: Tensor, image: Tensor) -> Tensor:
+    return F.conv2d(F.conv2d(image, weight).tanh(), weight.sum(0, keepdim=True)[:, :1].expand(1, 2, -1, -1)).sin()
+
+
+@pytest.mark.parametrize(
+    ("name", "of_slopes"), [("r1", lambda n: n**2 / 2), ("gradient_penalty", lambda n: (n - 1) ** 2)]
+)
+def test_penalties_agree_with_finite_differences(name, of_slopes):
+    random = torch.Generator().manual_seed(0)
+    weight = torch.randn(2, 2, 2, 2, dtype=torch.float64, generator=random).requires_grad_()
+    image = torch.randn(2, 2, 4, 4, dtype=torch.float64, generator=random).requires_grad_()
+    value = losses[name].factory(score_of(weight, image), image)
+    squares, step = torch.zeros(2, dtype=torch.float64), 1e-6
+    with torch.no_grad():
+        for place in range(image[0].numel()):
+            moved = torch.zeros_like(image).flatten(1)
+            moved[:, place] = step
+            up, down = (score_of(weight, image + sign * moved.view_as(image)).flatten(1).sum(1) for sign in (1, -1))
+            squares += ((up - down) / (2 * step)) ** 2
+    torch.testing.assert_close(value, of_slopes(squares.sqrt()).mean(), rtol=1e-6, atol=1e-9)
+    assert torch.autograd.gradcheck(lambda w: losses[name].factory(score_of(w, image), image), (weight,))
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_a_critic_without_slope(name):
+    weight, image = torch.zeros(1, 1, 3, 3, requires_grad=True), torch.rand(2, 1, 5, 5, requires_grad=True)
+    value = losses[name].factory(F.conv2d(image, weight), image)
+    assert float(value.detach()) == (name == "gradient_penalty")
+    assert torch.autograd.grad(value, weight)[0].isfinite().all()
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_penalties_need_a_score_of_the_image(name):
+    image = torch.rand(1, 1, 4, 4, requires_grad=True)
+    with pytest.raises(LossInputError, match="from an image that takes gradients"):
+        losses[name].factory(image.detach() * 2, image)
+    with pytest.raises(LossInputError, match="the image that its score was computed from"):
+        losses[name].factory(torch.rand(1, 1, 4, 4, requires_grad=True) * 2, image)
+
+
+# ---------------------------------------------------------------- structure, angle, patches
+
+
+@pytest.mark.parametrize(("name", "side"), [("ssim", 11), ("ms_ssim", 161)])
+def test_the_loss_and_the_metric_are_one_definition(name, side):
+    output, target = tensors(name, [2, 3, side, side + 4], 0)
+    output = target + 0.1 * (output - target)
+    torch.testing.assert_close(
+        losses[name].factory(output, target), 1 - METRICS[name].function(output, target, None).mean()
+    )
+
+
+def test_the_exponents_of_ladlenet_punish_noise_more():
+    target, noise = tensors("ms_ssim", [1, 1, 161, 161], 0)
+    output = target + 0.2 * (noise - 0.5)
+    assert ms_ssim(output, target, weights="ladlenet_exponents") > 4 * ms_ssim(output, target)
+
+
+def test_an_inverted_image_has_a_gradient_that_is_a_number():
+    target = tensors("ms_ssim", [1, 1, 161, 161], 0)[0]
+    output = (1 - target).requires_grad_()
+    for weights in ("standard", "ladlenet_exponents", "zhao_sigmas"):
+        [gradient] = torch.autograd.grad(ms_ssim(output, target, weights=weights), output)
+        assert gradient.isfinite().all()
+
+
+def test_rounding_does_not_spoil_the_variance_of_a_bright_flat_image():
+    flat = torch.full((1, 1, 16, 16), 0.9) + 1e-3 * torch.rand(1, 1, 16, 16)
+    exact = ssim(flat.double(), flat.double().flip(-1))
+    assert float(ssim(flat, flat.flip(-1))) == pytest.approx(float(exact), abs=1e-3)
+
+
+def test_cosine_knows_no_scale_and_leaves_a_black_image_alone():
+    output, target = tensors("cosine", [2, 3, 4, 5], 0)
+    cosine = losses["cosine"].factory
+    torch.testing.assert_close(cosine(3 * output, target), cosine(output, target))
+    torch.testing.assert_close(cosine(2 * target, target), torch.tensor(-1.0, dtype=torch.float64))
+    black = torch.zeros(1, 1, 4, 4, requires_grad=True)
+    value = cosine(black, torch.ones(1, 1, 4, 4))
+    assert not value.any()
+    assert not torch.autograd.grad(value, black)[0].any()
+
+
+def test_patch_nce_finds_the_place_and_holds_the_target():
+    target = torch.eye(6, dtype=torch.float64)[None].requires_grad_()
+    assert patch_nce(2 * target.detach(), target) < 1e-5  # lengths do not matter
+    assert patch_nce(target.detach().roll(1, 1), target) > 10
+    output = torch.rand(1, 6, 6, dtype=torch.float64, requires_grad=True)
+    gradients = torch.autograd.grad(patch_nce(output, target), (output, target), allow_unused=True)
+    assert gradients[0].any()
+    assert gradients[1] is None
+    with pytest.raises(LossInputError, match="sets of vectors `b p d`, got"):
+        patch_nce(torch.rand(1, 2, 3, 4), torch.rand(1, 2, 3, 4))
+
+
+# ---------------------------------------------------------------- VGG
+
+
+@pytest.fixture(name="cache")
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty torch hub cache."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    return tmp_path / "checkpoints"
+
+
+def test_no_random_weights_in_place_of_published_ones(cache):
+    image = torch.rand(1, 3, 16, 16)
+    with pytest.raises(Unavailable, match=r"the weights `vgg16-397923af.pth` are not in .*\nhint: fetch them once"):
+        perceptual(image, image, range="unit", network="vgg16")
+    with pytest.raises(Unavailable, match=r"there are no weights of vgg19 at `nowhere\.pth`"):
+        perceptual(image, image, range="unit", path="nowhere.pth")
+    assert perceptual(image, image, range="unit", random=True) == 0
+
+
+def test_weights_come_from_the_cache_or_a_file(cache, tmp_path):
+    drawn = vgg.frozen("vgg16", ["relu2_1"], torch.device("cpu"), torch.float32, None, random=True)
+    kept = {f"features.{key}": 2 * tensor for key, tensor in drawn.state_dict().items()} | {
+        "classifier.0.bias": torch.ones(1)
+    }
+    torch.save(kept, cache / "vgg16-397923af.pth")
+    torch.save(kept, tmp_path / "own.pth")
+    torch.save(kept | {"features.2.weight": torch.ones(1)}, tmp_path / "wrong.pth")
+    output, target = torch.rand(2, 1, 3, 16, 16)
+    chosen: dict[str, Any] = {"range": "unit", "network": "vgg16", "layers": {"conv1_1": 1.0}}
+    value = perceptual(output, target, **chosen)
+    torch.testing.assert_close(value, 2 * perceptual(output, target, random=True, **chosen))
+    torch.testing.assert_close(value, perceptual(output, target, path=str(tmp_path / "own.pth"), **chosen))
+    with pytest.raises(Unavailable, match=r"it has another shape for `features\.2\.weight`"):
+        perceptual(output, target, **chosen | {"layers": {"conv1_2": 1.0}, "path": str(tmp_path / "wrong.pth")})
+    with pytest.raises(Unavailable, match=r"it lacks `features\.7\.weight`"):
+        perceptual(output, target, **chosen | {"layers": {"relu5_3": 1.0}})
+    said = losses["perceptual"].facts["prepare"](torch.device("cpu"), **chosen)["vgg16"]
+    assert said.startswith(f"{cache / 'vgg16-397923af.pth'}, sha256 ")
+
+
+def test_layers_stand_where_torchvision_has_them():
+    from torchvision.models import vgg16, vgg19
+
+    builders: list[tuple[vgg.Name, Any]] = [("vgg16", vgg16), ("vgg19", vgg19)]
+    for name, build in builders:
+        with torch.device("meta"):
+            modules = build(weights=None).features
+        known = vgg.layers(name)
+        assert {index for index, _ in known.values()} == {
+            index for index, module in enumerate(modules) if not isinstance(module, torch.nn.MaxPool2d)
+        }
+        for layer, (index, side) in known.items():
+            pools = sum(isinstance(module, torch.nn.MaxPool2d) for module in modules[:index])
+            assert isinstance(modules[index], torch.nn.Conv2d) == layer.startswith("conv")
+            assert (int(layer[4]), side) == (pools + 1, 2**pools)
+
+
+def test_the_network_is_frozen_and_takes_grey_as_three_channels():
+    image, target = torch.rand(2, 1, 1, 16, 16)
+    grey, colours = image.requires_grad_(), target.expand(-1, 3, -1, -1)
+    value = perceptual(grey, target, **VGG)
+    torch.testing.assert_close(value, perceptual(grey.expand(-1, 3, -1, -1), colours, **VGG))
+    value.backward()
+    network = vgg.frozen("vgg19", ["relu2_1"], image.device, image.dtype, None, random=True)
+    assert not network.training
+    assert all(not p.requires_grad and p.grad is None for p in network.parameters())
+    assert grey.grad is not None
+    with pytest.raises(LossInputError, match="1 or 3 channels, got 2"):
+        perceptual(torch.rand(1, 2, 16, 16), torch.rand(1, 2, 16, 16), **VGG)
+
+
+def test_drawing_random_weights_leaves_the_random_state_alone():
+    before = torch.get_rng_state()
+    vgg.frozen("vgg16", ["conv1_2"], torch.device("cpu"), torch.float64, None, random=True)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ({"relu3_5": 1.0}, "vgg19 has no layer `relu3_5`\nhint: did you mean `relu3_"),
+        ({}, "`perceptual` compares no layer"),
+    ],
+)
+def test_layers_that_vgg_does_not_have(layers, message):
+    with pytest.raises(LossInputError, match=message):
+        perceptual(torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16), range="unit", layers=layers)
+
+
+# ---------------------------------------------------------------- one by one, and the decorator
 
 
 def test_amplitude_is_blind_to_a_shift_and_complex_is_not():

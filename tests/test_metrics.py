@@ -13,10 +13,11 @@ from scipy import ndimage
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from crossband.recipes.colour import luminance
 from crossband.recipes.measuring import metrics, pretrained
 from crossband.recipes.measuring.baselines import MeanTarget, evaluate_baselines, grey_copy
 from crossband.recipes.measuring.evaluation import Evaluation, EvaluationError, Summary, Table
-from crossband.recipes.measuring.metrics import DEFAULT, METRICS, luminance
+from crossband.recipes.measuring.metrics import DEFAULT, METRICS
 from crossband.registry import CrossbandError
 
 PLAIN = ("mae", "mse", "rmse", "psnr", "ssim", "ms_ssim", "fft_l1", "corr_target", "corr_input", "corr_input_real")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from jsonschema import Draft202012Validator
-from tiny import CYCLE, PAIRED, PIX2PIX, write_files
+from tiny import CYCLE, GAN, PAIRED, PIX2PIX, write_files
 
 from crossband import registry
 from crossband.graphs.diagnostics import InvalidFile, Problems
@@ -189,6 +189,36 @@ PHASE_MISTAKES = [
         CYCLE.replace("is_ir(pool(fake_ir))", "'is_ir(pool(fake_ir, fake_ir))'"),
         ["17:42 E072 `pool` takes 1 value, got 2"],
     ),
+    (
+        GAN.replace("critic(fake).layer*", "critic(fake).layr*"),
+        ["19:37 E070 `critic` has no output or tap that begins with `layr` | did you mean `layer2`?"],
+    ),
+    (
+        GAN.replace("[critic(infrared), infrared]", "[critic(infrared), visible]"),
+        [
+            "13:19 E072 `r1` differentiates `critic(infrared)` in `visible`, from which it is not computed | "
+            "give it a score and its image, such as `[critic(visible), visible]`"
+        ],
+    ),
+    (
+        GAN.replace("mix(infrared, fake)", "mix(visible, fake)"),
+        [f"14:{at} E076 `mix` takes images of one shape, got 3x16x16 and 1x16x16" for at in (44, 74)],
+    ),
+    (PAIRED.replace("generator", "grey"), ["5:3 E016 `grey` is a function already | take another name"]),
+    (
+        CYCLE.replace("      cycle: {l1:", "      cycle: {ms_ssim:"),
+        ["23:24 E034 `ms_ssim` takes images of at least 161x161, `to_vis(to_ir(visible))` is 3x16x16"],
+    ),
+    (
+        CYCLE.replace("      cycle: {l1:", "      cycle: {perceptual:"),
+        ["23:14 E072 perceptual needs the parameter `range`"],
+    ),
+    (
+        CYCLE.replace("visible], weight: 10}", "visible], range: unit, layers: {relu6_1: 1}}").replace(
+            "cycle: {l1:", "cycle: {perceptual:"
+        ),
+        ["23:14 E072 vgg19 has no layer `relu6_1` | did you mean `relu5_1`?"],
+    ),
 ]
 
 
@@ -218,6 +248,15 @@ def test_bands_are_those_of_the_source(folder: Path, monkeypatch: pytest.MonkeyP
         "27:17 E079 the task is paired, and the data source `folders` gives unpaired images only | say `pairing: "
         "unpaired` in `task`, or take another source"
     ]
+
+
+def test_stars_stand_for_all_outputs_and_for_those_that_begin_alike(folder: Path) -> None:
+    losses = {name: loss for step in check(folder / "gan.yaml").steps for name, loss in step.losses.items()}
+    calls = {name: [[str(value) for value in call] for call in loss.calls] for name, loss in losses.items()}
+    fake = "critic(generator(visible))"
+    assert calls["both"] == [[f"critic(infrared).{part}", f"{fake}.{part}"] for part in ("fine", "coarse")]
+    assert calls["adversarial"] == [[f"{fake}.fine"], [f"{fake}.coarse"]]
+    assert calls["features"] == [[f"{fake}.{part}", f"critic(infrared).{part}"] for part in ("layer1", "layer2")]
 
 
 def test_several_mistakes_are_told_at_once(folder: Path) -> None:
@@ -294,7 +333,7 @@ def test_unused_values(folder: Path) -> None:
     assert faults(text.lstrip("\n"), folder) == ["8:3 E021 the value `spare` is never used | remove it"]
 
 
-@pytest.mark.parametrize("text", [PAIRED, CYCLE, PIX2PIX])
+@pytest.mark.parametrize("text", [PAIRED, CYCLE, PIX2PIX, GAN])
 def test_recipes_of_the_tests_are_right(folder: Path, text: str) -> None:
     (folder / "right.yaml").write_text(text, encoding="utf-8")
     check(folder / "right.yaml")

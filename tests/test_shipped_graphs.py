@@ -4,6 +4,7 @@ import random
 import re
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 import torch
@@ -23,17 +24,18 @@ from crossband.graphs.resolve import GRAPHS, Library
 from crossband.graphs.serial import to_data
 
 TEXTS = {name: path.read_text("utf-8") for name, path in GRAPHS.files().items()}
-
-
-NARROW = {"width": 8, "most": 16, "inner": 4, "reduce": 2}
+NARROW = {"width": 8, "most": 16, "inner": 4, "reduce": 2, "stem": 4, "head": 8, "low": 4, "depth3": 2}
 """Params that make a network small, of the graphs that have them."""
+
+
+IDLE = {"bridged_unet": ("out2.layer.",)}
+"""Modules that lead nowhere in the network as it is published."""
+
+SIZES = {"smallest": (1, 1, 1), "square": (1, 256, 256), "oblong": (1, 70, 130), "a batch": (2, 64, 64)}
 
 
 def narrow(name: str) -> dict[str, object]:
     return {param: value for param, value in NARROW.items() if param in load(name).params}
-
-
-SIZES = {"smallest": (1, 1, 1), "square": (1, 256, 256), "oblong": (1, 70, 130), "a batch": (2, 64, 64)}
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -47,15 +49,23 @@ def test_forward_and_backward(name: str, size: str):
     if size == "square" and plan.sizes.admits(**wanted):
         assert numbers == wanted
     network = build(plan, seed=0).train(size != "smallest")  # one pixel has no statistics
-    outputs = network(*(torch.rand(batch, *at(shape, numbers)) for shape in plan.inputs.values()))
+    images = [torch.rand(batch, *at(shape, numbers), requires_grad=True) for shape in plan.inputs.values()]
+    outputs = network(*images)
     outputs = outputs if isinstance(outputs, dict) else dict(zip(plan.outputs, [outputs], strict=True))
     assert {key: tuple(output.shape) for key, output in outputs.items()} == {
         key: (batch, *at(plan.shape(ref), numbers)) for key, ref in plan.outputs.items()
     }
     torch.stack([output.square().mean() for output in outputs.values()]).sum().backward()
-    for parameter in network.parameters():
-        assert parameter.grad is not None
-        assert parameter.grad.isfinite().all()
+    for key, value in (*network.named_parameters(), *zip(plan.inputs, images, strict=True)):
+        if not key.startswith(IDLE.get(name, ("-",))):
+            assert value.grad is not None, key
+            assert value.grad.isfinite().all(), key
+
+
+@pytest.mark.parametrize("path", sorted(GRAPHS.folders[1].glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_hybrid_is_a_few_lines_on_another_graph(path: Path):
+    assert len(path.read_text("utf-8").splitlines()) <= 8
+    assert load(path.stem).lineage
 
 
 def at(shape: Shape, numbers: Mapping[str, int]) -> list[int]:

@@ -42,6 +42,18 @@ nodes:
   skip: {from: image, Conv: {out: 1}}
 outputs: {result: [1, H, W]}
 """
+SCALES = """
+graph: scales
+params: {channels: 1}
+inputs: {image: [=channels, H, W]}
+nodes:
+  layer1: {Conv: {out: 4, stride: 2, activation: leaky_relu}}
+  layer2: {Conv: {out: 4, activation: leaky_relu}}
+  fine: {from: layer1, Conv: {out: 1}}
+  coarse: {from: layer2, Conv: {out: 1, stride: 2}}
+outputs: {fine: [1, h, w], coarse: [1, i, j]}
+taps: {layer1: layer1, layer2: layer2}
+"""
 PAIRED = """
 recipe: paired
 task: {from: visible, to: infrared}
@@ -109,14 +121,41 @@ optimizer: {SGD: {lr: 1e-2}}
 data: {source: {demo: {train: 6, test: 2, size: 16}}, size: 16, batch: 2}
 steps: 3
 """
+GAN = """
+recipe: gan
+task: {from: visible, to: infrared}
+networks:
+  generator: {graph: plain.yaml}
+  critic: {graph: scales.yaml}
+flow:
+  fake: generator(visible)
+phases:
+  critic_phase:
+    train: [critic]
+    losses:
+      both: {lsgan_critic: [critic(infrared).*, critic(fake).*], weight: 0.5}
+      slope: {r1: [critic(infrared), infrared], weight: 10}
+      between: {gradient_penalty: ["critic(mix(infrared, fake)).coarse", "mix(infrared, fake)"]}
+  generator_phase:
+    train: [generator]
+    losses:
+      adversarial: {lsgan: critic(fake).*}
+      features: {feature_matching: [critic(fake).layer*, critic(infrared).layer*], weight: 10}
+      pixel: {l1: [fake, infrared], weight: 100}
+optimizer: {SGD: {lr: 1e-2}}
+data: {source: {demo: {train: 6, test: 2, size: 16}}, size: 16, batch: 2}
+steps: 3
+"""
 FILES = {
     "to_one.yaml": TO_ONE,
     "plain.yaml": PLAIN,
     "critic.yaml": CRITIC,
     "halves.yaml": HALVES,
+    "scales.yaml": SCALES,
     "paired.yaml": PAIRED,
     "cycle.yaml": CYCLE,
     "pix2pix.yaml": PIX2PIX,
+    "gan.yaml": GAN,
 }
 
 

@@ -1,6 +1,7 @@
 """The boxes of a picture: how large they are, and what they look like."""
 
 import textwrap
+from collections.abc import Mapping
 from xml.etree import ElementTree as ET
 
 from crossband.graphs.picture.layout import Item
@@ -13,6 +14,7 @@ LINE = 15.5  # pixels from one line of text to the next
 DETAIL = 13.0  # the same for the smaller text of details and faults
 LEAST = 84.0  # pixels that a node is wide at least
 PILL = 28.0  # the height of an input or output
+ROUND, CUT = 7.0, 13.0  # of the corners of a node, and of those it has cut off by its direction
 
 
 def item_of(part: Part) -> Item:
@@ -58,7 +60,7 @@ def draw_stack(plane: ET.Element, part: Part, box: Box) -> None:
     fill, edge, _ = COLOURS[part.kind]
     for shift in (6, 3) if part.count > 1 else ():
         behind = Box(box.x + shift, box.y - shift, box.width, box.height)
-        _rect(plane, behind, rx=7, fill=fill, stroke=edge, stroke_width=1)
+        outline(plane, behind, part.turn, {"fill": fill, "stroke": edge, "stroke_width": 1})
 
 
 def draw_part(plane: ET.Element, part: Part, box: Box) -> None:
@@ -90,7 +92,7 @@ def _terminal(group: ET.Element, part: Part, box: Box) -> None:
 def _node(group: ET.Element, part: Part, box: Box) -> None:
     fill, edge, _ = COLOURS[part.kind]
     look = {"fill": BLUSH, "stroke": RED, "stroke_width": "2"} if part.faults else {"fill": fill, "stroke": edge}
-    _rect(group, box, rx=7, **look)
+    outline(group, box, part.turn, look)
     x, y = box.x + 11, box.y + 19
     write(group, part.heading, (x, y), 13, font_weight="600")
     _draw_marks(group, part, box)
@@ -118,6 +120,19 @@ def _draw_marks(group: ET.Element, part: Part, box: Box) -> None:
         add(group, "rect", x=right, y=box.y + 7, width=width, height=15, rx=7.5, fill=fill, **tapped)
         write(group, mark, (right + width / 2, box.y + 18), 10, ink, text_anchor="middle")
         right -= 4
+
+
+def outline(parent: ET.Element, box: Box, turn: int, look: Mapping[str, str | float], scale: float = 1) -> None:
+    """The outline of a node, narrower at the end it leads to: at the bottom on the way down, on top on the way up."""
+    corner, cut = scale * ROUND, scale * CUT
+    if not turn:
+        _rect(parent, box, rx=corner, **look)
+        return
+    start, back = box.y + box.height * (turn < 0), turn * corner
+    wide = f"q0 {-back:g} {corner:g} {-back:g}h{box.width - 2 * corner:.1f}q{corner:g} 0 {corner:g} {back:g}"
+    narrow = f"l{-cut:g} {turn * cut:g}h{2 * cut - box.width:.1f}l{-cut:g} {-turn * cut:g}z"
+    path = f"M{box.x:.1f} {start + back:.1f}{wide}v{turn * (box.height - corner - cut):.1f}{narrow}"
+    add(parent, "path", d=path, **look)
 
 
 def _rect(parent: ET.Element, box: Box, **look: str | float) -> None:

@@ -2,8 +2,9 @@
 
 The *spine* is the longest way from an input to the first output. It goes down where the image becomes
 smaller and up where it grows, which is what gives a U-shaped network its U; within one scale it runs to
-the right. What lies off the spine is placed around it, where it blocks no straight wire. Everything here
-is whole numbers on a grid: sizes in pixels are the business of `crossband.graphs.picture.pixels`.
+the right. What lies off the spine is placed around it, where it blocks no straight wire. Where ways up leave
+the way down at several scales, as in UNet++, they stand side by side instead, the shortest first. Everything
+here is whole numbers on a grid: sizes in pixels are the business of `crossband.graphs.picture.pixels`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -102,6 +103,20 @@ class Flow:
         """Whether it is one line without branches."""
         return len(self.spine) == len(self.items) and all(len(each) < 2 for each in self.readers.values())
 
+    @property
+    def is_lattice(self) -> bool:
+        """Whether a way up leaves the way down before its end, and takes skips of its own."""
+        deepest = max(self.items[name].level for name in self.spine)
+        bottom = next(number for number, name in enumerate(self.spine) if self.items[name].level == deepest)
+        down, spine = set(self.spine[:bottom]), set(self.spine)
+        for name in self.items.keys() - spine:
+            level = self.items[name].level
+            rises = any(read in down and self.items[read].level > level for read in self.reads[name])
+            beside = (read for each in (name, *self.readers.get(name, ())) for read in self.reads[each] if read != name)
+            if rises and any(self.items[read].level == level and self.items[read].kind == "node" for read in beside):
+                return True
+        return False
+
     def rises(self, path: Sequence[str]) -> int:
         """How often the scale grows along a path."""
         levels = [self.items[name].level for name in path]
@@ -125,8 +140,10 @@ class _Placing:
     def place(self) -> dict[str, Cell]:
         """The spine first, then what hangs on it, the outputs last."""
         items = self.flow.items
-        inner = [name for name in self.flow.spine if items[name].kind != "output"]
-        self._spine(inner)
+        if self.flow.is_lattice:
+            self._lattice()
+        else:
+            self._spine([name for name in self.flow.spine if items[name].kind != "output"])
         left = [name for name in items if name not in self.cells and items[name].kind != "output"]
         while left:
             path = self.flow.path(left)
@@ -137,6 +154,15 @@ class _Placing:
             home = self.cells.get(self.flow.main(name) or "", Cell(items[name].level, 0, last))
             self._settle(name, home.band, last, home.lane)
         return self.cells
+
+    def _lattice(self) -> None:
+        """Each as far to the right as the longest way to it has steps along a scale or up from one."""
+        items = self.flow.items
+        for name in sorted(self.flow.rank, key=self.flow.rank.__getitem__):
+            if items[name].kind != "output":
+                reads = [read for read in self.flow.reads[name] if read in self.cells]
+                steps = (self.cells[read].column + (items[read].level >= items[name].level) for read in reads)
+                self._settle(name, items[name].level, max(steps, default=0), 0)
 
     # ------------------------------------------------------------------ spine
 
@@ -179,7 +205,7 @@ class _Placing:
         column = max(self.cells[each].column for each in run)
         cells = [self.cells[name] for name in run if self.flow.items[name].kind != "input"] or [last]
         lines = len({cell.lane for cell in cells}) > 1 and len({cell.column for cell in cells}) > 1
-        column += lines or (turn == -step and len(run) == 1) or (step == 1 and ahead == -1 and len(new) < 3)
+        column += lines or (turn == -step and len(run) < 3) or (step == 1 and ahead == -1 and len(new) == 1)
         if step == -1:
             column = max([column, *(cell.column + 1 for cell in self.cells.values() if cell.band == band)])
         stacked = new if step == ahead == -1 else new[:1]

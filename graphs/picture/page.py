@@ -6,9 +6,9 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from crossband.graphs.diagnostics import Diagnostic
-from crossband.graphs.picture.boxes import draw_part, draw_stack, item_of
+from crossband.graphs.picture.boxes import draw_part, draw_stack, item_of, outline
 from crossband.graphs.picture.parts import Sketch
-from crossband.graphs.picture.pixels import Layout, arrange
+from crossband.graphs.picture.pixels import Box, Layout, arrange
 from crossband.graphs.picture.routing import Wire
 from crossband.graphs.picture.svg import (
     BANDS,
@@ -27,10 +27,11 @@ from crossband.graphs.picture.svg import (
     write,
 )
 
-MARGIN, HEADER, SIDE = 24.0, 84.0, 64.0  # the side holds the names of the scales
+MARGIN, HEADER = 24.0, 84.0
 LEAST = 360.0  # pixels that a page is wide at least
 COLUMNS = 110  # characters of a line below the picture
 DASHES = "6 4"
+TURNS = {"to a coarser scale": 1, "to a finer scale": -1}
 SHAPE = 10.5  # size of the shapes on wires
 
 
@@ -52,11 +53,12 @@ class Page:
     def __init__(self, picture: Sketch) -> None:
         self.picture, self.layout = picture, layout_of(picture)
         self.banded = len(self.layout.bands) > 1
+        scales = [text_width(picture.scales[band.level], 11) for band in self.layout.bands]
         self.facts = "  ·  ".join(picture.facts)
         self.notes = [(part, colour) for line, colour in self._notes() for part in textwrap.wrap(line, COLUMNS)]
         words = [text_width(picture.name, 19, bold=True), text_width(self.facts, 12), self._legend_width()]
         words += [text_width(line, 11) for line, _ in self.notes]
-        left = MARGIN + SIDE * self.banded
+        left = MARGIN + self.banded * (max(scales, default=0) + 12)
         self.width = max(LEAST, left + self.layout.width + MARGIN, max(words) + 2 * MARGIN)
         spare = self.width - left - self.layout.width - MARGIN
         self.left = left if self.banded else left + spare / 2
@@ -119,7 +121,9 @@ class Page:
     def _legend_entries(self) -> list[tuple[str, str]]:
         """What needs explaining, each as its kind and its words."""
         used = {line.kind for part in self.picture.parts for line in part.lines}
-        marks = {"skip": bool(self.picture.skips), "tap": any(part.taps for part in self.picture.parts)}
+        parts = self.picture.parts
+        marks = {mark: any(part.turn == turn for part in parts) for mark, turn in TURNS.items()}
+        marks |= {"skip": bool(self.picture.skips), "tap": any(part.taps for part in parts)}
         return [(kind, COLOURS[kind][2]) for kind in COLOURS if kind in used] + [(m, m) for m in marks if marks[m]]
 
     def _legend_width(self) -> float:
@@ -130,12 +134,14 @@ class Page:
         for kind, text in self._legend_entries():
             if kind == "skip":
                 add(root, "path", d=f"M{x} {y - 4}h24", stroke=SKIP, stroke_width=1.6, stroke_dasharray=DASHES)
+            elif kind in TURNS:
+                outline(root, Box(x + 4, y - 11, 20, 14), TURNS[kind], {"fill": PAPER, "stroke": MUTED}, 0.4)
             elif kind == "tap":
                 look = {"fill": PAPER, "stroke": MUTED, "stroke_dasharray": "2 2"}
                 add(root, "rect", x=x + 4, y=y - 10, width=18, height=12, rx=6, **look)
             else:
                 add(root, "circle", cx=x + 5, cy=y - 4, r=5, fill=COLOURS[kind][1])
-            room = 30 if kind in ("skip", "tap") else 16
+            room = 16 if kind in COLOURS else 30
             write(root, text, (x + room, y), 11, MUTED)
             x += room + text_width(text, 11) + 14
 

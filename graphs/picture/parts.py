@@ -22,6 +22,7 @@ class Part:
     shape: str | None = None  # in short, as on the wires
     exact: str | None = None
     level: int = 0  # how often the image is halved here
+    turn: int = 0  # 1 where what it reads is of a finer scale, -1 of a coarser one
     doc: str | None = None
     taps: tuple[str, ...] = ()
     faults: tuple[Diagnostic, ...] = ()

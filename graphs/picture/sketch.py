@@ -4,6 +4,7 @@ For a graph that is wrong, the parts that could be checked have their shapes, th
 scale that is guessed; each fault is with the part that it is about.
 """
 
+import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ from crossband.graphs.syntax import Graph, Node, Step, Value
 from crossband.graphs.values import Invalid, Scope
 from crossband.graphs.walk import run
 from crossband.registry import near
+
+LONGEST = 80  # characters of the rule of image sizes
 
 
 def sketch(source: str | Path | Graph, params: Mapping[str, Value] | None = None) -> Sketch:
@@ -76,13 +79,14 @@ class _Sketcher:
             return (f"{len(self.faults)} error{'s' * (len(self.faults) != 1)}",)
         count = sum(weight.numel() for weight in build_meta(self.plan).parameters())
         wraps = [f"wrapped in {wrap.entry.name}" for wrap in self.plan.wrap]
-        return (f"{_amount(count)} parameters", str(self.plan.sizes), *wraps, *self.graph.cite)
+        sizes = textwrap.shorten(str(self.plan.sizes), LONGEST, placeholder=" ...")
+        return (f"{_amount(count)} parameters", sizes, *wraps, *self.graph.cite)
 
     # ------------------------------------------------------------------ nodes
 
     def _node(self, node: Node) -> Part:
         lines = [
-            words(step, count, entry_of(step, self.graph.blocks))
+            words(step, count, entry_of(step, self.graph.blocks), self._inside(step))
             for step in self._steps(node)
             if (count := self._count(step.repeat))
         ]
@@ -92,6 +96,11 @@ class _Sketcher:
 
     def _steps(self, node: Node) -> list[Step]:
         return [replace(step, arguments={k: self._value(v) for k, v in step.arguments.items()}) for step in node.steps]
+
+    def _inside(self, step: Step) -> list[str]:
+        """The blocks that a local block is made of, in the order written."""
+        block = self.graph.blocks.get(step.block)
+        return [inner.block for node in (block.nodes if block else {}).values() if node for inner in node.steps]
 
     def _times(self, node: Node) -> int:
         """How many blocks run in a node."""
@@ -139,7 +148,16 @@ class _Sketcher:
                 known = [levels[read] for read in part.reads if read in levels]
                 levels[part.name] = guessed_level(known, self._guesses(part.name))
         ends = {part.key: levels.get(part.reads[0], 0) for part in parts if part.role == "output"}
-        return [replace(part, level=ends.get(part.key, levels.get(part.name, 0))) for part in parts]
+        return [
+            replace(part, level=ends.get(part.key, levels.get(part.name, 0)), turn=self._turn(part, levels))
+            for part in parts
+        ]
+
+    @staticmethod
+    def _turn(part: Part, levels: Mapping[str, int]) -> int:
+        """Whether a node goes down in scale, 1, or comes up, -1; so does a join with a skip of its own scale."""
+        steps = [levels[part.name] - levels[read] for read in part.reads if read in levels and part.role == "node"]
+        return -1 if min(steps, default=0) < 0 else int(max(steps, default=0) > 0)
 
     def _guesses(self, name: str) -> list[Guess]:
         node = self.graph.nodes[name]

@@ -1,7 +1,7 @@
 """What a picture says of a block: few words and one of six kinds."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from crossband import registry
@@ -42,26 +42,26 @@ def kind_of(entry: Entry) -> str:
     return "convolution"
 
 
-def words(step: Step, count: int, entry: Entry | None) -> Line:
+def words(step: Step, count: int, entry: Entry | None, inside: Sequence[str] = ()) -> Line:
     """A step that runs `count` times, in few words: `RSU 7 · mid 32 → 64`. Defaults go without saying.
 
-    `entry` is the registered block, None for a block of the graph.
+    `entry` is the registered block, None for a block of the graph, which is made of the blocks `inside`.
     """
     defaults = {name: p.default for name, p in entry.parameters.items()} if entry else {}
     kernel, depth, out = (step.arguments.get(name) for name in ("kernel", "depth", "out"))
     head = " ".join(
         [f"{count} ×"] * (count > 1) + [step.block] + [f"{kernel}×{kernel}"] * bool(kernel) + [f"{depth}"] * bool(depth)
     )
-    said = {name: value for name, value in step.arguments.items() if name not in ("kernel", "depth", "out")}
-    rest = [_word(name, value) for name, value in said.items() if name not in defaults or value != defaults[name]]
+    told = {name: value for name, value in step.arguments.items() if name not in ("kernel", "depth", "out")}
+    rest = [_word(name, value) for name, value in told.items() if name not in defaults or value != defaults[name]]
     tail = f" → {_bare(out)}" if out is not None else ""
     kind = kind_of(entry) if entry else "block"
+    made_of = (shortened(f"= {' · '.join(inside)}"),) if inside else ()
     if len(line := " · ".join([head, *rest]) + tail) <= WIDTH:
-        return Line(line, (), kind)
+        return Line(line, made_of, kind)
     details = textwrap.wrap(" · ".join(word.replace(" ", "\u00a0") for word in rest), WIDTH + 3)
-    return Line(
-        shortened(head + tail), tuple(shortened(each.replace("\u00a0", " ").strip(" ·")) for each in details), kind
-    )
+    said = tuple(shortened(each.replace("\u00a0", " ").strip(" ·")) for each in details)
+    return Line(shortened(head + tail), (*said, *made_of), kind)
 
 
 def shortened(text: str) -> str:

@@ -7,7 +7,7 @@ the modules they name. With plugins that is not all, and the registry itself is 
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -16,7 +16,9 @@ from typing import Any
 import click
 
 from crossband import registry
+from crossband.graphs import facts
 from crossband.graphs.resolve import GRAPHS
+from crossband.graphs.shelf import Shelf
 from crossband.recipes.commands import PLUGGED
 from crossband.recipes.shelf import RECIPES
 from crossband.registry import Entry
@@ -35,7 +37,10 @@ _HEADER = ("graph", "recipe", "doc", "cite", "extends")
 
 @dataclass(frozen=True)
 class Item:
-    """A named thing. `required` and `optional` name its parameters; a graph or recipe lists none."""
+    """A named thing. `required` and `optional` name its parameters; a graph or recipe lists none.
+
+    `parameters` and `sizes` are the learned numbers and the admissible image sizes of a graph, where they are known.
+    """
 
     name: str
     summary: str
@@ -43,16 +48,21 @@ class Item:
     contract: str | None = None
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
+    hybrid: bool | None = None
+    parameters: int | None = None
+    sizes: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The item for a program; a contract is there for blocks only."""
+        """The item for a program; what does not apply to its kind, or is not known, is left out."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 def items(kind: str) -> list[Item]:
     """All things of a kind by name: from the registry where there are plugins, else from the source."""
+    if kind == "graphs":
+        return _graphs()
     if kind in WRITTEN:
-        return [_file_item(path) for path in WRITTEN[kind].files().values()]
+        return [_file_item(path, WRITTEN[kind]) for path in WRITTEN[kind].files().values()]
     return registered(kind) if plugged() else declared(kind)
 
 
@@ -155,7 +165,8 @@ def _parameters(
     """The names of the parameters that YAML may give: those that must be given, and the others.
 
     The rules are those of the decorators: tensors of a loss are positional, the network or graph comes first in a
-    wrapper, and axes of the contract, or without one the positional parameters of a block, are its channels.
+    wrapper. The axes of the contract and the number of its inputs are known to a block; without a contract, its
+    positional parameters are its channels.
     """
     constructor = [part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__"]
     function = constructor[0] if isinstance(node, ast.ClassDef) else node
@@ -167,7 +178,7 @@ def _parameters(
         if default
     }
     skipped = {
-        "block": set(re.findall(r"[a-z]\w*", contract.partition("->")[0])) if contract else {p.arg for p in positional},
+        "block": _axes(contract) if contract else {p.arg for p in positional},
         "wrapper": {p.arg for p in positional[:1]},
         "graph_wrapper": {p.arg for p in positional[:1]},
         "loss": {p.arg for p in positional},
@@ -175,6 +186,12 @@ def _parameters(
     }[decorator]
     names = [p.arg for p in (*positional, *function.args.kwonlyargs) if p.arg not in skipped]
     return [name for name in names if name not in named], [name for name in names if name in named]
+
+
+def _axes(contract: str) -> set[str]:
+    """The names that a contract gives to sizes of its inputs, and to how many inputs there are."""
+    left = contract.partition("->")[0]
+    return {*re.findall(r"[a-z]\w*", left), *(("inputs",) if "..." in left else ())}
 
 
 # ---------------------------------------------------------------------- YAML files
@@ -186,15 +203,25 @@ def about(path: str | Path) -> str:
     return summary(str(data.get("doc") or comment))
 
 
-def _file_item(path: Path) -> Item:
-    return Item(path.stem, about(path), _cited(path))
+def _graphs() -> list[Item]:
+    """The shipped graphs with what is known of each, the example hybrids last."""
+    known = {name: asdict(each) for name, each in facts.known().items()}
+    found = [
+        replace(_file_item(path, GRAPHS), hybrid=path.parent.name == "hybrids", **known.get(name, {}))
+        for name, path in GRAPHS.files().items()
+    ]
+    return sorted(found, key=lambda item: bool(item.hybrid))
 
 
-def _cited(path: Path) -> tuple[str, ...]:
+def _file_item(path: Path, shelf: Shelf) -> Item:
+    return Item(path.stem, about(path), _cited(path, shelf))
+
+
+def _cited(path: Path, shelf: Shelf) -> tuple[str, ...]:
     """The sources that a shipped file names, or else those of the file that it extends."""
     data, _ = header(path.read_text("utf-8"))
-    if "cite" not in data and "extends" in data:
-        return _cited(path.with_stem(data["extends"]))
+    if "cite" not in data and "extends" in data and (parent := shelf.find(data["extends"], path.parent)):
+        return _cited(parent, shelf)
     cite = data.get("cite", ())
     return (cite,) if isinstance(cite, str) else tuple(cite)
 

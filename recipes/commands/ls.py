@@ -1,11 +1,16 @@
 """`crossband ls`: everything that a YAML file can name."""
 
+from textwrap import shorten
+
 import click
 
 from crossband import registry
 from crossband.recipes.commands import listing
 from crossband.recipes.commands.listing import KINDS, Item
 from crossband.recipes.commands.output import print_json, print_table, say
+
+PARAMETERS = "parameters"
+LONGEST = 64  # characters of a rule of image sizes; `--json` and `crossband check` have all of it
 
 
 @click.command()
@@ -32,9 +37,12 @@ def ls(kind: str | None, as_json: bool) -> None:
 def _print(kind: str, items: list[Item]) -> None:
     columns = {
         kind: lambda item: item.name,
+        "form": lambda item: "hybrid" if item.hybrid else "",
+        PARAMETERS: lambda item: "" if item.parameters is None else f"{item.parameters:,}",
+        "image sizes": lambda item: shorten(item.sizes or "", LONGEST, placeholder=" ..."),
         "contract": lambda item: item.contract or "",
         "what it is": lambda item: item.summary,
         "source": lambda item: ", ".join(item.cite),
     }
     used = {heading: column for heading, column in columns.items() if any(map(column, items))} or {kind: columns[kind]}
-    print_table(list(used), [[column(item) for column in used.values()] for item in items])
+    print_table(list(used), [[column(item) for column in used.values()] for item in items], right=[PARAMETERS])

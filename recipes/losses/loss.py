@@ -3,19 +3,19 @@
 The contract of a loss: its positional parameters are tensors, which a recipe gives as calls of its
 networks (`{l1: [back_vis, visible]}`); its keyword-only parameters are set in YAML and carry type
 hints; it returns one number, lower is better; it changes nothing. The weight of a term belongs to
-the recipe, so no loss knows of it.
+the recipe, so no loss knows of it. A loss that looks through a network with published weights keeps it
+beside itself, frozen, and readies it by `prepare`: it is no network of the recipe.
 """
 
-import contextlib
 import functools
 import inspect
-from collections.abc import Callable
-from typing import Concatenate, ParamSpec, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Concatenate, ParamSpec, cast
 
-import torch
 from torch import Tensor
 
-from crossband.registry import CrossbandError, RegistryError, losses, parameters_of
+from crossband.blocks.precision import full_precision, widened
+from crossband.registry import CrossbandError, Entry, RegistryError, losses, parameters_of
 
 P = ParamSpec("P")
 
@@ -25,7 +25,14 @@ class LossInputError(CrossbandError, ValueError):
 
 
 def loss(
-    name: str, *, cite: str | None = None, same_shape: bool = True
+    name: str,
+    *,
+    cite: str | None = None,
+    same_shape: bool = True,
+    constant: tuple[str, ...] = (),
+    differentiates: bool = False,
+    least: int | Callable[..., int] = 1,
+    prepare: Callable[..., Mapping[str, str]] | None = None,
 ) -> Callable[[Callable[Concatenate[Tensor, P], Tensor]], Callable[Concatenate[Tensor, P], Tensor]]:
     """Register a pure function of tensors as the loss `name`.
 
@@ -35,25 +42,54 @@ def loss(
     over an image, small epsilons and Fourier transforms lose too much in half precision; float64
     stays float64.
 
-    The registry entry has two facts: `inputs`, the names of the tensors in order, and `same_shape`.
+    `constant` names inputs that get no gradient. With `differentiates` the first input is
+    differentiated in the second, so a recipe computes the first anew from a copy of the second that
+    takes gradients. `least` is the smallest height and width of the images, or a function that works
+    it out from the parameters and raises LossInputError where they do not go together. `prepare`
+    takes a device and the parameters, readies what the loss keeps beside itself, so that what is
+    missing is found before training, and returns what to record of it.
+
+    All of these are facts of the registry entry, and so is `inputs`, the names of the tensors in order.
     Raises RegistryError, when the module is imported, if the signature breaks the contract above.
     """
 
     def register(function: Callable[Concatenate[Tensor, P], Tensor]) -> Callable[Concatenate[Tensor, P], Tensor]:
         inputs = _tensor_names(name, function)
+        if unknown := set(constant) - set(inputs):
+            raise RegistryError(f"the loss `{name}` has no input `{min(unknown)}`")
 
         @functools.wraps(function)
         def guarded(*tensors: Tensor, **parameters: object) -> Tensor:
-            _check_tensors(name, inputs, tensors, same_shape)
-            wide = [tensor.float() if tensor.dtype.itemsize < 4 else tensor for tensor in tensors]
-            with _no_autocast(tensors[0].device.type):
+            _check_tensors(entry, tensors)
+            _check_size(entry, tensors, parameters)
+            wide = [
+                widened(x).detach() if name in constant else widened(x) for name, x in zip(inputs, tensors, strict=True)
+            ]
+            with full_precision(tensors[0].device):
                 return cast(Callable[..., Tensor], function)(*wide, **parameters)
 
-        parameters = parameters_of(function, skip=inputs)
-        losses.register(name, guarded, parameters=parameters, cite=cite, inputs=inputs, same_shape=same_shape)
+        entry = losses.register(
+            name,
+            guarded,
+            parameters=parameters_of(function, skip=inputs),
+            cite=cite,
+            inputs=inputs,
+            same_shape=same_shape,
+            constant=constant,
+            differentiates=differentiates,
+            least=least,
+            prepare=prepare,
+        )
         return cast(Callable[Concatenate[Tensor, P], Tensor], guarded)
 
     return register
+
+
+def least_side(entry: Entry, arguments: Mapping[str, Any]) -> int:
+    """The smallest height and width that a loss takes. Raises LossInputError where arguments do not go together."""
+    least = entry.facts["least"]
+    defaults = {name: parameter.default for name, parameter in entry.parameters.items() if not parameter.required}
+    return least if isinstance(least, int) else least(**{**defaults, **arguments})
 
 
 def _tensor_names(name: str, function: Callable[..., Tensor]) -> tuple[str, ...]:
@@ -73,18 +109,21 @@ def _tensor_names(name: str, function: Callable[..., Tensor]) -> tuple[str, ...]
     return tuple(found)
 
 
-def _check_tensors(name: str, inputs: tuple[str, ...], tensors: tuple[Tensor, ...], same_shape: bool) -> None:
+def _check_tensors(entry: Entry, tensors: tuple[Tensor, ...]) -> None:
+    name, inputs = entry.name, entry.facts["inputs"]
     if len(tensors) != len(inputs):
         raise LossInputError(f"the loss `{name}` compares {' and '.join(inputs)}, got {len(tensors)} tensors")
     for label, tensor in zip(inputs, tensors, strict=True):
         if not tensor.is_floating_point():
             raise LossInputError(f"the loss `{name}` needs floating-point tensors, {label} is {tensor.dtype}")
-    if same_shape and len({tensor.shape for tensor in tensors}) > 1:
+    if entry.facts["same_shape"] and len({tensor.shape for tensor in tensors}) > 1:
         sizes = ", ".join(f"{label} {tuple(tensor.shape)}" for label, tensor in zip(inputs, tensors, strict=True))
         raise LossInputError(f"the loss `{name}` needs tensors of one shape: {sizes}")
 
 
-def _no_autocast(device: str) -> contextlib.AbstractContextManager[object]:
-    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
-        return torch.autocast(device, enabled=False)
-    return contextlib.nullcontext()
+def _check_size(entry: Entry, tensors: tuple[Tensor, ...], arguments: Mapping[str, Any]) -> None:
+    least = least_side(entry, arguments)
+    for tensor in tensors if least > 1 else ():
+        if min(tensor.shape[-2:]) < least:
+            size = "x".join(map(str, tensor.shape[-2:]))
+            raise LossInputError(f"the loss `{entry.name}` needs images of at least {least}x{least}, got {size}")

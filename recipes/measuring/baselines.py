@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from crossband.recipes.colour import luminance
 from crossband.recipes.measuring.evaluation import Evaluation, Table
-from crossband.recipes.measuring.metrics import DEFAULT, luminance
+from crossband.recipes.measuring.metrics import DEFAULT
 from crossband.registry import CrossbandError
 
 

@@ -10,8 +10,6 @@ Grey images: a network that wants three channels is given the grey channel three
 one-channel image and its three-channel copy have the same value in every metric.
 """
 
-import functools
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,17 +17,13 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from crossband.recipes.colour import luminance, three_channels
 from crossband.recipes.losses import fft_l1 as fft_l1_loss
+from crossband.recipes.losses.structural import LEAST, WINDOW, multi_scale, similarity
 from crossband.recipes.measuring.pretrained import Unavailable, inception_network, lpips_network
-from crossband.registry import CrossbandError
 
-SSIM_WINDOW = 11
-SSIM_CONSTANTS = (0.01**2, 0.03**2)  # (K * data range)^2
-MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003
 KID_SUBSET, KID_SUBSETS = 1000, 100  # Binkowski et al. 2018, as in torch-fidelity
-REC601 = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
@@ -84,19 +78,6 @@ def metric(
     return declare
 
 
-def luminance(image: Tensor) -> Tensor:
-    """The brightness of an image, Rec. 601: `... 3 h w` or `... 1 h w` gives `... 1 h w`, in the same range.
-
-    Raises CrossbandError on any other number of channels.
-    """
-    channels = image.shape[-3]
-    if channels == 1:
-        return image
-    if channels != 3:
-        raise CrossbandError(f"an image has 1 or 3 channels, got {channels}")
-    return (image * image.new_tensor(REC601).view(3, 1, 1)).sum(-3, keepdim=True)
-
-
 @metric("MAE", better="lower")
 def mae(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Mean absolute error over the pixels and channels of an image in [0, 1]."""
@@ -127,9 +108,9 @@ def ssim(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
 
     Over the windows that lie wholly inside the image, for each channel, then the mean.
     """
-    _require_side(output, SSIM_WINDOW, "an 11x11 window")
-    similarity, _ = _similarity(output, target)
-    return similarity.mean(1)
+    _require_side(output, WINDOW, "an 11x11 window")
+    brightness, contrast = similarity(output, target)
+    return (brightness * contrast).flatten(1).mean(1)
 
 
 @metric("MS-SSIM", better="higher")
@@ -140,38 +121,8 @@ def ms_ssim(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     Needs both sides above 160 pixels. A negative contrast term counts as zero, since its fractional
     power is not a number.
     """
-    _require_side(output, (SSIM_WINDOW - 1) * 2 ** (len(MS_SSIM_WEIGHTS) - 1) + 1, "five scales of an 11x11 window")
-    product = output.new_ones(output.shape[:2])
-    for weight in MS_SSIM_WEIGHTS[:-1]:
-        _, contrast = _similarity(output, target)
-        product = product * contrast.clamp(min=0) ** weight
-        output, target = (F.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False) for x in (output, target))
-    similarity, _ = _similarity(output, target)
-    return (product * similarity.clamp(min=0) ** MS_SSIM_WEIGHTS[-1]).mean(1)
-
-
-def _similarity(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """SSIM, and its contrast and structure term alone, of each image and channel: `b c` each.
-
-    Not torchmetrics', which averages over reflected borders too and takes eight times as long in float64.
-    """
-    (c1, c2), mean_a, mean_b = SSIM_CONSTANTS, _blur(a), _blur(b)
-    # of rounding, a variance may come out below zero
-    variances = (_blur(a * a) - mean_a**2).clamp(min=0) + (_blur(b * b) - mean_b**2).clamp(min=0)
-    contrast = (2 * (_blur(a * b) - mean_a * mean_b) + c2) / (variances + c2)
-    brightness = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
-    return (brightness * contrast).mean((-2, -1)), contrast.mean((-2, -1))
-
-
-def _blur(image: Tensor) -> Tensor:
-    """Means under the Gaussian window, rows and then columns, where the window lies inside the image."""
-    offsets = range(SSIM_WINDOW)
-    bell = [math.exp(-0.5 * ((i - SSIM_WINDOW // 2) / 1.5) ** 2) for i in offsets]
-    for axis in (-2, -1):
-        size = image.shape[axis] - SSIM_WINDOW + 1
-        parts = (image.narrow(axis, i, size) * (bell[i] / sum(bell)) for i in offsets)
-        image = functools.reduce(torch.add, parts)
-    return image
+    _require_side(output, LEAST, "five scales of an 11x11 window")
+    return multi_scale(output, target).mean(1)
 
 
 def _require_side(image: Tensor, least: int, reason: str) -> None:
@@ -192,11 +143,6 @@ def lpips(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     _require_side(output, 31, "AlexNet")
     network = lpips_network(str(output.device))
     return network(three_channels(output).float(), three_channels(target).float(), normalize=True).flatten()
-
-
-def three_channels(image: Tensor) -> Tensor:
-    """`b 1 h w` repeated to `b 3 h w`; three channels as they are."""
-    return image.expand(-1, 3, -1, -1)
 
 
 @metric("corr. with target", better="higher", digits=3)

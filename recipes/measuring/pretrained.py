@@ -1,4 +1,4 @@
-"""Networks with published weights that metrics look through: LPIPS (AlexNet) and Inception.
+"""Published weights on this machine, and the networks that metrics look through: LPIPS (AlexNet) and Inception.
 
 Nothing is downloaded here. The weights are taken from the ordinary torch hub cache
 (`$TORCH_HOME/hub/checkpoints`, by default `~/.cache/torch/hub/checkpoints`), where torchvision and
@@ -11,18 +11,18 @@ import contextlib
 import functools
 import pickle
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlparse
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from crossband.registry import CrossbandError
 
 
 class Unavailable(CrossbandError):
-    """Something cannot be measured; the text is the reason and, where there is one, the cure."""
+    """Something cannot be measured or loaded; the text is the reason and, where there is one, the cure."""
 
 
 def weights_file(url: str) -> Path:
@@ -30,17 +30,22 @@ def weights_file(url: str) -> Path:
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
     if not file.is_file():
         raise Unavailable(
-            f"the weights `{file.name}` are not in `{file.parent}`, and nothing is downloaded during an evaluation"
+            f"the weights `{file.name}` are not in `{file.parent}`, and nothing is downloaded unasked"
             f"\nhint: fetch them once with `python -c \"import torch; torch.hub.load_state_dict_from_url('{url}')\"`"
         )
+    read_tensors(file)
+    return file
+
+
+def read_tensors(file: Path, device: str = "meta") -> Mapping[str, Tensor]:
+    """The tensors of a file of plain tensors. Raises Unavailable if it is anything else."""
     try:
-        torch.load(file, map_location="meta", weights_only=True)
+        return torch.load(file, map_location=device, weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise Unavailable(
             f"`{file}` is not a file of plain tensors: {reason}\nhint: delete it and fetch it again"
         ) from None
-    return file
 
 
 @functools.cache

@@ -10,13 +10,16 @@ from crossband import registry
 from crossband.graphs.checker import check_into as check_graph
 from crossband.graphs.diagnostics import Problems
 from crossband.graphs.plan import Plan
+from crossband.graphs.renaming import load_into as load_keys
 from crossband.graphs.resolve import Library
 from crossband.graphs.resolve import find as find_graph
 from crossband.graphs.resolve import shipped as shipped_graphs
 from crossband.recipes.data.source import CHANNELS
+from crossband.recipes.losses.loss import LossInputError, least_side
 from crossband.recipes.measuring.metrics import METRICS
 from crossband.recipes.spec.experiment import Experiment, Loss, Step, reaches
 from crossband.recipes.spec.flow import Value
+from crossband.recipes.spec.functions import FUNCTIONS, words
 from crossband.recipes.spec.reading import load_into
 from crossband.recipes.spec.syntax import Phase, Recipe, Term
 from crossband.recipes.spec.values import Shape, Values, Wrong
@@ -109,11 +112,33 @@ class _Checker:
             hint = _hint(param, list(graph.params))
             place = recipe.at("networks", name, "params", param, key=True)
             self.problems.add("E070", f"the graph `{network.graph}` has no param `{param}`", place, hint)
-        return None if unknown else check_graph(graph, self.problems, network.params)
+        plan = None if unknown else check_graph(graph, self.problems, network.params)
+        if plan and isinstance(network.weights, Mapping):
+            self.weights(name, network.weights, plan)
+        return plan
+
+    def weights(self, name: str, written: Mapping[str, str], plan: Plan) -> None:
+        """Weights from elsewhere: the key map is there, and the network has the nodes that it fills."""
+        keys = load_keys(written["keys"], self.problems, self.recipe.at("networks", name, "weights", "keys"))
+        into = written.get("into", "")
+        modules = [f"{call.module}." for call in plan.calls]
+
+        def has(node: str) -> bool:
+            return any(module.startswith(node) for module in modules)
+
+        if into and not has(f"{into}."):
+            hint = _hint(into, list(plan.graph.nodes))
+            self.fault("E070", f"`{name}` has no node `{into}`", "networks", name, "weights", "into", hint=hint)
+        elif keys and (absent := [node for node in keys.nodes(into) if not has(node)]):
+            message = f"the key map `{keys.name}` fills `{absent[0][:-1]}`, and `{name}` has no such node"
+            hint = f"it is of the graph `{keys.graph}`: say by `into` which node of `{name}` that is"
+            self.fault("E070", message, "networks", name, "weights", "keys", hint=hint)
 
     def names(self) -> None:
-        """A name means one thing: a band, a network or a value of the flow."""
+        """A name means one thing: a band, a network, a function or a value of the flow."""
         recipe = self.recipe
+        for name in (name for name in recipe.networks if name in FUNCTIONS):
+            self.fault("E016", f"`{name}` is a function already", "networks", name, key=True, hint="take another name")
         for section, others in (("networks", self.bands), ("flow", {**self.bands, **recipe.networks})):
             for name in (name for name in getattr(recipe, section) if name in others):
                 what = "a band" if name in self.bands else "a network"
@@ -181,6 +206,10 @@ class _Checker:
         rows = [[outputs[min(turn, len(outputs) - 1)] for outputs in found] for turn in range(count)]
         if entry.facts["same_shape"] and not all(self.agree(term.loss, row, where) for row in rows):
             return None
+        if entry.facts["differentiates"] and not all(self.differentiable(term.loss, row, where) for row in rows):
+            return None
+        if not all(self.large_enough(entry, term, row, where) for row in rows):
+            return None
         return Loss(term, entry, tuple(tuple(value for value, _ in row) for row in rows))
 
     def agree(self, loss: str, row: Sequence[tuple[Value, Shape]], where: tuple[str, ...]) -> bool:
@@ -189,9 +218,35 @@ class _Checker:
         for value, other in others:
             if any(a != b for a, b in zip(shape, other, strict=True) if None not in (a, b)):
                 message = (
-                    f"`{loss}` compares images of one shape: `{first}` is {_words(shape)}, `{value}` is {_words(other)}"
+                    f"`{loss}` compares images of one shape: `{first}` is {words(shape)}, `{value}` is {words(other)}"
                 )
                 self.fault("E076", message, *where)
+                return False
+        return True
+
+    def differentiable(self, loss: str, row: Sequence[tuple[Value, Shape]], where: tuple[str, ...]) -> bool:
+        """Whether a loss is given a score and what the score is computed from."""
+        (score, _), (point, _) = row
+        if point != score and point in score.walk():
+            return True
+        message = f"`{loss}` differentiates `{score}` in `{point}`, from which it is not computed"
+        self.fault("E072", message, *where, hint=f"give it a score and its image, such as `[critic({point}), {point}]`")
+        return False
+
+    def large_enough(
+        self, entry: Entry, term: Term, row: Sequence[tuple[Value, Shape]], where: tuple[str, ...]
+    ) -> bool:
+        """Whether the images, where their size is known, are as large as a loss needs them."""
+        try:
+            least = least_side(entry, term.arguments)
+        except LossInputError as error:
+            message, _, hint = str(error).partition("\nhint: ")
+            self.fault("E072", message, *term.path, hint=hint or None)
+            return False
+        for value, shape in row:
+            if any(size is not None and size < least for size in shape[-2:]):
+                message = f"`{term.loss}` takes images of at least {least}x{least}, `{value}` is {words(shape)}"
+                self.fault("E034", message, *where)
                 return False
         return True
 
@@ -235,7 +290,7 @@ class _Checker:
             path = () if short else ("phases", step.phase.name)
             reached: set[str] = set()
             for name, loss in step.losses.items():
-                own = {network for call in loss.calls for value in call for network in reaches(value, self.plans)}
+                own = {network for value in loss.learned_from() for network in reaches(value, self.plans)}
                 if not own & set(step.phase.train):
                     message = f"the loss `{name}` depends on no network that its phase trains"
                     self.fault("E075", message, *path, "losses", name, key=True)
@@ -304,10 +359,6 @@ def _at(data: Any, path: Sequence[str]) -> Any:
     for step in path:
         data = data[step]
     return data
-
-
-def _words(shape: Shape) -> str:
-    return "x".join("?" if size is None else str(size) for size in shape)
 
 
 def _hint(name: str, known: Collection[str]) -> str | None:

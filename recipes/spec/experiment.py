@@ -1,6 +1,6 @@
 """A recipe that is right: what to build, what to compute and in which order. `spec.checker` makes it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,13 @@ class Loss:
     term: Term
     entry: Entry
     calls: tuple[tuple[Value, ...], ...]
+
+    def learned_from(self) -> Iterator[Value]:
+        """Its inputs but for those that get no gradient: constants, and the image that a score is differentiated in."""
+        facts = self.entry.facts
+        constant = {*facts["constant"], *(facts["inputs"][1:] if facts["differentiates"] else ())}
+        for call in self.calls:
+            yield from (value for name, value in zip(facts["inputs"], call, strict=True) if name not in constant)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The calls of a recipe: `to_ir(visible)`, `is_ir(pool(fake_ir))`, `fake.side1`, `fake.*`.
+"""The calls of a recipe: `to_ir(visible)`, `is_ir(pool(fake_ir))`, `fake.side1`, `fake.*`, `is_ir(fake).layer*`.
 
 Names and calls, nothing else: text becomes a small tree, and nothing is ever handed to Python to evaluate.
 """
@@ -28,7 +28,8 @@ class CallError(CrossbandError):
 class Value:
     """A value of a flow: a `name`, a `call` of what `name` says on `operands`, or one `part` of its operand.
 
-    Two values are equal when they say the same, wherever they say it; the part `*` means every output.
+    Two values are equal when they say the same, wherever they say it. The part `*` means every output, and
+    `layer*` every output and tap whose name begins with `layer`.
     """
 
     kind: Kind
@@ -100,6 +101,7 @@ class _Parser:
             value = Value("call", name, self._arguments(), start, self._end() - start)
         while self._take("."):
             part = "*" if self._take("*") else self._name("the name of an output, or `*` for all of them,")
+            part += "*" if part != "*" and self._take("*") else ""
             value = Value("part", part, (value,), start, self._end() - start)
         return value
 

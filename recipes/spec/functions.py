@@ -1,24 +1,37 @@
-"""Functions of a flow that are not networks: `cat(visible, fake)`, `pool(fake)`.
+"""Functions of a flow that are not networks: `cat(visible, fake)`, `pool(fake)`, `mix(infrared, fake)`.
 
 A function takes tensors and gives one; it has no weights. One that remembers something over the
 steps keeps it in a state that goes into the checkpoint.
 """
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 
+from crossband.blocks.lab import RGBToLab
+from crossband.recipes.colour import luminance, to_unit
+from crossband.registry import CrossbandError
+
+Shape: TypeAlias = tuple[int | None, ...]  # of a value, batch aside; None where only the data will tell
 POOL = 50  # images that a pool remembers (CycleGAN; Shrivastava et al. 2017)
+
+
+class FunctionError(CrossbandError, ValueError):
+    """A function of a flow cannot take values of these shapes."""
 
 
 class Function(Protocol):
     """What a flow may call beside its networks; `operands` says how many values it takes, at least and at most."""
 
-    operands: tuple[int, int | None]
+    operands: ClassVar[tuple[int, int | None]] = (1, 1)
 
     def __init__(self, seed: int) -> None: ...
+
+    @classmethod
+    def shape(cls, *shapes: Shape) -> Shape:
+        """The shape of the value for operands of these shapes, batch aside. Raises FunctionError."""
+        return shapes[0]
 
     def __call__(self, *tensors: Tensor) -> Tensor:
         """The value for these operands."""
@@ -37,7 +50,15 @@ class Cat(Function):
 
     operands = (2, None)
 
-    def __call__(self, *tensors: Tensor) -> Tensor:  # noqa: D102  as in Function
+    @classmethod
+    def shape(cls, *shapes: Shape) -> Shape:  # noqa: D102  as in Function
+        size = shapes[0][1:]
+        for other in shapes[1:]:
+            _hold_together("cat", "size", size, other[1:])
+        channels = [shape[0] for shape in shapes]
+        return (None if None in channels else sum(c for c in channels if c is not None), *size)
+
+    def __call__(self, *tensors: Tensor) -> Tensor:  # noqa: D102
         return torch.cat(tensors, 1)
 
 
@@ -47,8 +68,6 @@ class Pool(Function):
     Each image of the batch, once 50 are remembered, is with probability 1/2 exchanged for one of
     them drawn at random (CycleGAN, Zhu et al. 2017, section 4, after Shrivastava et al. 2017).
     """
-
-    operands = (1, 1)
 
     def __init__(self, seed: int) -> None:
         self._generator = torch.Generator().manual_seed(seed)
@@ -76,12 +95,97 @@ class Pool(Function):
         self._generator.set_state(state["generator"].cpu())
 
 
-FUNCTIONS: dict[str, type[Function]] = {"cat": Cat, "pool": Pool}
+class Mix(Function):
+    """A random point between two images, `e a + (1 - e) b` with one e in [0, 1] for each image: `b c h w` of one shape.
 
+    Where a gradient penalty looks (Gulrajani et al. 2017, algorithm 1).
+    """
 
-def shape_of(name: str, shapes: Sequence[tuple[int | None, ...]]) -> tuple[int | None, ...]:
-    """The shape, batch aside, of a function's value: `cat` adds channels up, the others keep their operand's."""
-    if name != "cat":
+    operands = (2, 2)
+
+    def __init__(self, seed: int) -> None:
+        self._generator = torch.Generator().manual_seed(seed)
+
+    @classmethod
+    def shape(cls, *shapes: Shape) -> Shape:  # noqa: D102  as in Function
+        _hold_together("mix", "shape", *shapes)
         return shapes[0]
-    channels = [shape[0] for shape in shapes]
-    return (None if None in channels else sum(c for c in channels if c is not None), *shapes[0][1:])
+
+    def __call__(self, *tensors: Tensor) -> Tensor:  # noqa: D102
+        first, second = tensors
+        share = torch.rand(len(first), generator=self._generator).to(first).view(-1, *[1] * (first.ndim - 1))
+        return share * first + (1 - share) * second
+
+    def state_dict(self) -> dict[str, Any]:  # noqa: D102
+        return {"generator": self._generator.get_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: D102
+        self._generator.set_state(state["generator"].cpu())
+
+
+class Unit(Function):
+    """Images of a tanh in the range of a screen, `(x + 1) / 2`: [-1, 1] to [0, 1]."""
+
+    def __call__(self, *tensors: Tensor) -> Tensor:  # noqa: D102  as in Function
+        return to_unit(tensors[0], "tanh")
+
+
+class Convert(Function):
+    """What turns an image of `takes` channels into one of `gives`; not itself a function of a flow."""
+
+    takes: ClassVar[tuple[int, ...]] = (3,)
+    gives: ClassVar[int] = 1
+
+    @classmethod
+    def shape(cls, *shapes: Shape) -> Shape:  # noqa: D102  as in Function
+        channels, *size = shapes[0]
+        if channels is not None and channels not in cls.takes:
+            wanted = " or ".join(map(str, cls.takes))
+            raise FunctionError(f"`{cls.__name__.lower()}` takes images of {wanted} channels, got {channels}")
+        return (cls.gives, *size)
+
+
+class Grey(Convert):
+    """The brightness of images, Rec. 601: `b 3 h w -> b 1 h w`, in the same range; a grey image as it is."""
+
+    takes = (1, 3)
+
+    def __call__(self, *tensors: Tensor) -> Tensor:  # noqa: D102
+        return luminance(tensors[0])
+
+
+class Lightness(Convert):
+    """The lightness of sRGB colours, the L of the block `RGBToLab`: `b 3 h w -> b 1 h w`, both in [0, 1]."""
+
+    def __call__(self, *tensors: Tensor) -> Tensor:  # noqa: D102
+        return RGBToLab()(tensors[0])[0]
+
+
+class Chroma(Convert):
+    """The colours of sRGB images without their lightness, the ab of `RGBToLab`: `b 3 h w -> b 2 h w`, in [0, 1]."""
+
+    gives = 2
+
+    def __call__(self, *tensors: Tensor) -> Tensor:  # noqa: D102
+        return RGBToLab()(tensors[0])[1]
+
+
+FUNCTIONS: dict[str, type[Function]] = {
+    "cat": Cat,
+    "chroma": Chroma,
+    "grey": Grey,
+    "lightness": Lightness,
+    "mix": Mix,
+    "pool": Pool,
+    "unit": Unit,
+}
+
+
+def _hold_together(name: str, what: str, first: Shape, other: Shape) -> None:
+    if any(a != b for a, b in zip(first, other, strict=True) if None not in (a, b)):
+        raise FunctionError(f"`{name}` takes images of one {what}, got {words(first)} and {words(other)}")
+
+
+def words(shape: Shape) -> str:
+    """`3x256x?`."""
+    return "x".join("?" if size is None else str(size) for size in shape)

@@ -78,12 +78,26 @@ def _network() -> Schema:
             "graph": {"type": "string", "description": "A graph by name or path"},
             "params": {"type": "object"},
             "init": {**init, "if": {"type": "string"}, "then": {"const": "default"}, "else": {"maxProperties": 1}},
-            "weights": {"type": "string", "description": "A weights file to start from"},
+            "weights": _weights(),
             "frozen": {"type": "boolean", "description": "No phase trains it"},
             "fit": {"enum": ["pad"], "description": "Pad images to what the graph admits, and crop what comes out"},
         },
         ["graph"],
     )
+
+
+def _weights() -> Schema:
+    file: Schema = {"type": "string", "description": "A path, or `torchvision/resnet101` in torch's cache"}
+    keys: Schema = {"type": "string", "description": "The key map that renames what is in the file"}
+    into: Schema = {"type": "string", "description": "The node that the file is of; without it, the whole network"}
+    foreign = _object({"file": file, "keys": keys, "into": into}, ["file", "keys"])
+    return {
+        "description": "A weights file to start from, of crossband or, with a key map, of others",
+        "type": ["string", "object"],
+        "if": {"type": "string"},
+        "then": {},
+        "else": foreign,
+    }
 
 
 def _data(source: Schema) -> Schema:
@@ -141,7 +155,8 @@ def _term() -> Schema:
     branches = []
     for name, entry in registry.losses.items():
         own = {name: {**CALLS, "description": entry.doc}, "weight": weight} | _parameters(entry)
-        branches.append({"if": {"required": [name]}, "then": {"properties": own, "additionalProperties": False}})
+        then = _object(own, [parameter.name for parameter in entry.parameters.values() if parameter.required])
+        branches.append({"if": {"required": [name]}, "then": then})
     properties = {name: {**CALLS, "description": entry.doc} for name, entry in registry.losses.items()}
     return {"type": "object", "properties": {**properties, "weight": weight}, "allOf": branches}
 

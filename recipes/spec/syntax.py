@@ -13,20 +13,25 @@ from crossband.recipes.spec.layers import Layers
 class Network:
     """One network: a graph by name or path, its params, how its weights begin, and whether they stay.
 
+    `weights` is a weights file, or for one that something else wrote `{file, keys, into}`: the file, the key map
+    that renames what is in it, and the node into which it goes, by default the whole network.
     With `fit: pad` it takes images of any size, padded to what the graph admits and cropped back.
     """
 
     graph: str
     params: Mapping[str, Any] = field(default_factory=dict)
     init: str | Mapping[str, float] = "default"
-    weights: str | None = None
+    weights: str | Mapping[str, str] | None = None
     frozen: bool = False
     fit: str | None = None
 
 
 @dataclass(frozen=True)
 class Term:
-    """One term of an objective, `weight * loss(*inputs)`. An input `fake.*` stands for every output of `fake`."""
+    """One term of an objective, `weight * loss(*inputs)`.
+
+    An input `fake.*` stands for every output of `fake`, and `fake.layer*` for every output and tap so begun.
+    """
 
     loss: str
     inputs: tuple[Value, ...]

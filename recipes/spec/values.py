@@ -9,11 +9,10 @@ from crossband.blocks.sizes import evaluate, symbols_of
 from crossband.graphs.diagnostics import Problems
 from crossband.graphs.plan import Plan, Ref
 from crossband.recipes.spec.flow import Value
-from crossband.recipes.spec.functions import FUNCTIONS, shape_of
+from crossband.recipes.spec.functions import FUNCTIONS, FunctionError, Shape
 from crossband.recipes.spec.syntax import Recipe
 from crossband.registry import near
 
-Shape = tuple[int | None, ...]  # channels, height, width; None where only the data will tell
 Path = tuple[str | int, ...]
 
 
@@ -59,14 +58,21 @@ class Values:
                 return self._part(value, path)
 
     def outputs(self, value: Value, path: Path) -> list[tuple[Value, Shape]]:
-        """As `look_up`, with `fake.*` giving every output of `fake`."""
-        if value.kind != "part" or value.name != "*":
+        """As `look_up`, with `fake.*` giving every output of `fake`, `fake.layer*` every output and tap so begun."""
+        if value.kind != "part" or not value.name.endswith("*"):
             return [self.look_up(value, path)]
         call, _ = self.look_up(value.operands[0], path)
         plan = self.plans.get(call.name) if call.kind == "call" else None
         if plan is None:
-            self._refuse("E070", f"`{value.operands[0]}` is not a network's value: `.*` needs one", value, path)
-        return [self._part(replace(value, name=name), path) for name in plan.outputs]
+            self._refuse(
+                "E070", f"`{value.operands[0]}` is not a network's value: `.{value.name}` needs one", value, path
+            )
+        start, known = value.name.removesuffix("*"), [*plan.outputs, *plan.taps]
+        names = [name for name in known if name.startswith(start)] if start else list(plan.outputs)
+        if not names:
+            message = f"`{call.name}` has no output or tap that begins with `{start}`"
+            self._refuse("E070", message, value, path, _hint(start, known))
+        return [self._part(replace(value, name=name), path) for name in names]
 
     def _name(self, value: Value, path: Path) -> tuple[Value, Shape]:
         name = value.name
@@ -108,7 +114,10 @@ class Values:
             wanted = f"{least}" if least == most else f"at least {least}"
             message = f"`{value.name}` takes {wanted} value{'s' if wanted != '1' else ''}, got {len(shapes)}"
             self._refuse("E072", message, value, path)
-        return shape_of(value.name, shapes)
+        try:
+            return FUNCTIONS[value.name].shape(*shapes)
+        except FunctionError as error:
+            self._refuse("E076", str(error), value, path)
 
     def _enter(self, plan: Plan, value: Value, shapes: list[Shape], path: Path) -> dict[str, int | None]:
         """The heights and widths of a call by the symbols of its network. Raises Wrong where they do not fit."""
@@ -145,7 +154,8 @@ class Values:
         """The shape of what a network gives; with `fit: pad`, cropped back where it has the size of the images."""
         if self.recipe.networks[value.name].fit != "pad":
             return _worked_out(plan.shape(ref), sizes)
-        padded = {name: size and plan.sizes.padded(**{name: size})[name] for name, size in sizes.items()}
+        known = {name: size for name, size in sizes.items() if size}
+        padded = {**sizes, **plan.sizes.padded(**known)}
         image = next(iter(plan.inputs.values()))
         inside, shape = _worked_out(image, padded), _worked_out(plan.shape(ref), padded)
         return (shape[0], *_worked_out(image, sizes)[1:]) if shape[1:] == inside[1:] else shape
@@ -159,7 +169,7 @@ class Values:
         plan = self.plans[call.name]
         if plan is None:
             raise Wrong
-        if value.name == "*":
+        if value.name.endswith("*"):
             self._refuse("E070", f"`{value}` is several values: only a loss can take them", value, path)
         if value.name in plan.taps:
             self.taps.setdefault(call.name, set()).add(value.name)

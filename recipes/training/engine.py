@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crossband.recipes.spec.experiment import Experiment, Step, depends, reaches
+from crossband.blocks.precision import widened
+from crossband.recipes.spec.experiment import Experiment, Loss, Step, depends, reaches
 from crossband.recipes.spec.flow import Value
 from crossband.recipes.spec.functions import Function
 from crossband.registry import CrossbandError
@@ -77,6 +78,8 @@ def _calls(step: Step) -> frozenset[Value]:
 class Values:
     """The values of a flow for one batch, each computed when it is first asked for."""
 
+    _always_records = False
+
     def __init__(
         self,
         experiment: Experiment,
@@ -91,14 +94,17 @@ class Values:
 
     def get(self, value: Value, turn: Turn | None = None, wanted: frozenset[str] = NONE) -> Tensor:
         """A value as a tensor `b c h w`; a constant unless it passes gradients on to a network that is `wanted`."""
+        tensor = self._tensor(value, turn)
+        return tensor if wanted & reaches(value, self.networks) else tensor.detach()
+
+    def _tensor(self, value: Value, turn: Turn | None) -> Tensor:
         if value.kind == "name":
             return self.batch[value.name]
         call = value.operands[0] if value.kind == "part" else value
         if call not in self._made:
             self._made[call] = self._call(call, turn)
         outputs = self._made[call]
-        tensor = outputs[value.name] if value.kind == "part" else next(iter(outputs.values()))
-        return tensor if wanted & reaches(value, self.networks) else tensor.detach()
+        return outputs[value.name] if value.kind == "part" else next(iter(outputs.values()))
 
     def _call(self, call: Value, turn: Turn | None) -> dict[str, Tensor]:
         wanted = turn.records.get(call, NONE) if turn else NONE
@@ -108,7 +114,7 @@ class Values:
         network = self.networks[call.name]
         if turn:
             network.requires_grad_(call.name in wanted)
-        with torch.set_grad_enabled(bool(wanted)), self.autocast():
+        with torch.set_grad_enabled(bool(wanted) or self._always_records), self.autocast():
             result = network(*operands)
         return result if isinstance(result, dict) else {next(iter(self.experiment.plans[call.name].outputs)): result}
 
@@ -125,6 +131,28 @@ class Values:
         self._made.clear()
 
 
+class Around(Values):
+    """The values of a flow as functions of one of them: what is computed from it is computed anew, with its graph.
+
+    The `point` is a copy that takes gradients. It is all in full precision: a penalty squares its gradients.
+    """
+
+    _always_records = True
+
+    def __init__(self, values: Values, point: Value, turn: Turn) -> None:
+        super().__init__(values.experiment, values.networks, values.functions, values.batch)
+        self._values, self._point = values, point
+        self.point = widened(values.get(point, turn)).detach().requires_grad_()
+
+    def get(self, value: Value, turn: Turn | None = None, wanted: frozenset[str] = NONE) -> Tensor:
+        """A value with its graph back to the point; one that does not depend on the point as it is elsewhere."""
+        if value == self._point:
+            return self.point
+        if self._point not in value.walk():
+            return widened(self._values.get(value, turn, wanted))
+        return self._tensor(value, turn)
+
+
 class NotFinite(CrossbandError):
     """A loss is infinite or not a number."""
 
@@ -134,13 +162,19 @@ def objective(turn: Turn, values: Values) -> tuple[Tensor, dict[str, Tensor]]:
     terms: dict[str, Tensor] = {}
     total: Tensor | None = None
     for name, loss in turn.step.losses.items():
-        parts = [
-            loss.entry.factory(*(values.get(value, turn, turn.trains) for value in call), **loss.term.arguments)
-            for call in loss.calls
-        ]
+        parts = [loss.entry.factory(*_inputs(loss, call, values, turn), **loss.term.arguments) for call in loss.calls]
         terms[name] = torch.stack(parts).sum()
         weighted = loss.term.weight * terms[name]
         total = weighted if total is None else total + weighted
     if total is None or not total.requires_grad:
         raise CrossbandError(f"the losses of the phase `{turn.name}` pass no gradient to {', '.join(turn.trains)}")
     return total, {name: term.detach() for name, term in terms.items()}
+
+
+def _inputs(loss: Loss, call: tuple[Value, ...], values: Values, turn: Turn) -> Sequence[Tensor]:
+    """The tensors of one call of a loss; those of a loss that differentiates, around its second one."""
+    if loss.entry.facts["differentiates"]:
+        score, point = call
+        around = Around(values, point, turn)
+        return around.get(score, turn), around.point
+    return [values.get(value, turn, turn.trains) for value in call]

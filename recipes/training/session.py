@@ -88,6 +88,7 @@ class Session:
             return self._follow(training)
         write_recipe(self.folder, self.experiment)
         facts = {"seed": recipe.seed, "device": str(self.fabric.device), "processes": self.fabric.world_size}
+        facts |= {f"weights of {name}": text for name, text in training.measures.items()}
         self.environment = write_environment(self.folder, **facts)
         self.log = Log(self.folder, training.step)
         try:

@@ -19,6 +19,7 @@ from crossband.recipes.spec.functions import FUNCTIONS, Function
 from crossband.recipes.spec.syntax import Recipe
 from crossband.recipes.training.checkpoint import CheckpointError, difference, load_weights, put_weights, save_weights
 from crossband.recipes.training.engine import Turn, turns
+from crossband.recipes.training.foreign import put_foreign
 from crossband.recipes.training.optim import Rate, make_optimizer
 
 Tensors = dict[str, Tensor]
@@ -45,6 +46,7 @@ class Training:
     rates: dict[str, Rate]
     turns: tuple[Turn, ...]
     average: dict[str, Tensors]  # averaged weights by network, empty without `ema`
+    measures: dict[str, str] = field(default_factory=dict)  # published weights that losses look through, by name
     epoch_loss: dict[str, list[float]] = field(default_factory=dict)  # sum and count by phase, for plateaus
     step: int = 0
 
@@ -191,7 +193,17 @@ def set_up(experiment: Experiment, fabric: Fabric, length: int, *, resumed: bool
     average = {name: _copy(networks[name].state_dict()) for name in networks if recipe.ema and name in trained}
     functions: dict[str, Function] = {name: kind(_seed(recipe.seed, name)) for name, kind in FUNCTIONS.items()}
     torch.manual_seed(_seed(recipe.seed, f"process {fabric.global_rank}"))
-    return Training(experiment, fabric, networks, functions, optimizers, rates, turns(experiment), average)
+    measures = prepare_losses(experiment, fabric.device)
+    return Training(experiment, fabric, networks, functions, optimizers, rates, turns(experiment), average, measures)
+
+
+def prepare_losses(experiment: Experiment, device: torch.device) -> dict[str, str]:
+    """Ready what losses look through, and say which weights that is. Raises Unavailable where they are missing."""
+    found: dict[str, str] = {}
+    for loss in (loss for step in experiment.steps for loss in step.losses.values()):
+        if prepare := loss.entry.facts["prepare"]:
+            found |= prepare(device, **loss.term.arguments)
+    return found
 
 
 def build_network(experiment: Experiment, name: str) -> nn.Module:
@@ -211,8 +223,12 @@ def build_network(experiment: Experiment, name: str) -> nn.Module:
 
 def _network(experiment: Experiment, name: str, *, resumed: bool) -> nn.Module:
     network, written = build_network(experiment, name), experiment.recipe.networks[name]
-    if written.weights and not resumed:
+    if resumed or not written.weights:
+        return network
+    if isinstance(written.weights, str):
         put_weights(network, load_weights(written.weights), written.weights)
+    else:
+        put_foreign(network, **written.weights)
     return network
 
 

@@ -1,0 +1,59 @@
+"""Joining two feature maps into one of the same width (LadleNet, `fea_cat` of the published code)."""
+
+import math
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d
+
+from crossband.blocks.block import block
+
+CatWeights: TypeAlias = Literal["registered", "random_as_published", "identity_mean"]
+
+
+def _reach(*, weights: str, **_: Any) -> int:
+    return 1 if weights == "identity_mean" else 3
+
+
+def _deterministic(*, weights: str, **_: Any) -> bool | str:
+    return weights != "random_as_published" or "as in the published code, every call draws a convolution of its own"
+
+
+@block(
+    "CatConv",
+    contract="b c h w, b c h w -> b c h w",
+    reach=_reach,
+    deterministic=_deterministic,
+    cite="ladlenet2023",
+)
+class CatConv(nn.Module):
+    """Join two maps of c channels and bring them back to c: `b c h w, b c h w -> b c h w`.
+
+    `registered` is a learned 3x3 convolution from 2c channels to c. The code that was published with LadleNet
+    makes this convolution inside its forward pass: `random_as_published` does the same. Its weights are drawn
+    anew in every call, in eval too, are never trained and never saved, so that one image gives another output
+    each time. `identity_mean` is the mean of the two maps, without any weights.
+    """
+
+    def __init__(self, c: int, *, weights: CatWeights = "registered") -> None:
+        super().__init__()
+        self.c, self.weights = c, weights
+        self.conv = nn.Conv2d(2 * c, c, 3, padding=1) if weights == "registered" else None
+
+    def forward(self, x: Tensor, other: Tensor) -> Tensor:
+        """`b c h w, b c h w -> b c h w`."""
+        if self.weights == "identity_mean":
+            return (x + other) / 2
+        joined = torch.cat([x, other], dim=1)
+        return self.conv(joined) if self.conv else self._drawn(joined)
+
+    def _drawn(self, joined: Tensor) -> Tensor:
+        """A convolution with weights as torch would begin with: uniform, up to one over the root of the fan-in."""
+        most = 1 / math.sqrt(2 * self.c * 9)
+        weight = joined.new_empty(self.c, 2 * self.c, 3, 3).uniform_(-most, most)
+        return conv2d(joined, weight, joined.new_empty(self.c).uniform_(-most, most), padding=1)
+
+    def extra_repr(self) -> str:
+        """The arguments, for `repr`."""
+        return f"{self.c}, weights={self.weights!r}"

@@ -1,0 +1,81 @@
+"""The convolutional block attention module (Woo et al. 2018, section 3): which channels count, then which pixels."""
+
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from crossband.blocks.block import block
+from crossband.blocks.bounds import Count
+from crossband.blocks.conv import Conv
+from crossband.blocks.norm import BatchNorm
+
+GateNorm: TypeAlias = Literal["batch", "none"]
+
+
+@block(
+    "ChannelAttention",
+    contract="b c h w -> b c h w",
+    where=["c >= reduce  # at least `reduce` channels"],
+    cite="woo2018cbam",
+)
+class ChannelAttention(nn.Module):
+    """Scale each channel by a number from 0 to 1 that its mean and its maximum decide: `b c h w` to the same.
+
+        gate = sigmoid(mlp(mean of x) + mlp(maximum of x)),   out = gate * x
+
+    One MLP serves both: `c` to `c // reduce`, ReLU, back to `c`, with biases.
+    """
+
+    def __init__(self, c: int, *, reduce: Count = 16) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(c, c // reduce), nn.ReLU(), nn.Linear(c // reduce, c))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`b c h w` to the same."""
+        gate = torch.sigmoid(self.mlp(x.mean((2, 3))) + self.mlp(x.amax((2, 3))))
+        return x * gate[:, :, None, None]
+
+
+@block("SpatialAttention", contract="b c h w -> b c h w", reach="kernel", cite="woo2018cbam")
+class SpatialAttention(nn.Module):
+    """Scale each pixel by a number from 0 to 1 that its neighbourhood decides: `b c h w` to the same.
+
+        gate = sigmoid(norm(conv([maximum over channels, mean over channels]))),   out = gate * x
+
+    The convolution has no bias. The paper's formula has no `norm`; its authors' code has batch normalisation
+    with a momentum of 0.01, the default. Its statistics are those of a whole batch in training: with a batch of
+    one image, what it learns on differs from what it follows for eval.
+    """
+
+    def __init__(self, *, kernel: Count = 7, norm: GateNorm = "batch") -> None:
+        super().__init__()
+        self.conv = Conv(2, out=1, kernel=kernel, bias=False)
+        self.norm = BatchNorm(1, momentum=0.01) if norm == "batch" else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`b c h w` to the same."""
+        summary = torch.cat([x.amax(1, keepdim=True), x.mean(1, keepdim=True)], dim=1)
+        return x * torch.sigmoid(self.norm(self.conv(summary)))
+
+
+@block(
+    "CBAM",
+    contract="b c h w -> b c h w",
+    where=["c >= reduce  # at least `reduce` channels"],
+    cite="woo2018cbam",
+)
+class CBAM(nn.Module):
+    """Attention to channels, then to pixels: `b c h w` to the same.
+
+    See ChannelAttention for `reduce`, SpatialAttention for `kernel` and `spatial_norm`.
+    """
+
+    def __init__(self, c: int, *, reduce: Count = 16, kernel: Count = 7, spatial_norm: GateNorm = "batch") -> None:
+        super().__init__()
+        self.channels = ChannelAttention(c, reduce=reduce)
+        self.pixels = SpatialAttention(kernel=kernel, norm=spatial_norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`b c h w` to the same."""
+        return self.pixels(self.channels(x))

@@ -1,0 +1,62 @@
+"""Parallel convolutions of several dilations with a residual sum: one image, several receptive fields."""
+
+from collections.abc import Sequence
+from functools import reduce
+from operator import add
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import Len
+from torch import Tensor, nn
+
+from crossband.blocks.activation import Activation
+from crossband.blocks.block import block
+from crossband.blocks.bounds import Count
+from crossband.blocks.conv import Conv, pixels
+from crossband.blocks.norm import Norm
+
+
+def _reach(*, dilations: Sequence[int], kernel: int, **_: object) -> int:
+    return (max(dilations) + 1) * (kernel - 1) + 1
+
+
+@block(
+    "DilatedBranches",
+    contract="b c h w -> b c h w",
+    where=["pixels(h, w) >= 2  # more than one pixel to normalise"],
+    reach=_reach,
+    cite="anonymous_multiscale",
+    pixels=pixels,
+)
+class DilatedBranches(nn.Module):
+    """Parallel convolutions, joined, brought back to c channels by another, and added to the input.
+
+        x + conv(merge(conv_1(x), conv_2(x), ...)),   conv_i with dilation `dilations[i]`
+
+    `b c h w` to the same. `merge` puts the branches behind each other (`concat`) or sums them (`add`). Every
+    convolution has the kernel, the normalisation and the activation given. One dilation of 1 makes it the plain
+    residual block of two convolutions. The paper names dilations, not how they are arranged.
+    """
+
+    def __init__(
+        self,
+        c: int,
+        *,
+        dilations: Annotated[Sequence[Count], Len(1)] = (1, 2, 4),
+        kernel: Count = 3,
+        merge: Literal["concat", "add"] = "concat",
+        norm: Norm = "instance",
+        activation: Activation = "relu",
+    ) -> None:
+        super().__init__()
+        self.merge = merge
+        self.branches = nn.ModuleList(
+            Conv(c, out=c, kernel=kernel, dilation=dilation, norm=norm, activation=activation) for dilation in dilations
+        )
+        merged = c * len(dilations) if merge == "concat" else c
+        self.back = Conv(merged, out=c, kernel=kernel, norm=norm, activation=activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`b c h w` to the same."""
+        branches = [branch(x) for branch in self.branches]
+        return x + self.back(torch.cat(branches, dim=1) if self.merge == "concat" else reduce(add, branches))

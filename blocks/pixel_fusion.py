@@ -1,0 +1,52 @@
+"""Fusion of feature maps of different receptive fields, pixel by pixel (Ma et al., equations 3 and 4)."""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from crossband.blocks.block import block
+from crossband.blocks.bounds import Count
+from crossband.blocks.conv import Conv
+from crossband.blocks.sizes import Size
+
+
+def _maps(inputs: int, c: Size, *, per: str, **_: Any) -> Size:
+    """How many weights a pixel has: one, or one a channel, for each input."""
+    return c * inputs if per == "channel" else inputs
+
+
+@block(
+    "PixelFusion",
+    contract="b c h w, ... -> b c h w, b maps(inputs,c) h w",
+    where=["inputs >= 2  # at least two feature maps to fuse"],
+    outputs=("fused", "weights"),
+    reach="(inputs-1)*(kernel-1)+1",
+    cite="ma_mrfpix2pix",
+    maps=_maps,
+)
+class PixelFusion(nn.Module):
+    """Mix feature maps of one shape by weights that each pixel chooses: `b c h w, ... -> b c h w, b n h w`.
+
+    The first two are fused, the result with the third, and so on, each time by a convolution of its own:
+
+        alpha = sigmoid(conv([a, b])),   a * alpha + b * (1 - alpha)
+
+    `fused` is the last result. `weights` says how much each of the n inputs has in it: the products of alphas,
+    from 0 to 1 and with the sum 1 over the inputs. With `per: channel` every channel has weights of its own, and
+    they are `b n*c h w`, all channels of the first input first.
+    """
+
+    def __init__(self, c: int, inputs: int, *, per: Literal["pixel", "channel"] = "pixel", kernel: Count = 3) -> None:
+        super().__init__()
+        out = c if per == "channel" else 1
+        self.gates = nn.ModuleList(Conv(2 * c, out=out, kernel=kernel, activation="sigmoid") for _ in range(inputs - 1))
+
+    def forward(self, first: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
+        """`b c h w, ... -> b c h w, b n h w`."""
+        fused, weights = first, []
+        for gate, other in zip(self.gates, others, strict=True):
+            alpha = gate(torch.cat([fused, other], dim=1))
+            fused = fused * alpha + other * (1 - alpha)
+            weights = [*(weight * alpha for weight in weights or [torch.ones_like(alpha)]), 1 - alpha]
+        return fused, torch.cat(weights, dim=1)

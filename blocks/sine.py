@@ -1,0 +1,29 @@
+"""The sine as an activation that learns its frequency and its phase (after Sitzmann et al. 2020)."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from crossband.blocks.block import block
+
+
+@block("Sine", contract="b c h w -> b c h w", reach=1, cite="sitzmann2020siren")
+class Sine(nn.Module):
+    """`sin(omega * x + phase)`, elementwise, with both learned: `b c h w` to the same, with values from -1 to 1.
+
+    One pair for the layer or one for each channel, all beginning at the values given. Behind a normalisation,
+    `omega: 1` begins nearly linear; the fixed 30 of SIREN is meant for coordinates, not for feature maps.
+    """
+
+    def __init__(
+        self, c: int, *, per: Literal["layer", "channel"] = "layer", omega: float = 1.0, phase: float = 0.0
+    ) -> None:
+        super().__init__()
+        pairs = c if per == "channel" else 1
+        self.omega = nn.Parameter(torch.full((pairs, 1, 1), float(omega)))
+        self.phase = nn.Parameter(torch.full((pairs, 1, 1), float(phase)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`b c h w` to the same."""
+        return torch.sin(self.omega * x + self.phase)

@@ -1,0 +1,26 @@
+"""The angle between two images as vectors."""
+
+from typing import Annotated
+
+import torch
+from annotated_types import Gt
+from torch import Tensor
+
+from crossband.recipes.colour import Range, to_unit
+from crossband.recipes.losses.loss import loss
+
+
+@loss("cosine", cite="anonymous_multiscale")
+def cosine(output: Tensor, target: Tensor, /, *, range: Range = "unit", eps: Annotated[float, Gt(0)] = 1e-8) -> Tensor:
+    """Negative cosine of the angle between two images, `mean -<o, t> / (|o| |t|)`: `b ...` of one shape, at best -1.
+
+    Equation 2 of the multi-scale structure-preserving paper; an image is one vector of all its channels and pixels.
+    As printed, the denominator has the norm of the infrared image, with which the term has no lower bound; the text
+    speaks of the angle between output and target. `range` is that of the images: `tanh`, [-1, 1], is brought to
+    [0, 1] first, since the paper argues with ratios of pixel values, which must not be negative; `unit` takes them
+    as they are. Where the product of the norms is not above `eps`, an image has no direction: the cosine counts as
+    zero and has no gradient.
+    """
+    o, t = (to_unit(image, range).flatten(1) for image in (output, target))
+    norms = o.norm(dim=1) * t.norm(dim=1)
+    return -torch.where(norms > eps, (o * t).sum(1) / norms.clamp(min=eps), 0.0).mean()

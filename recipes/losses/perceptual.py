@@ -1,0 +1,72 @@
+"""The distance of two images as a network for recognising things sees them."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from crossband.recipes.colour import Range, three_channels, to_unit
+from crossband.recipes.losses import vgg
+from crossband.recipes.losses.loss import LossInputError, loss
+
+PIX2PIXHD = {"relu1_1": 1 / 32, "relu2_1": 1 / 16, "relu3_1": 1 / 8, "relu4_1": 1 / 4, "relu5_1": 1.0}
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and deviation, which the weights were trained with
+
+
+def _least_side(*, network: vgg.Name, layers: Mapping[str, float], **_: object) -> int:
+    return vgg.least_side(network, layers)
+
+
+def _prepare(
+    device: torch.device,
+    *,
+    network: vgg.Name = "vgg19",
+    layers: Mapping[str, float] = PIX2PIXHD,
+    path: str | None = None,
+    random: bool = False,
+    **_: object,
+) -> dict[str, str]:
+    vgg.frozen(network, layers, device, torch.float32, path, random=random)
+    return {network: vgg.source(network, path, random=random)}
+
+
+@loss("perceptual", least=_least_side, prepare=_prepare, cite="johnson2016perceptual")
+def perceptual(
+    output: Tensor,
+    target: Tensor,
+    /,
+    *,
+    range: Range,
+    network: vgg.Name = "vgg19",
+    layers: Mapping[str, float] = PIX2PIXHD,
+    distance: Literal["l1", "mse"] = "l1",
+    normalise: bool = True,
+    path: str | None = None,
+    random: bool = False,
+) -> Tensor:
+    """Distance of the features of two images in VGG, `sum_k w_k mean |f_k(o) - f_k(t)|`: `b c h w`, 1 or 3 channels.
+
+    Johnson et al. 2016, whose squared `distance` is `mse`; the default `layers`, each with its weight w, `l1` and
+    the `network` are those of pix2pixHD. Layers are called `relu3_1`, after its activation, or `conv3_1`, before it.
+    `range` is that of the images. They are brought to [0, 1] and then to the mean and deviation of ImageNet; without
+    `normalise`, as in pix2pixHD, the network is given them as they are. A grey image is given three times.
+
+    The network is frozen. Its weights are torchvision's: from the torch hub cache, or from the file `path`. Raises
+    Unavailable where there are none, with how to get them; weights drawn at random only for `random: true`.
+    """
+    if output.shape[1] not in (1, 3):
+        raise LossInputError(f"the loss `perceptual` compares images of 1 or 3 channels, got {output.shape[1]}")
+    frozen = vgg.frozen(network, layers, output.device, output.dtype, path, random=random)
+    seen = [
+        vgg.features(frozen, network, layers, three_channels(_normal(x, range) if normalise else x))
+        for x in (output, target)
+    ]
+    differences = {layer: seen[0][layer] - seen[1][layer] for layer in layers}
+    measured = {k: d.abs().mean() if distance == "l1" else d.square().mean() for k, d in differences.items()}
+    return torch.stack([weight * measured[layer] for layer, weight in layers.items()]).sum()
+
+
+def _normal(image: Tensor, range: Range) -> Tensor:
+    mean, deviation = (image.new_tensor(values).view(3, 1, 1) for values in IMAGENET)
+    return (to_unit(image, range) - mean) / deviation
