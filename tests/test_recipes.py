@@ -7,9 +7,11 @@ import torch
 from jsonschema import Draft202012Validator
 from tiny import CYCLE, GAN, PAIRED, PIX2PIX, write_files
 
+from crossband import registry
 from crossband.graphs.diagnostics import InvalidFile, Problems
 from crossband.graphs.reader import read
 from crossband.recipes import check, load, recipe_schema, shipped
+from crossband.recipes.data import Source, source
 from crossband.recipes.spec.reading import RECIPES
 from crossband.recipes.spec.syntax import Figure, Paper
 from crossband.recipes.training.optim import OPTIMIZERS, Rate, factor, make_optimizer
@@ -136,6 +138,17 @@ PAIRED_MISTAKES = [
     ("{demo:", "{dmo:", "12:17 E074 no data source named `dmo` | did you mean `demo`?"),
     ("train: 10", "train: 0", "12:31 E072 demo: `train` must be at least 1, got 0"),
     (
+        "{demo: {train: 10, test: 3, size: 24}}",
+        "{llvip: {folder: a, split: {test: {evry: 2}}}}",
+        "12:43 E072 llvip: `split.test` takes no key `evry` | did you mean `every`?",
+    ),
+    (
+        "{demo: {train: 10, test: 3, size: 24}}",
+        "{folders: {visible: a, infrared: b, test: c}}",
+        "12:17 E079 the task is paired, and the data source `folders` gives unpaired images only | say `pairing: "
+        "unpaired` in `task`, or take another source",
+    ),
+    (
         "metrics: [mae, psnr, ssim]",
         "metrics: [mae, psnrr]",
         "14:27 E070 no metric named `psnrr` | did you mean `psnr`?",
@@ -233,6 +246,29 @@ PHASE_MISTAKES = [
 @pytest.mark.parametrize(("text", "expected"), PHASE_MISTAKES)
 def test_phases_and_networks_agree(folder: Path, text: str, expected: list[str]) -> None:
     assert faults(text, folder) == expected
+
+
+def test_bands_are_those_of_the_source(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry.sources, "_entries", dict(registry.sources._entries))
+
+    @source("depths", bands={"visible": 3, "depth": 1})
+    def depths() -> Source:
+        """Images with a distance for each pixel."""
+        raise NotImplementedError
+
+    text = PAIRED.replace("infrared", "depth").replace("{demo: {train: 10, test: 3, size: 24}}", "depths")
+    (folder / "depth.yaml").write_text(text, encoding="utf-8")
+    assert check(folder / "depth.yaml").bands == {"visible": 3, "depth": 1}
+    assert faults(text.replace("to: depth", "to: infrared"), folder) == [
+        "2:27 E070 the data have no band `infrared` | choose from `visible`, `depth`"
+    ]
+    text = CYCLE.replace("{demo: {train: 6, test: 2, size: 16}}", "{folders: {visible: a, infrared: b, test: c}}")
+    (folder / "folders.yaml").write_text(text, encoding="utf-8")
+    assert check(folder / "folders.yaml", ["data.cache=kept"]).recipe.data.cache == "kept"
+    assert faults(text.replace("unpaired", "paired"), folder) == [
+        "27:17 E079 the task is paired, and the data source `folders` gives unpaired images only | say `pairing: "
+        "unpaired` in `task`, or take another source"
+    ]
 
 
 def test_stars_stand_for_all_outputs_and_for_those_that_begin_alike(folder: Path) -> None:

@@ -81,7 +81,10 @@ def test_the_histogram_distance_has_the_unit_of_the_range_and_sees_no_place() ->
 @pytest.mark.usefixtures("networks")
 def test_the_vgg19_distance_is_the_loss_of_each_image() -> None:
     output, target = scene(0, channels=3), scene(1, channels=3)
-    wanted = [perceptual(*pair, range="unit").item() for pair in zip(output.float().split(1), target.float().split(1))]
+    wanted = [
+        perceptual(*pair, range="unit").item()
+        for pair in zip(output.float().split(1), target.float().split(1), strict=True)
+    ]
     assert vgg19.vgg19_dist(output, target, None).tolist() == pytest.approx(wanted)
     assert vgg19.vgg19_dist(target, target, None).tolist() == [0.0, 0.0]
     assert METRICS["vgg19_dist"].title != METRICS["lpips"].title

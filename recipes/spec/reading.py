@@ -200,6 +200,7 @@ class _Parser:
             (float(low), float(high)),
             data.get("channels", {}),
             data.get("workers", 0),
+            data.get("cache"),
         )
 
     def papers(self, written: Any) -> tuple[Paper, ...]:

@@ -160,6 +160,7 @@ def _data(source: Schema) -> Schema:
             "range": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
             "channels": {"type": "object", "additionalProperties": {"enum": [1, 3]}},
             "workers": {"type": "integer", "minimum": 0},
+            "cache": {"type": "string", "description": "A folder that keeps images decoded and resized"},
         },
         ["source"],
     )

@@ -63,6 +63,13 @@ class Data:
     range: tuple[float, float] = (0.0, 1.0)
     channels: Mapping[str, int] = field(default_factory=dict)
     workers: int = 0
+    cache: str | None = None
+
+    @property
+    def scale(self) -> dict[str, tuple[float, float]]:
+        """The values of image files that stand for 0 and 1, by band, where the source is told of them."""
+        given = self.arguments.get("range", {})
+        return {band: (float(low), float(high)) for band, (low, high) in given.items()} if given else {}
 
 
 @dataclass(frozen=True)

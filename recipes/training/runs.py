@@ -32,6 +32,8 @@ from crossband.recipes.training.session import RunResult, Session
 from crossband.recipes.training.state import build_network
 from crossband.registry import CrossbandError
 
+READING = ("channels", "range", "outside", "luminance")  # parameters of sources: what the numbers in files mean
+
 
 def train(
     recipe: str | Path | None = None,
@@ -86,15 +88,17 @@ def prepare(name: str | Path, overrides: Sequence[str] = (), data: Path | None =
 def data_overrides(name: str | Path, overrides: Sequence[str], data: Path) -> list[str]:
     """The settings that make a recipe read the images in the folder `data`.
 
-    It is the `folder` of the recipe's source; a source that reads no folder gives way to `pairs`.
+    It is the `folder` of the recipe's source; a source that reads no folder gives way to `pairs`, which reads the
+    files in the same way. Values are written as JSON, which is YAML too.
     """
     given = load(name, overrides).data
-    folder = json.dumps(str(Path(data).resolve()))  # JSON text is YAML text
+    folder = str(Path(data).resolve())
     if "folder" not in registry.sources[given.source].parameters:
-        return [f"data.source={{pairs: {{folder: {folder}}}}}"]
+        kept = {key: given.arguments[key] for key in READING if key in given.arguments}
+        return [f"data.source={json.dumps({'pairs': {'folder': folder, **kept}})}"]
     own = f"data.source.{given.source}"
     instead = [f"{own}.{band}=null" for band in ("visible", "infrared") if band in given.arguments]
-    return [f"{own}.folder={folder}", *instead]
+    return [f"{own}.folder={json.dumps(folder)}", *instead]
 
 
 def make_fabric(experiment: Experiment) -> Fabric:
@@ -207,6 +211,7 @@ def _experiment_of(weights: Weights, path: Path, data: Path) -> Experiment:
     task, name = facts["task"], facts["network"]
     result = Value("call", name, (Value("name", task["from"]),))
     low, high = facts["range"]
+    arguments = {"folder": str(data), **({"range": facts["scale"]} if facts.get("scale") else {})}
     recipe = Recipe(
         name=path.stem,
         source=task["from"],
@@ -215,7 +220,7 @@ def _experiment_of(weights: Weights, path: Path, data: Path) -> Experiment:
         networks={name: Network(graph.name)},
         flow={"result": result},
         phases=(),
-        data=Data("pairs", {"folder": str(data)}, {}, range=(low, high), channels=facts["channels"]),
+        data=Data("pairs", arguments, {}, range=(low, high), channels=facts["channels"]),
         layers=Layers([Document(str(path), "")]),
         resolved={},
     )
