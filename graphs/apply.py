@@ -98,7 +98,7 @@ def params_given(walk: Walk, use: Use, graph: Graph, notes: Notes) -> Scope:
     scope = Scope(given, walk.findings.problems, notes)
     own = {name: value for name, value in graph.params.items() if name not in given}
     inside = scope.params(own, lambda name: graph.at("params", name))
-    if not refuse_others(graph, given, lambda name: place and place.child(name), walk.findings.problems, use.notes):
+    if refuse_others(graph, given, lambda name: place and place.child(name), walk.findings.problems, use.notes):
         raise Invalid
     return inside
 

@@ -85,7 +85,8 @@ def _takes(findings: Findings, graph: Graph, params: Mapping[str, Value]) -> boo
 def _plan(findings: Findings, graph: Graph) -> Plan | None:
     """The plan of a whole graph, or None where something is wrong."""
     scope = Scope({}, findings.problems).params(graph.params, lambda name: graph.at("params", name))
-    refuse_others(graph, scope.names, lambda name: graph.at("params", name), findings.problems, ())
+    wrong = refuse_others(graph, scope.names, lambda name: graph.at("params", name), findings.problems)
+    scope = replace(scope, broken=scope.broken | wrong)
     inputs = {name: _input(graph, name, scope) for name in graph.inputs}
     axes = {str(size): size for shape in inputs.values() if shape for size in shape[1:] if not isinstance(size, int)}
     flows: dict[str, Flow | None] = {

@@ -17,23 +17,28 @@ PlaceOf: TypeAlias = Callable[[str], Place | None]
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
-def refuse_others(graph: Graph, values: Mapping[str, Any], place_of: PlaceOf, problems: Problems, notes: Notes) -> bool:
-    """Whether a param has a value that is none of its choices; each is reported."""
-    good = True
+def refuse_others(
+    graph: Graph, values: Mapping[str, Any], place_of: PlaceOf, problems: Problems, notes: Notes = ()
+) -> frozenset[str]:
+    """The params whose value, or an item of it, is none of their choices; each is reported."""
+    wrong: set[str] = set()
     for name, choices in graph.choices.items():
         if name not in graph.params:
             place = graph.at("choices", name)
             cure = hint(name, graph.params).removeprefix("\nhint: ") or "declare it under `params:`"
             problems.add("E015", f"`{name}` has choices, but is no param", place and place.on_key(), cure, notes)
-        value = values.get(name)
-        wrong = [item for item in (value if isinstance(value, list) else [value]) if item not in choices]
-        if name in values and wrong:
-            good = False
-            cure = hint(str(wrong[0]), [str(choice) for choice in choices]).removeprefix("\nhint: ") or None
-            what = "may have in it" if isinstance(value, list) else "must be"
-            message = f"`{name}` {what} {' or '.join(map(show, choices))}, got {show(wrong[0])}"
-            problems.add("E012", message, place_of(name), cure, notes)
-    return good
+        value, place = values.get(name), place_of(name)
+        items = enumerate(value) if isinstance(value, list) else [(None, value)]
+        for number, item in items if name in values else ():
+            if item not in choices:
+                here = place.child(number) if place and number is not None else place
+                matches = near(str(item), [str(choice) for choice in choices])
+                cure = f"did you mean `{matches[0]}`?" if matches else None
+                what = f"`{name}`" if number is None else f"an item of `{name}`"
+                message = f"{what} must be {' or '.join(map(show, choices))}, got {show(item)}"
+                problems.add("E012", message, here, cure, notes)
+                wrong.add(name)
+    return frozenset(wrong)
 
 
 class Invalid(Exception):

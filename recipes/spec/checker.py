@@ -14,8 +14,9 @@ from crossband.graphs.renaming import load_into as load_keys
 from crossband.graphs.resolve import Library
 from crossband.graphs.resolve import find as find_graph
 from crossband.graphs.resolve import shipped as shipped_graphs
+from crossband.recipes.data.source import CHANNELS
 from crossband.recipes.losses.loss import LossInputError, least_side
-from crossband.recipes.measuring.metrics import METRICS
+from crossband.recipes.measuring.catalogue import METRICS
 from crossband.recipes.spec.experiment import Experiment, Loss, Step, reaches
 from crossband.recipes.spec.flow import Value
 from crossband.recipes.spec.functions import FUNCTIONS, words
@@ -24,8 +25,6 @@ from crossband.recipes.spec.syntax import Phase, Recipe, Term
 from crossband.recipes.spec.values import Shape, Values, Wrong
 from crossband.recipes.training.optim import OPTIMIZERS, SCHEDULE, schedule_problem
 from crossband.registry import Entry, explain, near
-
-CHANNELS = {"visible": 3, "infrared": 1}  # of a band, unless the recipe or its data say otherwise
 
 
 def check(name: str | Path, overrides: Sequence[str] = ()) -> Experiment:
@@ -77,6 +76,7 @@ class _Checker:
                 self.fault(
                     "E070", f"no metric named `{name}`", "evaluate", "metrics", number, hint=_hint(name, METRICS)
                 )
+        self.papers()
         self.unused()
         if problems or result is None:
             return None
@@ -86,9 +86,11 @@ class _Checker:
 
     def channels(self, bands: Mapping[str, int] | None) -> dict[str, int]:
         """The channels of each band: as the recipe asks for, as the data have, or as is usual."""
+        entry = registry.sources.get(self.recipe.data.source)
+        usual = entry.facts["bands"] if entry else CHANNELS
         declared = self.recipe.data.arguments.get("channels")
         own = declared if isinstance(declared, Mapping) else {}
-        return {**(bands or {**CHANNELS, **own}), **self.recipe.data.channels}
+        return {**(bands or {**usual, **own}), **self.recipe.data.channels}
 
     def plan(self, name: str) -> Plan | None:
         """The checked graph of a network."""
@@ -267,7 +269,13 @@ class _Checker:
             hint = _hint(name, list(registry.sources))
             self.fault("E074", f"no data source named `{name}`", *path, hint=hint, key=not bare)
             return
-        self.arguments(registry.sources[name], arguments, "E072", *path)
+        entry, asked = registry.sources[name], self.recipe.pairing
+        self.arguments(entry, arguments, "E072", *path)
+        if asked not in entry.facts["pairing"]:
+            given = " or ".join(entry.facts["pairing"])
+            message = f"the task is {asked}, and the data source `{name}` gives {given} images only"
+            cure = f"say `pairing: {given}` in `task`, or take another source"
+            self.fault("E079", message, *path, hint=cure, key=not bare)
 
     def networks(self, steps: Sequence[Step]) -> None:
         """Every network is called and, unless frozen, trained; every phase trains what its losses depend on."""
@@ -315,6 +323,14 @@ class _Checker:
             message = f"the result `{name}` has {shape[0]} channels, `{self.recipe.target}` has {channels}"
             self.fault("E076", message, *where)
         return found
+
+    def papers(self) -> None:
+        """The figures of a paper stand for metrics of ours."""
+        alone = isinstance(self.recipe.resolved.get("paper"), Mapping)
+        for number, paper in enumerate(self.recipe.paper):
+            for name in (name for name in paper.values if name not in METRICS):
+                path = ("paper", *(() if alone else (number,)), "values", name)
+                self.fault("E070", f"no metric named `{name}`", *path, hint=_hint(name, METRICS), key=True)
 
     def kept(self) -> frozenset[Value]:
         """The values that `keep` names."""

@@ -111,6 +111,7 @@ class Training:
             "step": self.step,
             "range": list(recipe.data.range),
             "channels": dict(self.experiment.bands),
+            "scale": {band: list(values) for band, values in recipe.data.scale.items()},
         }
         for name, network in self.networks.items():
             path = folder / f"{name}.safetensors"
