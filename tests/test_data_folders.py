@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from tiny import write_files
 
-from crossband.recipes import train
+from crossband.recipes import check, train
 from crossband.recipes.data import DataError, Source, folders, write_image
 from crossband.recipes.data.loader import Geometry, Scenes, epoch_of, make_loader
+from crossband.recipes.training.runs import data_overrides
 from crossband.registry import ArgumentError
 
 
@@ -83,6 +84,14 @@ def test_a_recipe_trains_on_them_and_is_measured_on_the_pairs(opened: Source, tm
     result = train(tmp_path / "cycle.yaml", overrides=settings, run=tmp_path / "run", silent=True)
     assert result.steps == 7
     assert list(result.tables["cycle"].images) == ["test/a0", "test/a1"]
+    settings[0] = f"data.source={json.dumps({'folders': {**source['folders'], 'range': {'infrared': [0, 9]}}})}"
+    instead = data_overrides(tmp_path / "cycle.yaml", settings, tmp_path / "pairs")
+    data = check(tmp_path / "cycle.yaml", [*settings, *instead]).recipe.data
+    assert (data.source, data.arguments["folder"], data.scale) == (
+        "pairs",
+        str(tmp_path / "pairs"),
+        {"infrared": (0, 9)},
+    )
 
 
 def test_messages(opened: Source, tmp_path: Path):

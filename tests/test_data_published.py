@@ -23,7 +23,7 @@ class Miniature:
     open: Callable[..., Source]
     files: Mapping[str, tuple[str, str]]
     splits: Mapping[str, list[str]]
-    others: Mapping[str, str]  # further files by path, with their text, or empty for an image
+    others: Mapping[str, str]  # further files by path, with their text; images have none
     missing: tuple[str, ...]  # what is missed in an empty folder
 
 
@@ -53,7 +53,7 @@ MINIATURES = {
             for video, _, frame in (name.rpartition("/") for name in KAIST)
         },
         {"train": KAIST[:12], "test": KAIST[12:]},
-        {"annotations/set00/V000/I00000.txt": ""},
+        {"annotations/set00/V000/I00000.txt": "% bbGt version=3", "set00/V000/sheet.png": ""},
         ("set*/V*/visible", "set*/V*/lwir"),
     ),
     "flir": Miniature(
@@ -104,6 +104,11 @@ def save(path: Path, image: np.ndarray) -> None:
         write_image(path, image)
 
 
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
 def drawn(name: str, folder: Path) -> Path:
     """Draw a miniature; the seed of an image is the number of its scene."""
     found = MINIATURES[name]
@@ -111,8 +116,7 @@ def drawn(name: str, folder: Path) -> Path:
         save(folder / visible, picture(3, seed))
         save(folder / infrared, picture(1, seed))
     for path, text in found.others.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text) if text else save(folder / path.replace(".txt", ".png"), picture(3, 99))
+        save(folder / path, picture(3, 99)) if not text else write(folder / path, text)
     return folder
 
 
@@ -188,6 +192,13 @@ def test_a_folder_of_a_like_name_is_told(tmp_path: Path):
     (tmp_path / "cropinfrared").rename(tmp_path / "crop_infrared")
     with pytest.raises(DataError, match=r"no `cropinfrared`, only .*\nhint: rename `crop_infrared` to `cropinfrared`"):
         roadscene(folder=str(tmp_path))
+
+
+def test_images_of_ones_own_are_for_pairs(tmp_path: Path):
+    for band in ("visible", "infrared"):
+        save(tmp_path / band / "a.png", picture(1, 0))
+    with pytest.raises(DataError, match=r"for `pairs`: `--set 'data.source={pairs: {folder: .*}}'`"):
+        llvip(folder=str(tmp_path))
 
 
 def test_kaist_by_light_and_every_tenth(tmp_path: Path):

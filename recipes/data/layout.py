@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossband.recipes.data.images import SUFFIXES
-from crossband.recipes.data.source import DataError
+from crossband.recipes.data.source import CHANNELS, DataError
 from crossband.recipes.data.splits import Rule
 from crossband.registry import near
 
@@ -72,6 +72,8 @@ def _cure(root: Path, inside: Sequence[str], usual: Layout, missing: Sequence[st
     similar = {name: near(name, wanted) for name in inside if name not in wanted}
     if renamed := [f"rename `{name}` to `{names[0]}`" for name, names in similar.items() if names]:
         return ", ".join(renamed)
+    if CHANNELS.keys() <= set(inside) and len(missing) == len(usual.folders):
+        return f"aligned images of your own are for `pairs`: `--set 'data.source={{pairs: {{folder: {root}}}}}'`"
     return f"name the folder that has {', '.join(f'`{pattern}`' for pattern in usual.folders)}"
 
 

@@ -8,7 +8,7 @@ from crossband.recipes.data.splits import Rule
 LAYOUT = Layout(
     images={"visible": "{1,2,3,4,5,6}b/*", "infrared": "{1,2,3,4,5,6}a/*"},
     folders=("[1-6]b", "[1-6]a"),
-    split={"test": {"under": ["3", "6"]}},  # not published: the last sequence of each of the two places
+    split={"test": {"under": ["3", "6"]}},  # not published
 )
 
 
@@ -28,8 +28,9 @@ def osu(
     into a folder of its own name: `folder` then has `1a` to `6a`, the thermal bitmaps of each sequence, and `1b` to
     `6b`, the colour ones; a file of one name in both is a scene, called `1/img_00001`. Some sequences will do.
 
-    No split is published: unless `split` says otherwise, sequences 3 and 6 are for testing, the last of each place and
-    a choice made here. Parts of one video never are near copies of its other parts only if they lie far apart.
+    No split is published: unless `split` says otherwise, sequences 3 and 6 are for testing, a choice made here (1 to 3
+    are of one place, it is thought, and 4 to 6 of the other). Frames of a video are near copies of those around them:
+    a split within a sequence shows in training what it tests.
 
     `range`, `outside`, `luminance` and `unmatched` are those of `pairs`. Raises DataError as `pairs` does, and for a
     folder that is not laid out so.
