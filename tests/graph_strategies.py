@@ -393,8 +393,10 @@ def children(draw: st.DrawFn, plan: Plan) -> Child:
         if anchor not in nodes and anchor != "image":
             continue
         if anchor == "image" or draw(st.booleans()):
-            inserted[name] = {"after": anchor, "ReLU": {}}
             before = last.get(anchor, anchor)
+            if all(before not in part["from"] for part in nodes.values()) and before not in _ends(ends):
+                continue  # only its parts are read, and nothing would read the new node
+            inserted[name] = {"after": anchor, "ReLU": {}}
             _redirect(nodes, ends, before, name)
             nodes[name], last[anchor] = {"ReLU": {}, "from": [before]}, name
         else:
@@ -414,6 +416,11 @@ def _idle(plan: Plan) -> set[str]:
         alike = calls[-1].shapes == (plan.shape(calls[0].reads[0]),)
         found |= {name} if registered and alike and len(node.reads or ()) == 1 else set()
     return found
+
+
+def _ends(ends: Data) -> set[str]:
+    """What outputs read."""
+    return {end["from"] for end in ends.values()}
 
 
 def _redirect(nodes: Data, ends: Data, old: str, new: str) -> None:
