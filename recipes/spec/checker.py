@@ -16,7 +16,7 @@ from crossband.graphs.resolve import find as find_graph
 from crossband.graphs.resolve import shipped as shipped_graphs
 from crossband.recipes.data.source import CHANNELS
 from crossband.recipes.losses.loss import LossInputError, least_side
-from crossband.recipes.measuring.metrics import METRICS
+from crossband.recipes.measuring.catalogue import METRICS
 from crossband.recipes.spec.experiment import Experiment, Loss, Step, reaches
 from crossband.recipes.spec.flow import Value
 from crossband.recipes.spec.functions import FUNCTIONS, words
@@ -76,6 +76,7 @@ class _Checker:
                 self.fault(
                     "E070", f"no metric named `{name}`", "evaluate", "metrics", number, hint=_hint(name, METRICS)
                 )
+        self.papers()
         self.unused()
         if problems or result is None:
             return None
@@ -322,6 +323,14 @@ class _Checker:
             message = f"the result `{name}` has {shape[0]} channels, `{self.recipe.target}` has {channels}"
             self.fault("E076", message, *where)
         return found
+
+    def papers(self) -> None:
+        """The figures of a paper stand for metrics of ours."""
+        alone = isinstance(self.recipe.resolved.get("paper"), Mapping)
+        for number, paper in enumerate(self.recipe.paper):
+            for name in (name for name in paper.values if name not in METRICS):
+                path = ("paper", *(() if alone else (number,)), "values", name)
+                self.fault("E070", f"no metric named `{name}`", *path, hint=_hint(name, METRICS), key=True)
 
     def kept(self) -> frozenset[Value]:
         """The values that `keep` names."""

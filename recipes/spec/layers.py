@@ -23,7 +23,8 @@ MERGED = (  # mappings that a child adds to; any other value it replaces whole
     *("params", "networks", "networks.*", "networks.*.params", "flow", "phases", "phases.*", "phases.*.losses"),
     *("losses", "data", "task", "every", "evaluate"),
 )
-TEXT = ("flow", "doc", "recipe", "cite")  # where `=` has no meaning
+TEXT = ("flow", "doc", "recipe", "cite", "paper")  # where `=` has no meaning
+OWN = ("paper",)  # what a child does not have from its parent: the figures of a paper are those of one system
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ class Layers(Document):
         """What all the parts say together, expressions as written."""
         merged: dict[str, Any] = {}
         for document in reversed(self.documents):
-            merged = _merge(merged, document.data, ())
+            inherited = {key: value for key, value in merged.items() if key not in OWN}
+            merged = _merge(inherited, document.data, ())
         merged.pop("extends", None)
         merged = deepcopy(merged)  # the settings must not reach into the documents
         for setting in self.settings:

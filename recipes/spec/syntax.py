@@ -54,7 +54,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Data:
-    """Where the images come from and which part of them a network sees."""
+    """Where the images come from and which part of them a network sees; `cache` is a folder that keeps them decoded."""
 
     source: str
     arguments: Mapping[str, Any]
@@ -94,6 +94,29 @@ class Measure:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """One figure as a paper prints it. Where it is not `comparable` with ours, `note` says why."""
+
+    value: float
+    comparable: bool = True
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Paper:
+    """What a paper prints for the system of a recipe: figures by the metrics of ours that they stand for.
+
+    `source` is the key of the paper, `table` says where in it, `data` which images it was measured on.
+    """
+
+    source: str
+    table: str
+    data: str
+    values: Mapping[str, Figure]
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A recipe whose structure is right. What it names is still to be checked: see `crossband.recipes.spec.checker`."""
 
@@ -118,6 +141,7 @@ class Recipe:
     keep: tuple[str, ...] = ()
     every: Every = Every()
     evaluate: Measure = Measure()
+    paper: tuple[Paper, ...] = ()
 
     def at(self, *path: str | int, key: bool = False) -> Place:
         """The place of a part of this recipe, in whichever file or setting says it."""

@@ -139,14 +139,25 @@ def evaluate(
     weights file that lies in a run folder stands for that run; anywhere else it needs `data`, a folder
     of pairs. Whole images are used, padded to sizes that the networks admit. Writes nothing.
     """
+    experiment, networks, source = open_run(path, overrides=overrides, data=data, device=device)
+    return measure(experiment, networks, source, split=split, metrics=metrics, silent=silent)
+
+
+def open_run(
+    path: str | Path, *, overrides: Sequence[str] = (), data: Path | None = None, device: str | None = None
+) -> tuple[Experiment, dict[str, nn.Module], Source]:
+    """The recipe, the networks and the images of a run folder or a weights file, as `evaluate` takes them.
+
+    The networks are on their device, in evaluation mode.
+    """
     path = Path(path)
     if path.is_file() and path.parent.name == WEIGHTS and (path.parent.parent / RECIPE).is_file():
         path = path.parent.parent
-    experiment, networks, source = _of_run(path, overrides, data) if path.is_dir() else _of_weights(path, data)
+    opened = _of_run(path, overrides, data) if path.is_dir() else _of_weights(path, overrides, data)
+    experiment, networks, source = opened
     chosen = replace(experiment.recipe, device=device) if device else experiment.recipe
     place = make_fabric(replace(experiment, recipe=chosen)).device
-    networks = {name: network.to(place).eval() for name, network in networks.items()}
-    return measure(experiment, networks, source, split=split, metrics=metrics, silent=silent)
+    return experiment, {name: network.to(place).eval() for name, network in networks.items()}, source
 
 
 def load_run(folder: Path, overrides: Sequence[str] = ()) -> tuple[Experiment, dict[str, nn.Module]]:
@@ -170,11 +181,15 @@ def _of_run(
     return experiment, networks, open_source(experiment)
 
 
-def _of_weights(path: Path, data: Path | None) -> tuple[Experiment, dict[str, nn.Module], Source]:
+def _of_weights(
+    path: Path, overrides: Sequence[str], data: Path | None
+) -> tuple[Experiment, dict[str, nn.Module], Source]:
     """A recipe without training, made up from what a weights file says of itself."""
     weights = load_weights(path)
     if data is None:
         raise CrossbandError(f"{path}: these weights lie in no run folder\nhint: say which images: `--data FOLDER`")
+    if overrides:
+        raise CrossbandError(f"{path}: these weights lie in no run folder: there is no recipe to `--set` anything of")
     experiment = _experiment_of(weights, path, data)
     [name] = experiment.plans
     network = build_network(experiment, name)
