@@ -87,8 +87,9 @@ def source(
     function that is returned checks its arguments first and raises ArgumentError naming the wrong
     ones. Recipes are checked by what is said here, before any image is there: `bands` are those of its
     scenes and their channels, unless a parameter `channels` says otherwise; `pairing` is what it can give.
-    Aligned scenes can be given unpaired too. Raises RegistryError, when the module is imported, if a parameter
-    breaks this contract.
+    Aligned scenes can be given unpaired too. A parameter `range` has, by band, the values of image files that
+    become 0 and 1: weights keep it. Raises RegistryError, when the module is imported, if a parameter breaks this
+    contract.
     """
 
     def register(function: Callable[P, S]) -> Callable[P, S]:

@@ -54,7 +54,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Data:
-    """Where the images come from and which part of them a network sees."""
+    """Where the images come from and which part of them a network sees; `cache` is a folder that keeps them decoded."""
 
     source: str
     arguments: Mapping[str, Any]
