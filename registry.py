@@ -8,6 +8,7 @@ This module imports neither torch nor any other part of crossband.
 import difflib
 import importlib.util
 import inspect
+import itertools
 import os
 import sys
 import types
@@ -62,14 +63,19 @@ class Parameter:
 
     def problem(self, value: object) -> str | None:
         """What is wrong with `value`, in words for a user, or None where it fits."""
+        fault = self.fault(value)
+        return fault and fault[1]
+
+    def fault(self, value: object) -> tuple[str, str] | None:
+        """As `problem`, and before it the name of what is wrong: in a mapping that of the key, `split.test.every`."""
         value = _as_yaml(value)
         choices = [show(choice) for choice in self.schema.get("if", {}).get("enum", ())]
         for error in self._validator.iter_errors(value):
-            return (
-                explain(error).replace("must be ", f"must be {' or '.join(choices)} or ", 1)
-                if choices
-                else explain(error)
-            )
+            keys = itertools.takewhile(lambda key: isinstance(key, str), error.absolute_path)
+            text = explain(error)
+            if choices:
+                text = text.replace("must be ", f"must be {' or '.join(choices)} or ", 1)
+            return ".".join([self.name, *map(str, keys)]), text
         return None
 
 
@@ -91,8 +97,8 @@ class Entry:
         for name, value in arguments.items():
             if name not in self.parameters:
                 yield name, f"{self.name} has no parameter `{name}`{hint(name, self.parameters)}"
-            elif problem := self.parameters[name].problem(value):
-                yield name, f"{self.name}: `{name}` {problem}"
+            elif fault := self.parameters[name].fault(value):
+                yield name, f"{self.name}: `{fault[0]}` {fault[1]}"
         for name, parameter in self.parameters.items():
             if parameter.required and name not in arguments:
                 yield name, f"{self.name} needs the parameter `{name}`"
@@ -232,6 +238,10 @@ def hint(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
 def explain(error: Any) -> str:
     """A jsonschema ValidationError in words that follow the name of the thing: "must be at least 1, got 0"."""
     found, limit = show(error.instance), error.validator_value
+    if error.validator == "additionalProperties":
+        known = error.schema["properties"]
+        odd = next(key for key in error.instance if key not in known)
+        return f"takes no key `{odd}`{hint(odd, known)}"
     wanted = {
         "type": lambda: f"must be {_type_words(limit)}",
         "enum": lambda: f"must be one of {', '.join(show(choice) for choice in limit)}",
@@ -301,11 +311,16 @@ def parameters_of(factory: Callable[..., Any], *, skip: Sequence[str] = ()) -> d
 
 
 def schema_of(hint: Any) -> dict[str, Any]:
-    """The JSON Schema of a type hint: numbers, text, bool, None, Literal, list, tuple, dict, unions,
+    """The JSON Schema of a type hint: numbers, text, bool, None, Literal, list, tuple, dict, TypedDict, unions,
     and `Annotated` with the bounds of the annotated-types package. Raises TypeError on anything else."""
     plain = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
     if hint in plain:
         return {"type": plain[hint]}
+    if typing.is_typeddict(hint):
+        keys = {name: schema_of(each) for name, each in typing.get_type_hints(hint, include_extras=True).items()}
+        needed = sorted(hint.__required_keys__)
+        schema = {"type": "object", "properties": keys, "additionalProperties": False}
+        return {**schema, "required": needed} if needed else schema
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
         schema = schema_of(arguments[0])

@@ -20,7 +20,7 @@ import ast
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, reduce
+from functools import cache, cached_property, reduce
 from typing import Any
 
 from crossband.blocks.cures import cure
@@ -292,9 +292,10 @@ def _called(expressions: Sequence[ast.expr]) -> set[str]:
     return {function.id for function in calls if isinstance(function, ast.Name)}
 
 
-def _names(node: ast.AST) -> set[str]:
+@cache  # of the expressions of a contract, which is asked often
+def _names(node: ast.AST) -> frozenset[str]:
     functions = {id(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}
-    return {name.id for name in ast.walk(node) if isinstance(name, ast.Name) and id(name) not in functions}
+    return frozenset(name.id for name in ast.walk(node) if isinstance(name, ast.Name) and id(name) not in functions)
 
 
 def _under_sum(axis: str, outputs: Sequence[Sequence[ast.expr]]) -> bool:

@@ -55,6 +55,7 @@ CODES: Mapping[str, str] = {
     "E076": "the images do not have the shape that a network takes",
     "E077": "the optimizer or the schedule is wrong",
     "E078": "no recipe has this name",
+    "E079": "the data source does not give what the task asks for",
 }
 
 _INDENT = "  "

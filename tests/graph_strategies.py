@@ -169,21 +169,19 @@ class _Draft:
         self.node([list(self.made)[-1], source], [{"Concat": {}}])
 
     def any_block(self) -> None:
-        """Any registered block with any arguments, on values that it takes."""
+        """Any registered block with any arguments, on values that it takes, made to its measure where it says which."""
         entry = registry.blocks[self.draw(st.sampled_from(sorted(registry.blocks)))]
-        steps = [{entry.name: self.draw(arguments(entry))}]
-        reads = self.reads(self.draw(_inputs(entry)))
-        first = reads[0]
-        for choice in (reads, [first] * len(reads)):
-            if self.through(steps, [self.shapes[read] for read in choice]):
-                return self.node(choice, steps)
-        if len(reads) == 2:  # it may want one number for each channel, or one for each pixel
-            for step in ({"GlobalPool": {}}, {"Conv": {"out": 1, "kernel": 1}}):
-                other = self.through([step], [self.shapes[first]])
-                if other and self.through(steps, [self.shapes[first], *other.values()]):
-                    self.node([first], [step])
-                    return self.node([first, list(self.made)[-1]], steps)
-        return self.node([first], steps)
+        count, steps = self.draw(_inputs(entry)), [{entry.name: self.draw(arguments(entry))}]
+        reads = self.reads(count) if self.draw(st.booleans()) else self.reads(1) * count
+        contract = entry.facts["contract"]
+        for number, axes in enumerate(contract.inputs if contract else ()):
+            made = {"Conv": {"out": axes[1], "kernel": 1}} if isinstance(axes[1], int) else {"GlobalPool": {}}
+            if isinstance(axes[1], int) or axes[2:] == (1, 1):
+                self.node([reads[number]], [made])
+                reads[number] = list(self.made)[-1]
+        widened = [{"Conv": {"out": 32, "kernel": 1}}, *steps]  # for a block that divides its channels by some number
+        shapes = [self.shapes[read] for read in reads]
+        self.node(reads, widened if count == 1 and not self.through(steps, shapes) else steps)
 
     def part(self) -> None:
         """A use of a local block."""
@@ -199,8 +197,8 @@ class _Draft:
         above, name = list(self.made or self.shapes)[-1], f"n{len(self.made)}"
         found = self.through(steps, [self.shapes[read] for read in reads])
         if found is None:
-            reads, steps = [above], [{"Tanh": {}}]
-            found = {"out": self.shapes[above]}
+            last = next(value for value in reversed(self.shapes) if len(self.shapes[value]) == 4)
+            reads, steps, found = [last], [{"Tanh": {}}], {"out": self.shapes[last]}
         keeps = next(iter(found.values())) == self.shapes[reads[0]]
         written = self.written(steps, keeps=keeps and len(found) == 1, single=len(reads) == 1)
         repeated = isinstance(written, dict) and "repeat" in written
@@ -386,15 +384,19 @@ def children(draw: st.DrawFn, plan: Plan) -> Child:
                 del nodes[name]
                 _redirect(nodes, ends, name, read)
                 taps |= {tap: read for tap, target in taps.items() if target == name}
+    maps = all(len(shape) == 4 for call in plan.calls for shape in call.shapes)  # which is what a ReLU takes
+    anchors = [*(plan.graph.nodes if maps else ()), "image"]
     inserted: Data = {}
     last: dict[str, str] = {}
     for number in range(draw(st.integers(0, 3))):
-        name, anchor = f"s{number}", draw(st.sampled_from([*plan.graph.nodes, "image"]))
+        name, anchor = f"s{number}", draw(st.sampled_from(anchors))
         if anchor not in nodes and anchor != "image":
             continue
         if anchor == "image" or draw(st.booleans()):
-            inserted[name] = {"after": anchor, "ReLU": {}}
             before = last.get(anchor, anchor)
+            if all(before not in part["from"] for part in nodes.values()) and before not in _ends(ends):
+                continue  # only its parts are read, and nothing would read the new node
+            inserted[name] = {"after": anchor, "ReLU": {}}
             _redirect(nodes, ends, before, name)
             nodes[name], last[anchor] = {"ReLU": {}, "from": [before]}, name
         else:
@@ -414,6 +416,11 @@ def _idle(plan: Plan) -> set[str]:
         alike = calls[-1].shapes == (plan.shape(calls[0].reads[0]),)
         found |= {name} if registered and alike and len(node.reads or ()) == 1 else set()
     return found
+
+
+def _ends(ends: Data) -> set[str]:
+    """What outputs read."""
+    return {end["from"] for end in ends.values()}
 
 
 def _redirect(nodes: Data, ends: Data, old: str, new: str) -> None:

@@ -72,7 +72,7 @@ def test_a_run_leaves_all_that_is_promised(folder: Path) -> None:
     assert found - boards == {
         *("recipe.yaml", "graphs/generator.yaml", "environment.json", "metrics.jsonl", "state.pt"),
         *("weights/generator.safetensors", "samples/step_000008.png", "samples/step_000005.png"),
-        *("curves.png", "pictures.png", "evaluation.json", "report.md", "report.html"),
+        *("curves.png", "pictures.png", "evaluation.json", "evaluation.csv", "report.md", "report.html"),
     }
     assert set(result.tables) == {"paired", "grey copy", "mean image"}
     line = json.loads((result.folder / "metrics.jsonl").read_text().splitlines()[0])

@@ -107,6 +107,13 @@ def test_show_a_recipe(recipe: Path) -> None:
     assert re.search(r"^recipe +tiny: A recipe in small$", text, re.MULTILINE)
 
 
+def test_show_the_figures_of_the_paper() -> None:
+    text = succeed("show", "u2net_cca_fft", "--kind", "recipe")
+    assert re.search(r"^paper +fan2025, .* row, on LLVIP.*: psnr 37.34, ssim 0.891, \(mae 8.028\),", text, re.MULTILINE)
+    [paper] = json.loads(succeed("show", "u2net_cca_fft", "--kind", "recipe", "--json"))["paper"]
+    assert paper["values"]["psnr"] == {"value": 37.34, "comparable": True, "note": ""}
+
+
 @pytest.mark.parametrize("name", ["RSU", "Conv", "Concat", "l1", "fft_l1", "demo", "pairs", "GradientNorm"])
 def test_show_what_is_registered(name: str) -> None:
     kind = ["--kind", "source"] if name == "demo" else []

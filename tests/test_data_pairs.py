@@ -214,7 +214,7 @@ def test_damage_that_headers_do_not_show_names_the_file(folder: Path):
             "/none/visible: no such folder\n/none/infrared: no such folder\nhint: relative paths start",
         ),
         ({"fodler": "."}, "pairs has no parameter `fodler`\nhint: did you mean `folder`?"),
-        ({"folder": ".", "channels": {"infrared": 2}}, "pairs: `channels` must be one of 1, 3, got 2"),
+        ({"folder": ".", "channels": {"infrared": 2}}, "pairs: `channels.infrared` must be one of 1, 3, got 2"),
         ({"folder": ".", "channels": {"infared": 1}}, "pairs: `channels` has no band `infared`\nhint: did you mean"),
         (
             {"folder": ".", "range": {"infrared": [5, 5]}},

@@ -7,7 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from crossband.recipes.data.source import DataError
-from crossband.recipes.data.splits import divide, natural
+from crossband.recipes.data.splits import RULES, Rule, divide, natural
+from crossband.registry import schema_of, sources
 
 NAMES = [f"FLIR_{number:05d}" for number in range(8500, 8540)]
 
@@ -44,6 +45,8 @@ def test_splits_are_disjoint_cover_everything_and_do_not_depend_on_the_order(fou
         ({"last": 0.001}, NAMES[-1:]),
         ({"every": 10}, NAMES[::10]),
         ({"every": 4, "block": 5}, NAMES[:5] + NAMES[20:25]),
+        ({"every": 10, "start": 9}, NAMES[9::10]),
+        ({"every": 4, "block": 5, "start": 1}, NAMES[5:10] + NAMES[25:30]),
         ({"list": ["FLIR_08507", "FLIR_08501.jpg"]}, [NAMES[1], NAMES[7]]),
     ],
     ids=str,
@@ -63,6 +66,7 @@ def test_numbers_count_by_value_and_a_range_includes_what_begins_with_its_end():
 def test_subfolders_and_lists(tmp_path: Path):
     found = ["day/1", "day/2", "night/1", "night/deep/2"]
     assert divide(found, {"test": {"under": "night"}})["test"] == found[2:]
+    assert divide(found, {"test": {"under": ["day", "night/deep"]}})["train"] == ["night/1"]
     listed = tmp_path / "test.txt"
     listed.write_text("# names\nday/2.png\n\nnight/1  # this too\n")
     assert divide(found, {"test": {"list": str(listed)}})["test"] == ["day/2", "night/1"]
@@ -85,6 +89,7 @@ def test_a_train_rule_leaves_the_rest_out():
         ({"test": {"form": "a"}}, "the split `test`: no rule has the keys `form`\nhint: a rule is `from` and `to`, "),
         ({"test": {}}, "the split `test`: no rule has the keys (none)\nhint: "),
         ({"test": {"random": 0.1}}, "the split `test`: no rule has the keys `random`\nhint: "),
+        ({"test": {"every": 2, "start": -1}}, "the split `test`: `start` must be a whole number, at least 0, got -1"),
         ({"test": {"every": 0}}, "the split `test`: `every` must be a whole number, at least 1, got 0"),
         ({"test": {"last": 1.5}}, "the split `test`: `last` must be a number of scenes, or a fraction between 0 and 1"),
         (
@@ -114,3 +119,23 @@ def test_all_faulty_rules_are_named_at_once():
     with pytest.raises(DataError) as error:
         divide(NAMES, {"test": {"every": 0}, "validation": {"list": ["x"]}})
     assert [line.split(":")[0] for line in error.value.problems] == ["the split `test`", "the split `validation`"]
+
+
+def test_the_schema_of_a_rule_has_the_keys_of_the_rules():
+    rule = schema_of(Rule)
+    assert set(rule["properties"]) == {key for keys in RULES for key in keys}
+    assert not rule["additionalProperties"]
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ({"test": {"lasst": 0.1}}, "pairs: `split.test` takes no key `lasst`\nhint: did you mean `last`?"),
+        ({"test": {"every": "two"}}, "pairs: `split.test.every` must be a whole number, got `two`"),
+        ({"test": {"list": [1]}}, "pairs: `split.test.list` must be text, got 1"),
+        ({"test": 0.1}, "pairs: `split.test` must be a mapping, got 0.1"),
+    ],
+    ids=str,
+)
+def test_rules_are_held_to_their_schema(split: dict, message: str):
+    assert [text for _, text in sources["pairs"].problems({"split": split})] == [message]

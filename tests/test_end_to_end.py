@@ -15,9 +15,10 @@ from click.testing import CliRunner, Result
 from safetensors.torch import load_file
 
 from crossband.recipes.commands import cli
-from crossband.recipes.commands.evaluate import side_by_side
+from crossband.recipes.commands.evaluate import labels, rank
 from crossband.recipes.data import demo, read_image, write_image
 from crossband.recipes.measuring.evaluation import Summary, Table
+from crossband.recipes.reporting.results import Results
 
 WHAT = "evaluate.metrics=[mae, psnr, ssim]"
 
@@ -136,11 +137,18 @@ def test_the_table_of_a_run_is_that_of_its_training(work: Path) -> None:
 
 def test_json_is_for_programs(work: Path) -> None:
     found = json.loads(done("evaluate", work / "first", "--json", "--metrics", "mae, ms_ssim").stdout)
-    assert list(found) == ["paired", "grey copy", "mean image"]
-    assert found["paired"]["summary"]["mae"].keys() == {"mean", "std", "n"}
-    assert found["paired"]["summary"]["mae"]["n"] == 3
-    assert list(found["paired"]["absent"]) == ["ms_ssim"]
-    assert "ms_ssim" not in found["paired"]["summary"]
+    systems = found["systems"]
+    assert list(systems) == ["paired", "grey copy", "mean image"]
+    assert systems["paired"]["summary"]["mae"].keys() == {"mean", "std", "n"}
+    assert systems["paired"]["summary"]["mae"]["n"] == 3
+    assert list(systems["paired"]["absent"]) == ["ms_ssim"]
+    assert "ms_ssim" not in systems["paired"]["summary"]
+    [with_copy, _] = found["differences"]
+    assert (with_copy["first"], with_copy["second"]) == ("paired", "grey copy")
+    mae = with_copy["metrics"]["mae"]
+    ours, copy = (systems[name]["summary"]["mae"]["mean"] for name in ("paired", "grey copy"))
+    assert mae["mean"] == pytest.approx(ours - copy)
+    assert mae["low"] <= mae["mean"] <= mae["high"]
 
 
 def test_several_runs_share_a_table(work: Path) -> None:
@@ -166,7 +174,7 @@ def test_every_image_is_in_the_sheet(work: Path, tmp_path: Path) -> None:
     assert {row["system"] for row in rows} == {"first", "second", "grey copy", "mean image"}
     assert np.mean([float(row["mae"]) for row in rows if row["system"] == "first"]) < 1
     assert read_image(picture).shape[2] == 3
-    assert f"the best, median and worst image by ssim in {picture}" in result.stderr
+    assert f"3 images, the best first, in {picture}" in result.stderr
     before = file.read_bytes()
     again = crossband("evaluate", work / "first", "--csv", file)
     assert again.exit_code == 1
@@ -185,7 +193,10 @@ def test_every_image_is_in_the_sheet(work: Path, tmp_path: Path) -> None:
         (("first", "--csv", "paired.yaml"), 1, "paired.yaml: is there already\nhint: name another file"),
         (("first", "--picture", "x.jpg"), 1, "x.jpg: a picture is written as PNG\nhint: name it `x.png`"),
         (("alone.safetensors",), 1, "alone.safetensors: these weights lie in no run folder"),
-        (("alone.safetensors", "--picture", "x.png"), 1, "alone.safetensors: in no run folder, whose recipe"),
+        (("alone.safetensors", "--data", ".", "--set", "seed=1"), 1, "there is no recipe to `--set` anything of"),
+        (("first", "--by", "psnrr"), 1, "no metric named `psnrr`\nhint: did you mean `psnr`?"),
+        (("first", "--by", "fft_l1", "--picture", "x.png"), 1, "no image is best by `fft_l1`"),
+        (("first", "--rows", "1"), 2, "1 is not in the range x>=2"),
         (("first", "--metrics", "corr_target", "--picture", "x.png"), 1, "add `psnr` or `mae` to `--metrics`"),
     ],
 )
@@ -200,20 +211,56 @@ def test_what_cannot_be_evaluated(
     assert "Traceback" not in result.output
 
 
-def table(value: float, *images: str) -> Table:
-    return Table({name: {"mae": value} for name in images}, {"mae": Summary(value, None, len(images))})
+def test_weights_alone_are_measured_and_drawn_on_images_of_the_users(work: Path, tmp_path: Path) -> None:
+    source, file = demo(train=3, test=2, size=32), tmp_path / "net.safetensors"
+    for name in source.names("train"):
+        for band, image in source.read(name).items():
+            folder = tmp_path / "pairs" / band
+            folder.mkdir(parents=True, exist_ok=True)
+            write_image(folder / f"{name}.png", image.transpose(1, 2, 0), 8 if band == "visible" else 16)
+    file.write_bytes((work / "first" / "weights" / "generator.safetensors").read_bytes())
+    picture, sheet = tmp_path / "examples.png", tmp_path / "sheet.csv"
+    command = ("evaluate", file, "--data", tmp_path / "pairs", "--split", "train", "--metrics", "mae,psnr")
+    result = done(*command, "--picture", picture, "--rows", "9", "--by", "mae", "--csv", sheet)
+    assert re.search(r"^\| metric +\| +net +\| +grey copy +\|", result.stdout, re.MULTILINE)
+    assert read_image(picture).shape[0] > 2 * 224  # rows of images enlarged sevenfold
+    assert len(sheet.read_text().splitlines()) == 1 + 3 * 2  # one of the three pairs is left for testing
 
 
-def test_equal_baselines_stand_once_and_others_by_run(capsys: pytest.CaptureFixture[str]) -> None:
-    one = {"net": table(0.1, "a"), "grey copy": table(0.3, "a")}
-    same = {"net": table(0.2, "a"), "grey copy": table(0.3, "a")}
-    other = {"net": table(0.2, "b"), "grey copy": table(0.4, "b")}
-    assert list(side_by_side({Path("x"): one})) == ["net", "grey copy"]
-    assert list(side_by_side({Path("x"): one, Path("y"): same})) == ["x", "y", "grey copy"]
-    assert capsys.readouterr().err == ""
-    assert list(side_by_side({Path("x"): one, Path("y"): other})) == ["x", "y", "grey copy", "grey copy (y)"]
-    assert "measured on different images" in capsys.readouterr().err
-    assert list(side_by_side({Path("x/run"): one, Path("y/run"): same}))[:2] == ["x/run", "y/run"]
+def test_the_paper_stands_beside_the_run(work: Path, tmp_path: Path) -> None:
+    """The figures go with the recipe into the folder of the run, and from there into table and report."""
+    values = "{psnr: 36.21, ssim: {value: 0.889, note: read so}, mae: {value: 9.73, comparable: false, note: no unit}}"
+    paper = f"{{source: fan2025, table: table of results, data: LLVIP, values: {values}}}"
+    command = ("train", work / "paired.yaml", "--set", "steps=1", "--set", WHAT, "--set", f"paper={paper}")
+    out = done(*command, "--run", tmp_path / "run").stdout
+    rows = {row[0].strip(): row[2].strip() for row in re.findall(r"^\|([^|]*)\|([^|]*)\|([^|]*)\|$", out, re.MULTILINE)}
+    assert rows["metric"] == "fan2025, table of results"
+    assert (rows["PSNR (dB) ↑"], rows["SSIM ↑"], rows["MAE ↓"]) == ("36.21", "0.889*", "(9.73)")
+    assert "cannot be compared: no unit" in out
+    assert "measured on LLVIP" in (tmp_path / "run" / "report.md").read_text("utf-8")
+    found = json.loads(done("evaluate", tmp_path / "run", "--json").stdout)
+    assert found["paper"]["paired"][0]["values"]["mae"] == {"value": 9.73, "comparable": False, "note": "no unit"}
+
+
+def test_runs_are_called_by_their_folders() -> None:
+    assert labels([Path("x"), Path("y.safetensors")]) == ["x", "y"]
+    assert labels([Path("x/run"), Path("y/run"), Path("z")]) == ["x/run", "y/run", "z"]
+
+
+@pytest.mark.parametrize(
+    ("images", "rows", "chosen"),
+    [(5, 3, "ace"), (4, 3, "acd"), (1, 3, "a"), (2, 3, "ab"), (5, 9, "abcde"), (5, 4, "acde")],
+)
+def test_a_picture_is_in_order_and_has_both_ends(images: int, rows: int, chosen: str) -> None:
+    names = "abcde"[:images]
+    tables = {
+        "net": Table({name: {"mae": i / 10} for i, name in enumerate(names)}, {"mae": Summary(0.1, None, images)})
+    }
+    found = rank(Results.of(tables), None, rows)
+    assert "".join(found) == chosen
+    assert next(iter(found.values())) == "best: a, MAE 0.0000"
+    if images > 1:
+        assert list(found.values())[-1].startswith("worst: ")
 
 
 # ---------------------------------------------------------------------- translate

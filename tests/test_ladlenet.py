@@ -1,4 +1,4 @@
-"""LadleNet, LadleNet+ and what they are compared with: counts, shapes, and that one image has one translation."""
+"""LadleNet, LadleNet+ and what they are compared with: sizes, shapes, and that one image has one translation."""
 
 from typing import Any
 
@@ -29,26 +29,20 @@ NARROW: list[tuple[str, dict[str, Any], tuple[int, int, int]]] = [
 
 
 @pytest.mark.parametrize(
-    ("graph", "params", "parameters", "sizes"),
+    ("graph", "params", "sizes"),
     [
-        ("ladlenet", {}, 40_542_450, "multiples of 32"),
-        ("ladlenet", {"cat_conv": "random_as_published"}, 34_256_146, "multiples of 32"),
-        ("ladlenet", {"cat_conv": "identity_mean"}, 34_256_146, "multiples of 32"),
-        ("deeplabv3plus", {}, 58_753_459, "any"),
-        ("deeplabv3plus", {"stride": 16}, 58_753_459, "any"),
-        ("ladlenet_plus", {}, 75_881_592, "multiples of 32"),
-        ("bridged_unet", {}, 19_089_894, "multiples of 16"),
-        ("unet_ir2vi", {}, 27_964_707, "at least 64"),
-        ("pix2pix_ir2vi", {}, 63_087_619, "multiples of 256"),
-        ("pix2pix_ir2vi_critic", {}, 695_777, "at least 24"),
-        ("tir2lab", {}, 1_462_275, "multiples of 4"),
+        ("ladlenet", {}, "multiples of 32"),
+        ("deeplabv3plus", {}, "any"),
+        ("ladlenet_plus", {}, "multiples of 32"),
+        ("bridged_unet", {}, "multiples of 16"),
+        ("unet_ir2vi", {}, "at least 64"),
+        ("pix2pix_ir2vi", {}, "multiples of 256"),
+        ("pix2pix_ir2vi_critic", {}, "at least 24"),
+        ("tir2lab", {}, "multiples of 4"),
     ],
 )
-def test_parameters_and_sizes_are_those_of_the_published_code(graph, params, parameters, sizes):
-    plan = check(graph, params)
-    with torch.device("meta"):
-        assert sum(parameter.numel() for parameter in build(plan).parameters()) == parameters
-    assert str(plan.sizes) == f"H and W: {sizes}"
+def test_sizes_are_those_of_the_published_code(graph, params, sizes):
+    assert str(check(graph, params).sizes) == f"H and W: {sizes}"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from crossband.recipes.commands import cli
+from crossband.recipes.commands import cli, listing
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -61,6 +61,13 @@ def test_the_message_shown_is_the_message_given(example: Path) -> None:
 def test_every_command_is_in_the_table() -> None:
     rows = re.findall(r"^\| `crossband (\w+)", README, re.MULTILINE)
     assert sorted(rows) == sorted(cli.list_commands(None))  # type: ignore[arg-type]
+
+
+def test_every_data_source_is_in_the_table() -> None:
+    rows = re.findall(r"^\| (`[`\w, ]+`) \|", README.partition("## Data")[2].partition("## Commands")[0], re.MULTILINE)
+    assert sorted(name for row in rows for name in re.findall(r"`(\w+)`", row)) == [
+        item.name for item in listing.items("sources")
+    ]
 
 
 def test_links_lead_to_files() -> None:

@@ -7,10 +7,13 @@ import torch
 from jsonschema import Draft202012Validator
 from tiny import CYCLE, GAN, PAIRED, PIX2PIX, write_files
 
+from crossband import registry
 from crossband.graphs.diagnostics import InvalidFile, Problems
 from crossband.graphs.reader import read
 from crossband.recipes import check, load, recipe_schema, shipped
+from crossband.recipes.data import Source, source
 from crossband.recipes.spec.reading import RECIPES
+from crossband.recipes.spec.syntax import Figure, Paper
 from crossband.recipes.training.optim import OPTIMIZERS, Rate, factor, make_optimizer
 
 
@@ -135,9 +138,40 @@ PAIRED_MISTAKES = [
     ("{demo:", "{dmo:", "12:17 E074 no data source named `dmo` | did you mean `demo`?"),
     ("train: 10", "train: 0", "12:31 E072 demo: `train` must be at least 1, got 0"),
     (
+        "{demo: {train: 10, test: 3, size: 24}}",
+        "{llvip: {folder: a, split: {test: {evry: 2}}}}",
+        "12:43 E072 llvip: `split.test` takes no key `evry` | did you mean `every`?",
+    ),
+    (
+        "{demo: {train: 10, test: 3, size: 24}}",
+        "{folders: {visible: a, infrared: b, test: c}}",
+        "12:17 E079 the task is paired, and the data source `folders` gives unpaired images only | say `pairing: "
+        "unpaired` in `task`, or take another source",
+    ),
+    (
         "metrics: [mae, psnr, ssim]",
         "metrics: [mae, psnrr]",
         "14:27 E070 no metric named `psnrr` | did you mean `psnr`?",
+    ),
+    (
+        "steps: 8",
+        "steps: 8\npaper: {source: a, table: b, data: c, values: {psnrr: 1}}",
+        "14:48 E070 no metric named `psnrr` | did you mean `psnr`?",
+    ),
+    (
+        "steps: 8",
+        "steps: 8\npaper: {source: a, table: b, data: c, values: {mae: {value: 1, comparable: false}}}",
+        "14:53 E007 `mae` needs the key `note` | add `note:`",
+    ),
+    (
+        "steps: 8",
+        "steps: 8\npaper: [{source: a, table: b, values: {mae: 1}}]",
+        "14:9 E007 item 1 of `paper` needs the key `data` | add `data:`",
+    ),
+    (
+        "steps: 8",
+        "steps: 8\npaper: {source: a, table: b, data: c, values: {mae: low}}",
+        "14:53 E006 `mae` must be a number or a mapping, got `low`",
     ),
     ("to: infrared", "to: infared", "2:27 E070 the data have no band `infared` | did you mean `infrared`?"),
 ]
@@ -214,6 +248,29 @@ def test_phases_and_networks_agree(folder: Path, text: str, expected: list[str])
     assert faults(text, folder) == expected
 
 
+def test_bands_are_those_of_the_source(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry.sources, "_entries", dict(registry.sources._entries))
+
+    @source("depths", bands={"visible": 3, "depth": 1})
+    def depths() -> Source:
+        """Images with a distance for each pixel."""
+        raise NotImplementedError
+
+    text = PAIRED.replace("infrared", "depth").replace("{demo: {train: 10, test: 3, size: 24}}", "depths")
+    (folder / "depth.yaml").write_text(text, encoding="utf-8")
+    assert check(folder / "depth.yaml").bands == {"visible": 3, "depth": 1}
+    assert faults(text.replace("to: depth", "to: infrared"), folder) == [
+        "2:27 E070 the data have no band `infrared` | choose from `visible`, `depth`"
+    ]
+    text = CYCLE.replace("{demo: {train: 6, test: 2, size: 16}}", "{folders: {visible: a, infrared: b, test: c}}")
+    (folder / "folders.yaml").write_text(text, encoding="utf-8")
+    assert check(folder / "folders.yaml", ["data.cache=kept"]).recipe.data.cache == "kept"
+    assert faults(text.replace("unpaired", "paired"), folder) == [
+        "27:17 E079 the task is paired, and the data source `folders` gives unpaired images only | say `pairing: "
+        "unpaired` in `task`, or take another source"
+    ]
+
+
 def test_stars_stand_for_all_outputs_and_for_those_that_begin_alike(folder: Path) -> None:
     losses = {name: loss for step in check(folder / "gan.yaml").steps for name, loss in step.losses.items()}
     calls = {name: [[str(value) for value in call] for call in loss.calls] for name, loss in losses.items()}
@@ -273,6 +330,44 @@ def test_settings_and_children_change_what_they_name(folder: Path) -> None:
     assert recipe.seed == 3
     removed = load(folder / "child.yaml", ["losses={pixel: {l1: [fake, infrared], weight: =weight}}"])
     assert list(removed.phases[0].terms) == ["pixel"]
+
+
+def test_the_figures_of_a_paper_are_not_inherited(folder: Path) -> None:
+    row = (
+        "{source: fan2025, table: row 1, data: LLVIP, values: {psnr: 35, mae: {value: 9, comparable: false, note: x}}}"
+    )
+    (folder / "row.yaml").write_text(PAIRED + f"paper: {row}\n", encoding="utf-8")
+    (folder / "next.yaml").write_text("recipe: next\nextends: row\n", encoding="utf-8")
+    own = "recipe: own\nextends: row\npaper: [{source: b, table: c, data: d, values: {ssim: 1}}]\n"
+    (folder / "own.yaml").write_text(own, encoding="utf-8")
+    figures = {"psnr": Figure(35), "mae": Figure(9, False, "x")}
+    assert load(folder / "row.yaml").paper == (Paper("fan2025", "row 1", "LLVIP", figures),)
+    assert load(folder / "row.yaml", ["paper.values.psnr=36"]).paper[0].values["psnr"] == Figure(36)
+    assert load(folder / "next.yaml").paper == ()
+    assert load(folder / "own.yaml").paper == (Paper("b", "c", "d", {"ssim": Figure(1)}),)
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_figures_of_papers_name_a_source_that_the_recipe_cites(name: str) -> None:
+    recipe = load(name)
+    cited = recipe.resolved.get("cite", [])
+    assert all(paper.source in cited for paper in recipe.paper)
+
+
+# Fan 2025: PSNR, SSIM (printed ten times as large), and what is printed without a unit: MAE, MSE, FFT-L1
+FAN = {
+    "u2net": (35.12, 0.787, 9.832, 5.28, 9.25),
+    "u2net_cca": (36.21, 0.889, 9.730, 5.25, 9.23),
+    "u2net_cca_fft": (37.34, 0.891, 8.028, 4.23, 8.21),
+}
+
+
+@pytest.mark.parametrize("name", FAN)
+def test_the_table_of_fan_2025(name: str) -> None:
+    [paper] = load(name).paper
+    assert tuple(paper.values[key].value for key in ("psnr", "ssim", "mae", "mse", "fft_l1")) == FAN[name]
+    assert [key for key, figure in paper.values.items() if figure.comparable] == ["psnr", "ssim"]
+    assert "ten times" in paper.values["ssim"].note
 
 
 def test_faults_of_a_parent_are_shown_in_the_parent(folder: Path) -> None:

@@ -13,7 +13,8 @@ from crossband.recipes.files import replacing
 from crossband.recipes.measuring.evaluation import Summary, Table
 from crossband.recipes.reporting.curves import curves, draw_curves, read_log
 from crossband.recipes.reporting.pictures import BROKEN, contact_sheet, draw, sample_grid, save
-from crossband.recipes.reporting.report import Grid, Report, comparison, markdown_table, remarks, write_report
+from crossband.recipes.reporting.report import Grid, Report, markdown_table, write_report
+from crossband.recipes.reporting.results import Results, comparison, remarks
 from crossband.registry import CrossbandError
 
 # ---------------------------------------------------------------- files
@@ -81,7 +82,7 @@ def test_a_grid_holds_the_images_and_their_error_side_by_side():
     half = np.asarray(draw(torch.full((1, 1, 1), 0.5), "magma"))[0, 0]  # 0.25 on a scale to 0.5
     assert (row[starts[3] : starts[3] + 64] == half).all()
     assert grid.shape[1] == starts[3] + 64 + 16
-    without = sample_grid(columns, ["first", "second"], width=64, error=None)
+    without = sample_grid(columns, ["first", "second"], width=64, errors=())
     assert without.width == grid.shape[1] - 72
 
 
@@ -258,7 +259,7 @@ def report(tmp_path):
     return Report(
         title="u2net <cca>",
         summary="Trained for 10 steps & more",
-        tables={"run": RUN, "grey copy": GREY},
+        results=Results.of({"run": RUN, "grey copy": GREY}).parts(),
         pictures={"best [1] <b>": picture},
         recipe="recipe: x  # ``` <script>\n",
         environment={"torch": "2.15 | cpu"},

@@ -19,9 +19,9 @@ from crossband.graphs import build
 from crossband.graphs.checker import check as check_graph
 from crossband.graphs.diagnostics import Problems
 from crossband.graphs.resolve import Library
-from crossband.recipes import train
+from crossband.recipes import evaluate, train
 from crossband.recipes.data import read_image, write_image
-from crossband.recipes.training.checkpoint import save_weights
+from crossband.recipes.training.checkpoint import load_weights, save_weights
 from crossband.recipes.translating.translation import plan, translate
 from crossband.recipes.translating.translator import Translator, load, run_of, with_channels
 from crossband.registry import CrossbandError
@@ -182,28 +182,69 @@ def test_the_run_of_a_path(runs: Path, tmp_path: Path) -> None:
     assert run_of(copying(tmp_path / "copy.safetensors")) is None
 
 
-def test_values_that_the_data_declared_are_used(tmp_path: Path) -> None:
-    """Raw values of 7000 to 8000 were trained on as 0 to 1: they are so when they are translated."""
-    tiny.write_files(tmp_path)
+def raw_run(folder: Path, limits: tuple[float, float]) -> tuple[Path, Path]:
+    """A run on raw infrared of 16 bits, with `limits` for 0 and 1; its folder, and a copy of one of its weights."""
+    tiny.write_files(folder)
     for band in ("visible", "infrared"):
-        (tmp_path / "data" / band).mkdir(parents=True)
+        (folder / "data" / band).mkdir(parents=True)
         for at in range(4):
             raw = 7000 + ramp(16, 16, dtype=np.uint8).astype(np.uint16) * 3 if band == "infrared" else ramp(16, 16, 3)
-            write_image(tmp_path / "data" / band / f"{at}.png", raw, 16 if band == "infrared" else 8)
-    source = f"{{pairs: {{folder: {tmp_path / 'data'}, range: {{infrared: [7000, 8000]}}}}}}"
+            write_image(folder / "data" / band / f"{at}.png", raw, 16 if band == "infrared" else 8)
+    source = f"{{pairs: {{folder: {folder / 'data'}, range: {{infrared: {list(limits)}}}}}}}"
     settings = ["steps=1", "evaluate.metrics=[mae]", f"data.source={source}", "data.size=16"]
-    train(tmp_path / "cycle.yaml", overrides=settings, run=tmp_path / "run", silent=True)
-    assert load(tmp_path / "run").scale is None
-    assert load(tmp_path / "run", "to_vis").scale == (7000, 8000)
+    train(folder / "cycle.yaml", overrides=settings, run=folder / "run", silent=True)
+    alone = folder / "alone.safetensors"
+    alone.write_bytes((folder / "run" / "weights" / "to_vis.safetensors").read_bytes())
+    return folder / "run", alone
+
+
+def test_values_that_the_data_declared_are_used(tmp_path: Path) -> None:
+    """Raw values of 7000 to 8000 were trained on as 0 to 1: they are so when they are translated."""
+    run, alone = raw_run(tmp_path, (7000, 8000))
+    assert load(run).scale is None
+    assert load(run, "to_vis").scale == load(alone).scale == (7000, 8000)
     raw = tmp_path / "data" / "infrared" / "0.png"
     for name, limits in (("declared", None), ("said", (7000.0, 8000.0)), ("full", (0.0, 65535.0))):
-        translate(tmp_path / "run", raw, tmp_path / f"{name}.png", network="to_vis", range=limits, silent=True)
-    declared, said, full = (read_image(tmp_path / f"{name}.png") for name in ("declared", "said", "full"))
+        translate(run, raw, tmp_path / f"{name}.png", network="to_vis", range=limits, silent=True)
+    translate(alone, raw, tmp_path / "alone.png", silent=True)
+    declared, said, full, single = (
+        read_image(tmp_path / f"{name}.png") for name in ("declared", "said", "full", "alone")
+    )
     assert np.array_equal(declared, said)
+    assert np.array_equal(declared, single)
     assert not np.array_equal(declared, full)
     write_image(tmp_path / "grey.png", ramp(16, 16))
     with pytest.raises(CrossbandError, match=r"uint8 pixels do not reach 8000, which is to be 1\n.*`--range 0 255`"):
-        translate(tmp_path / "run", tmp_path / "grey.png", tmp_path / "out.png", network="to_vis", silent=True)
+        translate(run, tmp_path / "grey.png", tmp_path / "out.png", network="to_vis", silent=True)
+
+
+def test_values_declared_the_other_way_round_are_used_so(tmp_path: Path) -> None:
+    run, alone = raw_run(tmp_path, (8000, 7000))
+    assert load(run, "to_vis").scale == load(alone).scale == (8000, 7000)
+    raw = tmp_path / "data" / "infrared" / "0.png"
+    write_image(tmp_path / "mirrored.png", 15000 - read_image(raw), 16)
+    translate(alone, raw, tmp_path / "one.png", silent=True)
+    translate(alone, tmp_path / "mirrored.png", tmp_path / "other.png", range=(7000, 8000), silent=True)
+    assert np.array_equal(read_image(tmp_path / "one.png"), read_image(tmp_path / "other.png"))
+
+
+def test_weights_alone_are_measured_on_the_scale_they_were_trained_on(tmp_path: Path) -> None:
+    run, _ = raw_run(tmp_path, (7000, 8000))
+    alone = tmp_path / "to_ir.safetensors"
+    alone.write_bytes((run / "weights" / "to_ir.safetensors").read_bytes())
+    assert load_weights(alone).facts["scale"] == {"infrared": [7000, 8000]}
+    (ours, *_), (theirs, *_) = (
+        evaluate(path, data=tmp_path / "data", metrics=["mae"], silent=True).values() for path in (run, alone)
+    )
+    assert ours.summary == theirs.summary
+
+
+def test_16_bits_go_in_and_come_out_as_they_were(tmp_path: Path) -> None:
+    weights, raw = copying(tmp_path / "copy.safetensors"), ramp(40, 50, 1, np.uint16)
+    for suffix in (".png", ".tif"):
+        write_image(tmp_path / f"in{suffix}", raw, 16)
+        translate(weights, tmp_path / f"in{suffix}", tmp_path / f"out{suffix}", bits=16, silent=True)
+        np.testing.assert_array_equal(read_image(tmp_path / f"out{suffix}"), raw)
 
 
 @pytest.mark.parametrize(

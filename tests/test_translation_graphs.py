@@ -13,45 +13,6 @@ from crossband.graphs.diagnostics import Problems
 from crossband.graphs.fit import refuse_size
 from crossband.graphs.receptive import receptive_fields
 
-
-def count(graph: str, **params: object) -> int:
-    with torch.device("meta"):
-        return sum(parameter.numel() for parameter in build(graph, params).parameters())
-
-
-@pytest.mark.parametrize(
-    ("graph", "params", "parameters"),
-    [
-        ("resnet9", {}, 11_378_179),
-        ("resnet9", {"norm": "batch"}, 11_383_427),
-        ("resnet9", {"out": 1}, 11_371_905),
-        ("resnet9", {"channels": 1}, 11_371_907),
-        ("resnet6", {}, 7_837_699),
-        ("resnet9_cbam", {}, 11_455_255),
-        ("resnet9_cbam", {"cbam": "after_trunk"}, 11_386_743),
-        ("unet256", {}, 54_413_955),
-        ("unet256", {"norm": "instance", "dropout": 0}, 54_409_603),
-        ("unet256", {"out": 1}, 54_409_857),
-        ("unet128", {}, 41_828_995),
-        ("unet128", {"norm": "instance", "dropout": 0}, 41_825_667),
-        ("patchgan70", {}, 2_764_737),
-        ("patchgan70", {"channels": 1}, 2_762_689),
-        ("patchgan70_gn", {}, 2_764_737),
-        ("patchgan70_conditional", {}, 2_768_705),
-        ("patchgan70_conditional", {"channels": 1}, 2_766_657),
-        ("patchgan70_conditional", {"out": 3}, 2_768_705 + 16_386),
-        ("cut_resnet9", {}, 11_378_179),
-        ("cut_patchgan", {}, 2_764_737),
-        ("cut_head", {}, 5 * (256 * 256 + 256) + (3 + 128 + 3 * 256) * 256 + 5 * 256),
-        ("pix2pixhd_global", {}, 182_443_267),
-        ("pix2pixhd_local", {}, 182_701_827),
-        ("ticcgan", {}, 45_851_907),
-    ],
-)
-def test_parameters_are_those_of_the_reference(graph, params, parameters):
-    assert count(graph, **params) == parameters
-
-
 GENERATORS = {
     "resnet9": "multiples of 4, at least 8",
     "resnet6": "multiples of 4, at least 8",
@@ -294,4 +255,3 @@ def test_cut_with_batch_normalisation_has_one_where_the_other_has_the_other():
     kinds = [type(module).__name__ for module in build("cut_resnet9", {"width": 2, "norm": "batch"}).modules()]
     assert sum("BatchNorm" in kind for kind in kinds) == 23
     assert not any("InstanceNorm" in kind for kind in kinds)
-    assert count("cut_resnet9", norm="batch") == count("resnet9", norm="batch")

@@ -12,30 +12,6 @@ SMALL = {"width": 4, "most": 8, "inner": 4}
 NAMES = ("u2net", "u2netp", "u2net_cca")
 
 
-def count(graph: str, **params: object) -> int:
-    with torch.device("meta"):
-        return sum(parameter.numel() for parameter in build(graph, params).parameters())
-
-
-@pytest.mark.parametrize(
-    ("graph", "params", "parameters"),
-    [
-        ("u2net", {}, 44_009_869),
-        ("u2net", {"out": 3}, 44_037_579),
-        ("u2netp", {}, 1_131_181),
-        ("u2netp", {"out": 3}, 1_138_155),
-        ("u2net_cca", {"cca_at": []}, 44_009_869),
-        ("u2net_cca", {"cca_at": ["en5"]}, 44_338_190),
-        ("u2net_cca", {"cca_at": ["en6"]}, 44_338_190),
-        ("u2net_cca", {}, 44_666_511),
-        ("u2net_cca", {"recurrence": 1}, 44_666_511),
-        ("u2net_cca", {"cca_at": ["en5", "en6", "en4"]}, 44_994_832),
-    ],
-)
-def test_parameters_are_those_of_the_paper(graph, params, parameters):
-    assert count(graph, **params) == parameters
-
-
 STAGES = {
     "en1": (64, 1),
     "en2": (128, 2),

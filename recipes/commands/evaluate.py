@@ -1,7 +1,5 @@
-"""`crossband evaluate`: trained weights against images with known answers, beside what is trivial."""
+"""`crossband evaluate`: trained weights against images with known answers, beside what is trivial and the paper."""
 
-import csv
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,31 +12,34 @@ from crossband.registry import CrossbandError
 if TYPE_CHECKING:
     from crossband.recipes.measuring.evaluation import Table
     from crossband.recipes.measuring.scoring import Scored
-    from crossband.recipes.reporting.report import Grid
+    from crossband.recipes.reporting.results import Results
 
-Tables = Mapping[str, "Table"]
+RANKING = ("ssim", "psnr", "mae", "mse", "rmse")  # the first that was measured orders a picture
 
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
 @click.option("--data", type=click.Path(path_type=Path), metavar="FOLDER", help="Other images than those of the run")
 @click.option("--split", help="Which of the images [default: test]")
-@click.option("--metrics", metavar="NAME,...", help="Which metrics, and in this order")
+@click.option("--metrics", metavar="NAME,...", help="Which metrics, in the order of the sheet")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the recipe: evaluate.load=256 (repeatable)"
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]))
 @click.option(
-    "--json", "as_json", is_flag=True, help="For a program: mean, std and n of each metric, reasons of absent ones"
+    "--json", "as_json", is_flag=True, help="For a program: metrics, differences, the paper's figures, what is absent"
 )
 @click.option(
     "--csv", "sheet", type=click.Path(path_type=Path), metavar="FILE", help="Write every image's figures to a new file"
 )
 @click.option(
-    "--picture",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Draw the best, median and worst image to a new PNG",
+    "--picture", type=click.Path(path_type=Path), metavar="FILE", help="Draw images, the best first, to a new PNG"
+)
+@click.option(
+    "--by", metavar="NAME", help="The metric that orders the picture [default: ssim, or the first that is there]"
+)
+@click.option(
+    "--rows", type=click.IntRange(2), default=3, show_default=True, help="Images in the picture, from best to worst"
 )
 def evaluate(
     *,
@@ -51,138 +52,104 @@ def evaluate(
     as_json: bool,
     sheet: Path | None,
     picture: Path | None,
+    by: str | None,
+    rows: int,
 ) -> None:
-    """Measure each RUN, a run folder or a weights file, on its test images, beside two trivial translations.
+    """Measure each RUN, a run folder or a weights file, on its test images, and print Markdown.
 
-    Several runs share one table. A weights file outside of a run folder needs `--data`.
+    Beside each run stand two trivial translations, with the difference to each and its 95% interval, and the figures
+    of the paper where the recipe has them. Several runs share one table, and are compared with each other as well. A
+    weights file outside of a run folder needs `--data`.
     """
-    _check_files(runs, sheet, picture)
-    from crossband.recipes import evaluate as measure
+    _check_files(sheet, picture)
+    from crossband.recipes.measuring.evaluation import declared
+    from crossband.recipes.measuring.scoring import measure
+    from crossband.recipes.reporting.report import markdown
+    from crossband.recipes.reporting.results import Results, together
+    from crossband.recipes.training.runs import open_run
 
-    options: dict[str, Any] = {"overrides": settings, "data": data, "split": split, "device": device}
-    options["metrics"] = [name.strip() for name in metrics.split(",")] if metrics else None
-    tables = side_by_side({run: measure(run, **options) for run in dict.fromkeys(runs)})
+    options: dict[str, Any] = {"overrides": settings, "data": data, "device": device}
+    chosen = [name.strip() for name in metrics.split(",")] if metrics else None
+    if by:
+        declared(by)  # before anything is measured
+    found: dict[Path, Results] = {}
+    for run in dict.fromkeys(runs):
+        experiment, networks, source = open_run(run, **options)
+        tables = measure(experiment, networks, source, split=split, metrics=chosen)
+        found[run] = Results.of(tables, experiment.recipe.paper)
+    results = together(dict(zip(labels(list(found)), found.values(), strict=True)))
+    ranked = rank(results, by, rows) if picture else {}
     if as_json:
-        rows = {name: table.as_dict() for name, table in tables.items()}
-        print_json({name: {key: row[key] for key in ("summary", "absent", "notes")} for name, row in rows.items()})
+        print_json(results.as_dict())
     else:
-        print_tables(tables)
+        click.echo(markdown(results.parts()))
     if sheet:
-        write_sheet(sheet, tables)
+        from crossband.recipes.reporting.sheet import write_sheet
+
+        say(f"the figures of {write_sheet(sheet, results.tables)} images in {sheet}")
     if picture:
-        draw_examples(picture, list(dict.fromkeys(runs)), tables, settings=settings, data=data, split=split)
+        shown = {
+            name: _scored(run, list(ranked), split, options) for name, run in zip(results.baselines, found, strict=True)
+        }
+        draw_examples(picture, shown, list(ranked.values()))
+        say(f"{len(ranked)} images, the best first, in {picture}")
 
 
-def _check_files(runs: Sequence[Path], sheet: Path | None, picture: Path | None) -> None:
+def _check_files(sheet: Path | None, picture: Path | None) -> None:
     """Refuse, before anything is measured, what could not be written afterwards."""
     for file in filter(None, (sheet, picture)):
         if file.exists():
             raise CrossbandError(f"{file}: is there already\nhint: name another file")
-    if picture is None:
-        return
-    if picture.suffix.lower() != ".png":
+    if picture and picture.suffix.lower() != ".png":
         raise CrossbandError(f"{picture}: a picture is written as PNG\nhint: name it `{picture.with_suffix('.png')}`")
-    from crossband.recipes.translating.translator import run_of
-
-    if lost := [str(run) for run in runs if run.exists() and run_of(run) is None]:
-        raise CrossbandError(f"{', '.join(lost)}: in no run folder, whose recipe `--picture` needs")
 
 
-def side_by_side(found: Mapping[Path, Tables]) -> Tables:
-    """The tables of several runs as one: each run by the name of its folder, equal baselines once.
-
-    The first table of a run is its result, the others are its baselines.
-    """
-    if len(found) == 1:
-        return next(iter(found.values()))
-    names = {run: run.stem if run.suffix else run.resolve().name for run in found}
-    labels = {run: name if list(names.values()).count(name) == 1 else str(run) for run, name in names.items()}
-    tables: dict[str, Table] = {labels[run]: next(iter(own.values())) for run, own in found.items()}
-    for run, own in found.items():
-        for name, table in list(own.items())[1:]:
-            if tables.setdefault(name, table) != table:
-                tables[f"{name} ({labels[run]})"] = table
-    if len({tuple(table.images) for table in tables.values()}) > 1:
-        say("note: the runs were measured on different images, which cannot be compared")
-    return tables
+def labels(runs: Sequence[Path]) -> list[str]:
+    """A name for each run: that of its folder or file, and the whole path where two are called alike."""
+    names = [run.stem if run.suffix else run.resolve().name for run in runs]
+    return [name if names.count(name) == 1 else str(run) for name, run in zip(names, runs, strict=True)]
 
 
-def print_tables(tables: Tables) -> None:
-    """Print figures side by side: set for the eye on a terminal, else as Markdown; what to know of them on stderr."""
-    from crossband.recipes.reporting.report import comparison, markdown_table, remarks
-
-    grid = comparison(tables)
-    if sys.stdout.isatty():
-        _rich_grid(grid)
-    else:
-        click.echo(markdown_table(grid))
-    for line in remarks(tables)[1:]:
-        say(f"note: {line}")
-
-
-def _rich_grid(grid: "Grid") -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading, side in zip(grid.headers, grid.align, strict=True):
-        table.add_column(heading, justify="right" if side == "r" else "left")
-    for i, row in enumerate(grid.rows):
-        table.add_row(*(Text(cell, "bold" if (i, j) in grid.best else "") for j, cell in enumerate(row)))
-    Console().print(table)
-
-
-def write_sheet(file: Path, tables: Tables) -> None:
-    """Write CSV: a line for each system and image, a column for each metric; empty where there is no value."""
-    from crossband.recipes.files import replacing
-
-    images = [(system, name, row) for system, table in tables.items() for name, row in table.images.items()]
-    metrics = list(dict.fromkeys(metric for _, _, row in images for metric in row))
-    with replacing(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["system", "image", *metrics])
-        writer.writerows([system, name, *(row.get(metric) for metric in metrics)] for system, name, row in images)
-    say(f"the figures of {len(images)} images in {file}")
-
-
-def draw_examples(
-    file: Path, runs: Sequence[Path], tables: Tables, *, settings: Sequence[str], data: Path | None, split: str | None
-) -> None:
-    """Draw the images in which the first run is best, median and worst: input, the result of each run, target."""
-    from crossband.recipes.reporting.pictures import sample_grid, save
-
-    table = next(iter(tables.values()))
-    by = next((name for name in ("ssim", "psnr", "mae", "mse", "rmse") if name in table.summary), None)
+def rank(results: "Results", by: str | None, count: int) -> dict[str, str]:
+    """The images of a picture, the best of the first run first, with what is written below each."""
+    table: Table = results.tables[next(iter(results.baselines))]
+    by = by or next((name for name in RANKING if name in table.summary), None)
     if by is None:
         raise CrossbandError("no image is best or worst by these metrics\nhint: add `psnr` or `mae` to `--metrics`")
-    chosen = table.select(by)
-    shown = [_scored(run, list(chosen.values()), settings, data, split) for run in runs]
-    labels = ["output"] if len(runs) == 1 else list(tables)[: len(runs)]
-    columns = {
-        "input": [image.source[0] for image in shown[0]],
-        **{name: [image.output[0] for image in own] for name, own in zip(labels, shown, strict=True)},
-        "target": [image.target[0] for image in shown[0]],
+    from crossband.recipes.measuring.evaluation import declared
+
+    metric, ranked = declared(by), table.ranked(by)
+    last = len(ranked) - 1
+    places = sorted({-(-last * row // (count - 1)) for row in range(count)})  # evenly spread, the ends among them
+    ends = {len(ranked) // 2: "median", last: "worst", 0: "best"}
+    return {
+        ranked[place]: f"{ends.get(place, f'{place + 1} of {len(ranked)}')}: {ranked[place]}, "
+        f"{metric.title} {metric.format(table.images[ranked[place]][by] or 0.0)}"
+        for place in places
     }
-    save(sample_grid(columns, [f"{rank}: {name}" for rank, name in chosen.items()]), file)
-    say(f"the best, median and worst image by {by} in {file}")
 
 
-def _scored(
-    run: Path, names: Sequence[str], settings: Sequence[str], data: Path | None, split: str | None
-) -> "list[Scored]":
-    """The images of these names, with what a run makes of them."""
-    from crossband.recipes.measuring.scoring import open_source, score, whole_scenes
-    from crossband.recipes.training.folder import RECIPE
-    from crossband.recipes.training.runs import data_overrides, load_run
-    from crossband.recipes.translating.translator import run_of
+def draw_examples(file: Path, shown: "Mapping[str, Sequence[Scored]]", captions: Sequence[str]) -> None:
+    """Draw a row for each image: input, the result of each run, target, and the error of each run."""
+    from crossband.recipes.reporting.pictures import sample_grid, save
 
-    folder = run_of(run)
-    assert folder is not None  # checked before
-    more = data_overrides(folder / RECIPE, settings, data) if data else []
-    experiment, networks = load_run(folder, [*settings, *more])
-    scenes = whole_scenes(experiment, open_source(experiment), split)
-    for network in networks.values():
-        network.eval()
+    first = next(iter(shown.values()))
+    names = ["output"] if len(shown) == 1 else list(shown)
+    columns = {
+        "input": [image.source[0] for image in first],
+        **{name: [image.output[0] for image in own] for name, own in zip(names, shown.values(), strict=True)},
+        "target": [image.target[0] for image in first],
+    }
+    save(sample_grid(columns, captions, errors=[(name, "target") for name in names]), file)
+
+
+def _scored(run: Path, names: Sequence[str], split: str | None, options: Mapping[str, Any]) -> "list[Scored]":
+    """The images of these names, and what a run makes of them. Computed again: a test set may not fit into memory."""
+    from crossband.recipes.measuring.scoring import score, whole_scenes
+    from crossband.recipes.training.runs import open_run
+
+    experiment, networks, source = open_run(run, **options)
+    scenes = whole_scenes(experiment, source, split)
+    if missing := [name for name in names if name not in scenes.names]:
+        raise CrossbandError(f"{run}: its images lack `{missing[0]}`, so that it cannot be drawn beside the others")
     return list(score(experiment, networks, scenes, [scenes.names.index(name) for name in names]))

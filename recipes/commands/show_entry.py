@@ -30,6 +30,8 @@ def show_entry(kind: str, name: str, form: str | None) -> None:
             "contract": contract_text(entry),
             "where": "; ".join(_conditions(entry)),
             "inputs": ", ".join(entry.facts.get("inputs", ())),
+            "bands": ", ".join(f"{band} ({channels})" for band, channels in entry.facts.get("bands", {}).items()),
+            "pairing": " or ".join(entry.facts.get("pairing", ())),
             "cite": entry.cite or "",
             "written in": entry.origin,
         }
@@ -62,6 +64,8 @@ def type_text(schema: Mapping[str, Any]) -> str:
     if kinds == "array":
         items = schema.get("prefixItems")
         return f"[{', '.join(map(type_text, items))}]" if items else f"list of {type_text(schema['items'])}"
+    if kinds == "object" and "properties" in schema:
+        return f"{{{', '.join(schema['properties'])}}}"
     if kinds == "object":
         return f"mapping to {type_text(schema['additionalProperties'])}"
     names = {"integer": "int", "number": "float", "string": "text", "boolean": "bool"}
@@ -89,6 +93,7 @@ def _as_dict(entry: Entry) -> dict[str, Any]:
         "cite": entry.cite,
         **({"contract": contract_text(entry), "where": _conditions(entry)} if "contract" in entry.facts else {}),
         **({"inputs": list(inputs)} if inputs else {}),
+        **{fact: entry.facts[fact] for fact in ("bands", "pairing") if fact in entry.facts},
         "parameters": [
             {"name": p.name, "required": p.required, "type": type_text(p.schema), "schema": dict(p.schema)}
             for p in entry.parameters.values()

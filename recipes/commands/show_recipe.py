@@ -1,6 +1,7 @@
 """`crossband show RECIPE`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -11,7 +12,7 @@ from crossband.graphs.writer import dump
 from crossband.recipes.commands.listing import about
 from crossband.recipes.commands.output import plain, print_facts, print_json, print_table
 from crossband.recipes.spec.checker import Experiment, check
-from crossband.recipes.spec.syntax import Recipe, Term
+from crossband.recipes.spec.syntax import Paper, Recipe, Term
 
 
 def show_recipe(path: str, overrides: Sequence[str], form: str | None) -> None:
@@ -61,6 +62,8 @@ def _facts(recipe: Recipe) -> dict[str, str]:
         "optimizer": ", ".join(optimizers),
         "schedule": ", ".join(dict.fromkeys(arguments(phase.schedule) or "constant" for phase in recipe.phases)),
         "length": f"{recipe.steps} steps" if recipe.steps else f"{recipe.epochs} epochs",
+        "paper": "; ".join(map(paper_text, recipe.paper)),
+        **({"variants": ", ".join(recipe.variants)} if recipe.variants else {}),
         "cite": ", ".join(cited(recipe)),
     }
 
@@ -69,6 +72,15 @@ def cited(recipe: Recipe) -> tuple[str, ...]:
     """The citation keys that a recipe itself gives."""
     keys = recipe.resolved.get("cite") or ()
     return (keys,) if isinstance(keys, str) else tuple(keys)
+
+
+def paper_text(paper: Paper) -> str:
+    """What a paper prints, on a line; figures that are not comparable in brackets."""
+    figures = [
+        f"{name} {figure.value:.10g}" if figure.comparable else f"({name} {figure.value:.10g})"
+        for name, figure in paper.values.items()
+    ]
+    return f"{paper.source}, {paper.table}, on {paper.data}: {', '.join(figures)}"
 
 
 def term_text(term: Term) -> str:
@@ -116,6 +128,7 @@ def _print_json(experiment: Experiment, parameters: Mapping[str, int], doc: str)
             "data": recipe.resolved["data"],
             "epochs": recipe.epochs,
             "steps": recipe.steps,
+            "paper": [asdict(paper) for paper in recipe.paper],
             "cite": list(cited(recipe)),
         }
     )

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from crossband.recipes.commands.evaluate import print_tables
 from crossband.recipes.commands.output import print_facts, report
 
 
@@ -49,9 +48,11 @@ def train(
     except Interrupted as stopped:
         report(stopped)
         click.get_current_context().exit(stopped.exit_code)
-    if not result.tables:  # one of several processes, and not the one that talks
+    if result.results is None:  # one of several processes, and not the one that talks
         return
-    print_tables(result.tables)
+    from crossband.recipes.reporting.report import markdown
+
+    click.echo(markdown(result.results.parts()))
     click.echo()
     files = {"report": result.report, "page": result.folder / "report.html", "pictures": result.folder / "pictures.png"}
     print_facts(

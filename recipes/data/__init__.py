@@ -1,12 +1,31 @@
-"""Where images come from: sources of aligned scenes, image files, and the loader that batches them.
+"""Where images come from: sources of scenes, image files, and the loader that batches them.
 
-Importing this package registers the sources `demo` and `pairs`; it does not import torch, which
-only `crossband.recipes.data.loader` needs.
+Importing this package registers the sources; it does not import torch, which only the loader, its geometry
+and the cache need.
 """
 
 from crossband.recipes.data.demo import demo
+from crossband.recipes.data.folders import folders
 from crossband.recipes.data.images import ImageError, read_image, write_image
 from crossband.recipes.data.pairs import pairs
+from crossband.recipes.data.published import flir, kaist, llvip, msrs, osu, roadscene
 from crossband.recipes.data.source import Band, DataError, Source, source
 
-__all__ = ["Band", "DataError", "ImageError", "Source", "demo", "pairs", "read_image", "source", "write_image"]
+__all__ = [
+    "Band",
+    "DataError",
+    "ImageError",
+    "Source",
+    "demo",
+    "flir",
+    "folders",
+    "kaist",
+    "llvip",
+    "msrs",
+    "osu",
+    "pairs",
+    "read_image",
+    "roadscene",
+    "source",
+    "write_image",
+]

@@ -12,6 +12,8 @@ from torch import Tensor
 from crossband.recipes.data.images import full_scale
 from crossband.recipes.data.source import DataError, Source
 
+Size = int | tuple[int, int]  # of both sides, or height and width
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -22,8 +24,8 @@ class Geometry:
     `flip` mirrors left and right half of the time, `flip_vertical` top and bottom: only in a random crop.
     """
 
-    load: int | tuple[int, int] | None = None
-    size: int | tuple[int, int] | None = None
+    load: Size | None = None
+    size: Size | None = None
     crop: Literal["random", "centre"] = "random"
     flip: bool = False
     flip_vertical: bool = False
@@ -35,14 +37,14 @@ class Geometry:
 
     def loaded(self, height: int, width: int) -> tuple[int, int]:
         """Height and width after `load`."""
-        return _two(self.load) or (height, width)
+        return loaded(self.load, (height, width))
 
     def apply(self, image: np.ndarray, rng: np.random.Generator | None = None) -> Tensor:
         """`c h w` of any Source type to a tensor `c h w`: uint8 stays uint8, others become float32 in [0, 1].
 
         Generators in equal states give equal geometry; without one nothing is left to chance.
         """
-        tensor = _resize(_tensor(image), self.loaded(*image.shape[1:]))
+        tensor = _tensor(resize(image, self.loaded(*image.shape[1:])))
         height, width = tensor.shape[1:]
         high, wide = self.window or (height, width)
         chance = rng if self.crop == "random" else None
@@ -74,20 +76,26 @@ def check_window(geometry: Geometry, source: Source, names: Sequence[str]) -> No
     )
 
 
+def loaded(load: Size | None, size: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of an image of some size once it is loaded."""
+    return _two(load) or size
+
+
+def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """`c h w` of any Source type in another height and width: uint8 stays uint8, others become float32 in [0, 1]."""
+    if image.shape[1:] == size:
+        return image
+    batch = _tensor(image)[None].contiguous(memory_format=torch.channels_last)  # twice as fast with three channels
+    return np.ascontiguousarray(F.interpolate(batch, size, mode="bilinear", antialias=True)[0].numpy())
+
+
 def _tensor(image: np.ndarray) -> Tensor:
     if image.dtype == np.uint16:
         image = image.astype(np.float32) / np.float32(full_scale(image.dtype))
     return torch.from_numpy(image)
 
 
-def _resize(tensor: Tensor, size: tuple[int, int]) -> Tensor:
-    if tuple(tensor.shape[1:]) == size:
-        return tensor
-    batch = tensor[None].contiguous(memory_format=torch.channels_last)  # twice as fast with three channels
-    return F.interpolate(batch, size, mode="bilinear", antialias=True)[0]
-
-
-def _two(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+def _two(size: Size | None) -> tuple[int, int] | None:
     if size is None or isinstance(size, int):
         return None if size is None else (size, size)
     return (size[0], size[1])

@@ -6,7 +6,7 @@ processes nor where a run was interrupted changes what the network sees.
 
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -15,14 +15,14 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from crossband.recipes.data.geometry import Geometry, check_window
 from crossband.recipes.data.images import LUMINANCE
-from crossband.recipes.data.source import DataError, Source
+from crossband.recipes.data.source import DataError, Pairing, Source
 from crossband.registry import ArgumentError, CrossbandError, hint
 
 SHUFFLE, PARTNER, DRAW = 0, 1, 2  # what a random number is for: streams of one seed that do not meet
 
 
 class Draw(NamedTuple):
-    """What the sampler asks of the dataset: which scene, in which epoch, and whose infrared if unpaired."""
+    """What the sampler asks of the dataset: which scene, in which epoch, and which of the other bands if unpaired."""
 
     epoch: int
     scene: int
@@ -37,8 +37,8 @@ class Scenes(Dataset[dict[str, Any]]):
 
     `range` gives the numbers that stand for 0 and 1 of the source, [0, 1] or [-1, 1] as a rule. `channels` may ask a
     band for another number of channels than the source has: grey is repeated, colour reduced to Rec. 601 luminance.
-    With `pairing: unpaired` every band but the first is of another scene, `partner`, with geometry of its own;
-    the name of the item then names both.
+    With `pairing: unpaired` every band but the first is of another scene, `partner`, with geometry of its own; the
+    name of the item then names both. So it is anyway where the bands of the split have scenes of their own.
 
     Raises DataError if there is no such split, or if a scene is smaller than the window, naming those scenes.
     """
@@ -51,25 +51,27 @@ class Scenes(Dataset[dict[str, Any]]):
         geometry: Geometry = WHOLE,
         range: tuple[float, float] = (0.0, 1.0),
         channels: Mapping[str, int] | None = None,
-        pairing: Literal["paired", "unpaired"] = "paired",
+        pairing: Pairing = "paired",
         seed: int = 0,
     ) -> None:
-        self.source, self.names = source, source.names(split)
+        first, *others = source.bands
+        self.source, self.names = source, source.names(split, first)
+        self.partners = source.names(split, others[0]) if others else self.names
         self.geometry, self.range, self.seed = geometry, range, seed
-        self.unpaired = pairing == "unpaired"
+        self.unpaired = pairing == "unpaired" or split in source.unpaired
         self.channels = {name: band.channels for name, band in source.bands.items()} | dict(channels or {})
         for band, count in self.channels.items():
             if band not in source.bands or count not in (1, 3):
                 raise ArgumentError(f"the data cannot give {count} channels of `{band}`{hint(band, source.bands)}")
-        check_window(geometry, source, self.names)
+        check_window(geometry, source, list(dict.fromkeys([*self.names, *self.partners])))
 
     def __len__(self) -> int:
-        return len(self.names)
+        return max(len(self.names), len(self.partners))
 
     def __getitem__(self, key: int | Draw) -> dict[str, Any]:
         """The scene of a number, as in epoch 0, or what a Draw asks for."""
-        draw = key if isinstance(key, Draw) else Draw(0, key, key)
-        name, partner = self.names[draw.scene], self.names[draw.partner]
+        draw = key if isinstance(key, Draw) else Draw(0, key % len(self.names), key % len(self.partners))
+        name, partner = self.names[draw.scene], self.partners[draw.partner]
         first, *others = self.source.bands
         if self.unpaired:
             images = self.source.read(name, [first]) | self.source.read(partner, others)
@@ -107,6 +109,9 @@ class Batches(Sampler[list[Draw]]):
 
     An incomplete last batch is left out with `drop_last`. Otherwise every scene comes once, except that a shuffled
     epoch repeats up to `world_size - 1` scenes: processes that train together must take equally many steps.
+
+    With `unpaired`, `partners` counts the scenes of the other bands where they have their own: an epoch is as long as
+    the larger number, and goes through the others over and over, in a new order each time.
     """
 
     def __init__(
@@ -118,9 +123,12 @@ class Batches(Sampler[list[Draw]]):
         shuffle: bool = False,
         drop_last: bool = False,
         unpaired: bool = False,
+        partners: int | None = None,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
+        self.scenes, self.partners = count, partners or count
+        count = max(self.scenes, self.partners)
         if drop_last and count < batch * world_size:
             raise DataError(
                 f"{count} scenes do not fill one batch of {batch * world_size}"
@@ -139,8 +147,8 @@ class Batches(Sampler[list[Draw]]):
         return len(self._bounds())
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        order = self._order(SHUFFLE) if self.shuffle else np.arange(self.count)
-        partners = self._order(PARTNER) if self.unpaired else order
+        order = self._order(SHUFFLE, self.scenes) if self.shuffle else np.arange(self.count) % self.scenes
+        partners = self._order(PARTNER, self.partners) if self.unpaired else order
         draws = [Draw(self.epoch, int(one), int(other)) for one, other in zip(order, partners, strict=True)]
         if self.shuffle:
             draws = [draws[at % self.count] for at in range(self.count + -self.count % self.world_size)]
@@ -158,8 +166,9 @@ class Batches(Sampler[list[Draw]]):
             end = self.count + (-self.count % self.world_size if self.shuffle else -self.rank)
         return range(self.start * self._together, max(end, 0), self._together)
 
-    def _order(self, purpose: int) -> np.ndarray:
-        return _generator(self.seed, purpose, self.epoch).permutation(self.count)
+    def _order(self, purpose: int, scenes: int) -> np.ndarray:
+        rng = _generator(self.seed, purpose, self.epoch)
+        return np.concatenate([rng.permutation(scenes) for _ in range(-(-self.count // scenes))])[: self.count]
 
 
 class Loader(DataLoader[dict[str, Any]]):
@@ -190,12 +199,13 @@ def make_loader(
     Raises DataError if `drop_last` would leave no batch.
     """
     batches = Batches(
-        len(scenes),
+        len(scenes.names),
         batch=batch,
         seed=scenes.seed,
         shuffle=shuffle,
         drop_last=drop_last,
         unpaired=scenes.unpaired,
+        partners=len(scenes.partners),
         rank=rank,
         world_size=world_size,
     )

@@ -1,4 +1,4 @@
-"""What a data source is: a set of named scenes, each with one aligned image per band.
+"""What a data source is: a set of named scenes, each with one image per band, aligned as a rule.
 
 A source says where images come from and what their numbers mean. What training does with them
 (sizes, crops, flips, batches) is the loader's business.
@@ -9,7 +9,8 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from types import MappingProxyType
+from typing import Literal, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from crossband.registry import CrossbandError, RegistryError, hint, parameters_o
 
 P = ParamSpec("P")
 S = TypeVar("S", bound="Source")
+Pairing = Literal["paired", "unpaired"]
+CHANNELS: Mapping[str, int] = MappingProxyType({"visible": 3, "infrared": 1})  # the bands of a source, unless it says
 
 
 class DataError(CrossbandError):
@@ -35,14 +38,16 @@ class Band:
 
 
 class Source(ABC):
-    """A set of named, aligned scenes. A subclass sets both attributes and is immutable afterwards.
+    """A set of named scenes. A subclass sets the attributes and is immutable afterwards.
 
     `bands` names what every scene has (`visible`, `infrared`); `splits` gives the scene names of
-    `train`, `test` and any other split. Splits do not overlap.
+    `train`, `test` and any other split. Splits do not overlap. Scenes are aligned, but for the splits in
+    `unpaired`: there each band has scenes of its own, whose names it gives, and `splits` has those of the first band.
     """
 
     bands: Mapping[str, Band]
     splits: Mapping[str, Sequence[str]]
+    unpaired: Mapping[str, Mapping[str, Sequence[str]]] = MappingProxyType({})
 
     @abstractmethod
     def read(self, name: str, bands: Collection[str] | None = None) -> dict[str, np.ndarray]:
@@ -58,19 +63,33 @@ class Source(ABC):
         first = next(iter(self.bands))
         return self.read(name, [first])[first].shape[1:]
 
-    def names(self, split: str) -> Sequence[str]:
-        """The scene names of a split. Raises DataError if there is no such split."""
+    def names(self, split: str, band: str | None = None) -> Sequence[str]:
+        """The scene names of a split, or of one `band` of it. Raises DataError if there is no such split."""
         if split not in self.splits:
             raise DataError(f"the data has no split `{split}`{hint(split, self.splits)}")
-        return self.splits[split]
+        return self.unpaired.get(split, {}).get(band or "", self.splits[split])
+
+    def fingerprint(self, name: str, band: str) -> bytes | None:
+        """All that the image of a scene follows from: equal bytes, equal pixels. None where it is not known."""
+        return None
 
 
-def source(name: str, *, cite: str | None = None) -> Callable[[Callable[P, S]], Callable[P, S]]:
+def source(
+    name: str,
+    *,
+    cite: str | None = None,
+    bands: Mapping[str, int] = CHANNELS,
+    pairing: Sequence[Pairing] = ("paired", "unpaired"),
+) -> Callable[[Callable[P, S]], Callable[P, S]]:
     """Register a function that returns a Source as the data source `name` of the recipes.
 
     Its parameters are keyword-only and have type hints: they are what a recipe sets in YAML. The
     function that is returned checks its arguments first and raises ArgumentError naming the wrong
-    ones. Raises RegistryError, when the module is imported, if a parameter breaks this contract.
+    ones. Recipes are checked by what is said here, before any image is there: `bands` are those of its
+    scenes and their channels, unless a parameter `channels` says otherwise; `pairing` is what it can give.
+    Aligned scenes can be given unpaired too. A parameter `range` has, by band, the values of image files that
+    become 0 and 1: weights keep it. Raises RegistryError, when the module is imported, if a parameter breaks this
+    contract.
     """
 
     def register(function: Callable[P, S]) -> Callable[P, S]:
@@ -86,7 +105,8 @@ def source(name: str, *, cite: str | None = None) -> Callable[[Callable[P, S]], 
             entry.check(kwargs)
             return function(*args, **kwargs)
 
-        entry = sources.register(name, checked, parameters=parameters_of(function), cite=cite)
+        facts = {"bands": dict(bands), "pairing": tuple(pairing)}
+        entry = sources.register(name, checked, parameters=parameters_of(function), cite=cite, **facts)
         return checked
 
     return register

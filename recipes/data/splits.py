@@ -5,8 +5,9 @@ A split has one rule. What no rule takes is `train`, unless `train` has a rule o
     split: {test: {from: FLIR_08526, to: FLIR_09016}}   # a range of ids, both ends included
     split: {test: {last: 0.1}}                          # the last tenth, or `last: 40`; also `first`
     split: {test: {every: 5, block: 100}}               # of blocks of 100 scenes every fifth, from the first on
+    split: {test: {every: 10, start: 9}}                # every tenth from the tenth on: `start` are left out
     split: {test: {list: test.txt}}                     # a file of names, one a line, or the names themselves
-    split: {test: {under: test}}                        # the scenes in the subfolder `test` of both bands
+    split: {test: {under: test}}                        # the scenes in the subfolder `test` of both bands, or in a list
     split: {test: {random: 0.1, seed: 7}}               # at random, if you say so: neighbouring video frames leak
 
 Scenes are in natural order: numbers within a name count by their value, so `a_9` comes before `a_10`.
@@ -16,16 +17,34 @@ Video frames next to each other are near copies: divide those by range or block.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import TypedDict
 
 import numpy as np
 
 from crossband.recipes.data.source import DataError
 from crossband.registry import hint, show
 
-Rule = Mapping[str, int | float | str | Sequence[str]]
+Rule = TypedDict(  # the keys that go together are those of RULES
+    "Rule",
+    {
+        "from": str | int,
+        "to": str | int,
+        "first": float,
+        "last": float,
+        "every": int,
+        "block": int,
+        "start": int,
+        "list": str | list[str],
+        "under": str | list[str],
+        "random": float,
+        "seed": int,
+    },
+    total=False,
+)
+Given = Mapping[str, object]
 
 
-def divide(names: Sequence[str], rules: Mapping[str, Rule]) -> dict[str, list[str]]:
+def divide(names: Sequence[str], rules: Mapping[str, Given]) -> dict[str, list[str]]:
     """The names of each split, in natural order. Raises DataError naming every rule that cannot be.
 
     Refused: a rule that is not one of the above, names in no scene, an empty split, and splits that overlap.
@@ -59,41 +78,42 @@ def natural(name: str) -> tuple[str | int, ...]:
     return tuple(int(part) if at % 2 else part for at, part in enumerate(re.split(r"(\d+)", name)))
 
 
-def _apply(names: Sequence[str], rule: Rule) -> list[str]:
+def _apply(names: Sequence[str], rule: Given) -> list[str]:
     """The names that one rule takes."""
     if found := RULES.get(frozenset(rule)):
         return found(names, rule)
     raise DataError(
         f"no rule has the keys {', '.join(f'`{key}`' for key in rule) or '(none)'}"
-        "\nhint: a rule is `from` and `to`, `first`, `last`, `every` (and `block`), `list`, `under`,"
+        "\nhint: a rule is `from` and `to`, `first`, `last`, `every` (and `block`, `start`), `list`, `under`,"
         " or `random` and `seed`"
     )
 
 
-def _range(names: Sequence[str], rule: Rule) -> list[str]:
+def _range(names: Sequence[str], rule: Given) -> list[str]:
     low, high = (None if key not in rule else str(rule[key]) for key in ("from", "to"))
     return [name for name in names if _within(name, low, high)]
 
 
-def _first(names: Sequence[str], rule: Rule) -> list[str]:
+def _first(names: Sequence[str], rule: Given) -> list[str]:
     return list(names[: _count(rule, "first", len(names))])
 
 
-def _last(names: Sequence[str], rule: Rule) -> list[str]:
+def _last(names: Sequence[str], rule: Given) -> list[str]:
     return list(names[len(names) - _count(rule, "last", len(names)) :])
 
 
-def _every(names: Sequence[str], rule: Rule) -> list[str]:
-    every, block = _whole(rule, "every"), _whole(rule, "block", 1)
-    return [name for at, name in enumerate(names) if at // block % every == 0]
+def _every(names: Sequence[str], rule: Given) -> list[str]:
+    every, block, start = _whole(rule, "every"), _whole(rule, "block", 1), _whole(rule, "start", 0, least=0)
+    return [name for at, name in enumerate(names) if at // block >= start and (at // block - start) % every == 0]
 
 
-def _under(names: Sequence[str], rule: Rule) -> list[str]:
-    folder = PurePosixPath(str(rule["under"]))
-    return [name for name in names if folder in PurePosixPath(name).parents]
+def _under(names: Sequence[str], rule: Given) -> list[str]:
+    given = rule["under"]
+    folders = {PurePosixPath(str(folder)) for folder in (given if isinstance(given, list) else [given])}
+    return [name for name in names if folders & set(PurePosixPath(name).parents)]
 
 
-def _random(names: Sequence[str], rule: Rule) -> list[str]:
+def _random(names: Sequence[str], rule: Given) -> list[str]:
     order = np.random.default_rng(_whole(rule, "seed", least=0)).permutation(len(names))
     return [names[int(at)] for at in sorted(order[: _count(rule, "random", len(names))])]
 
@@ -109,7 +129,7 @@ def _within(name: str, low: str | None, high: str | None) -> bool:
     return key[:last] == end[:last] and str(key[last]).startswith(str(end[last]))
 
 
-def _listed(names: Sequence[str], rule: Rule) -> list[str]:
+def _listed(names: Sequence[str], rule: Given) -> list[str]:
     """The names in a list, or in a text file of one name a line (with or without the file's ending, `#` comments)."""
     listed = rule["list"]
     if isinstance(listed, str):
@@ -131,14 +151,14 @@ def _listed(names: Sequence[str], rule: Rule) -> list[str]:
     return [name for name in names if name in found]
 
 
-def _whole(rule: Rule, key: str, default: int | None = None, *, least: int = 1) -> int:
+def _whole(rule: Given, key: str, default: int | None = None, *, least: int = 1) -> int:
     value = rule.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise DataError(f"`{key}` must be a whole number, at least {least}, got {show(value)}")
     return value
 
 
-def _count(rule: Rule, key: str, total: int) -> int:
+def _count(rule: Given, key: str, total: int) -> int:
     """A number of scenes: a whole number, or a fraction of all, rounded and at least one."""
     value = rule[key]
     if isinstance(value, float) and 0 < value < 1:
@@ -158,7 +178,7 @@ def _overlaps(taken: Mapping[str, Sequence[str]]) -> list[str]:
     return lines
 
 
-RULES: Mapping[frozenset[str], Callable[[Sequence[str], Rule], list[str]]] = {
+RULES: Mapping[frozenset[str], Callable[[Sequence[str], Given], list[str]]] = {
     frozenset(keys.split()): rule
     for keys, rule in {
         "from to": _range,
@@ -168,6 +188,8 @@ RULES: Mapping[frozenset[str], Callable[[Sequence[str], Rule], list[str]]] = {
         "last": _last,
         "every": _every,
         "every block": _every,
+        "every start": _every,
+        "every block start": _every,
         "list": _listed,
         "under": _under,
         "random seed": _random,

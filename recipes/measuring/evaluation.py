@@ -13,7 +13,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from crossband.recipes.measuring.metrics import DEFAULT, METRICS, Metric, inception_features
+from crossband.recipes.measuring.catalogue import METRICS
+from crossband.recipes.measuring.metrics import DEFAULT, Metric, inception_features
 from crossband.recipes.measuring.pretrained import Unavailable
 from crossband.registry import CrossbandError, hint
 
@@ -60,16 +61,20 @@ class Table:
         return cls(images, summary, dict(data["absent"]), dict(data["notes"]))
 
     def select(self, metric: str) -> dict[Literal["best", "median", "worst"], str]:
-        """The names of the best, the median and the worst image by a metric that has a better direction.
+        """The names of the best, the median and the worst image by a metric: see `ranked`."""
+        ranked = self.ranked(metric)
+        return {"best": ranked[0], "median": ranked[len(ranked) // 2], "worst": ranked[-1]}
 
-        Raises EvaluationError if the metric has none or was not measured on any image.
+    def ranked(self, metric: str) -> list[str]:
+        """The names of the images that have a value of a metric, the best first.
+
+        Raises EvaluationError if the metric has no better direction or was not measured on any image.
         """
         better = declared(metric).better
         names = [name for name, row in self.images.items() if row.get(metric) is not None]
         if better is None or not names:
             raise EvaluationError(f"no image is best by `{metric}`: it has no better direction or was not measured")
-        ranked = sorted(names, key=lambda name: self.images[name][metric] or 0.0, reverse=better == "higher")
-        return {"best": ranked[0], "median": ranked[len(ranked) // 2], "worst": ranked[-1]}
+        return sorted(names, key=lambda name: self.images[name][metric] or 0.0, reverse=better == "higher")
 
 
 def _finite(value: Any) -> Any:

@@ -57,6 +57,7 @@ DEFAULT = (
     "corr_target",
     "corr_input",
     "corr_input_real",
+    "hist_dist",
 )
 
 
@@ -178,6 +179,17 @@ def _correlation(first: Tensor, second: Tensor | None) -> Tensor:
     return ((a * b).mean(1) / (spread[0] * spread[1])).masked_fill(flat, torch.nan)
 
 
+@metric("histogram distance", better="lower")
+def hist_dist(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
+    """1-Wasserstein distance of the two distributions of brightness, wherever in the image it stands.
+
+    How far the brightness has to be moved, on the mean, to have the distribution of the target: 0 for any
+    rearrangement of the target's pixels, 1 for white instead of black. Exact, of the sorted pixels: no bins.
+    """
+    a, b = (luminance(image).flatten(1).sort(1).values for image in (output, target))
+    return (a - b).abs().mean(1)
+
+
 def inception_features(image: Tensor) -> Tensor:
     """What FID and KID compare: `b c h w` in [0, 1], rounded to 8 bits as a written image is, gives `b 2048`."""
     pixels = (three_channels(image) * 255).round().to(torch.uint8)
@@ -219,10 +231,10 @@ def kid(outputs: Tensor, targets: Tensor) -> tuple[float, str]:
         warnings.simplefilter("ignore", UserWarning)  # that it keeps all features, as it must
         torch.manual_seed(0)
         value = _compare(KernelInceptionDistance(_Features(features), subsets, size), outputs, targets)
-    return (
-        value,
-        f"{subsets} random subsets of {size} of {n} images" if subsets > 1 else f"one estimate over {n} images",
-    )
+    # below 200 images a single estimate is hardly more than a hint
+    few = ": few, so that it varies much from sample to sample" if n < 200 else ""
+    one = f"one estimate over {n} images{few}"
+    return value, f"{subsets} random subsets of {size} of {n} images" if subsets > 1 else one
 
 
 def _require_two(name: str, n: int) -> None:

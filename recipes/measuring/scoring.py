@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from crossband import registry
+from crossband.recipes.data.cache import Cached
 from crossband.recipes.data.loader import Geometry, Scenes, collate
 from crossband.recipes.data.source import Source
 from crossband.recipes.fit import SizeError, crop, pad, padded_size
@@ -39,18 +41,23 @@ def open_source(experiment: Experiment) -> Source:
 
 def training_scenes(experiment: Experiment, source: Source) -> Scenes:
     """What training sees of the data."""
-    recipe, data = experiment.recipe, experiment.recipe.data
-    geometry = Geometry(**data.geometry)
-    settings: dict[str, Any] = {"geometry": geometry, "range": data.range, "channels": data.channels}
-    return Scenes(source, "train", **settings, pairing=recipe.pairing, seed=recipe.seed)
+    recipe = experiment.recipe
+    geometry = Geometry(**recipe.data.geometry)
+    return _scenes(experiment, source, "train", geometry, pairing=recipe.pairing, seed=recipe.seed)
 
 
 def whole_scenes(experiment: Experiment, source: Source, split: str | None = None) -> Scenes:
     """Whole images, resized as `evaluate.load` says; where it says nothing and training resizes, to `data.size`."""
     recipe, data = experiment.recipe, experiment.recipe.data
     load = recipe.evaluate.load or (data.geometry.get("size") if "load" in data.geometry else None)
-    settings: dict[str, Any] = {"geometry": Geometry(load=load), "range": data.range, "channels": data.channels}
-    return Scenes(source, split or recipe.evaluate.split, **settings)
+    return _scenes(experiment, source, split or recipe.evaluate.split, Geometry(load=load))
+
+
+def _scenes(experiment: Experiment, source: Source, split: str, geometry: Geometry, **options: Any) -> Scenes:
+    data = experiment.recipe.data
+    if data.cache:
+        source = Cached(source, Path(data.cache), geometry.load)
+    return Scenes(source, split, geometry=geometry, range=data.range, channels=data.channels, **options)
 
 
 def predict(experiment: Experiment, networks: Mapping[str, nn.Module], batch: Mapping[str, Any]) -> Tensor:

@@ -21,7 +21,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from crossband.recipes.files import replacing
-from crossband.recipes.measuring.metrics import METRICS, Metric
+from crossband.recipes.measuring.catalogue import METRICS
+from crossband.recipes.measuring.metrics import Metric
 from crossband.registry import CrossbandError
 
 Curves = Mapping[str, Sequence[tuple[int, float]]]

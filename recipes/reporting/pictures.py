@@ -62,13 +62,13 @@ def sample_grid(
     columns: Mapping[str, Tensor | Sequence[Tensor]],
     names: Sequence[str],
     *,
-    error: tuple[str, str] | None = ("output", "target"),
+    errors: Sequence[tuple[str, str]] = (("output", "target"),),
     colormap: str | None = None,
     width: int = 256,
 ) -> Image.Image:
     """A row for each image, a column for each of `columns`, titles above and the image's name below.
 
-    A column is a batch `b c h w` or a list of `c h w`. Where both columns that `error` names are
+    A column is a batch `b c h w` or a list of `c h w`. For each of `errors` whose two columns are
     there, one more shows the mean absolute difference of the two over the channels, on a fixed scale from 0 to 0.5.
     Images wider than `width` are reduced to it; small ones are enlarged by a whole factor, so that
     their pixels can be seen. Raises CrossbandError if a column has not one image for each name.
@@ -78,10 +78,9 @@ def sample_grid(
             raise CrossbandError(f"the column `{title}` has {len(images)} images for {len(names)} names")
     rows = [[_fit(draw(images[i], colormap), width) for images in columns.values()] for i in range(len(names))]
     titles = list(columns)
-    if error and set(error) <= set(columns):
-        first, second = (columns[title] for title in error)
-        titles.append(f"|{error[0]} − {error[1]}|")
-        for row, a, b in zip(rows, first, second, strict=True):
+    for pair in (pair for pair in errors if set(pair) <= set(columns)):
+        titles.append(f"|{pair[0]} − {pair[1]}|")
+        for row, a, b in zip(rows, *(columns[title] for title in pair), strict=True):
             distance = (a.float() - b.float()).abs().mean(0, keepdim=True) / ERROR_RANGE
             row.append(_fit(draw(distance, ERROR_COLORS), width))
     scale = ERROR_COLORS if len(titles) > len(columns) else None

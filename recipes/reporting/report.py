@@ -1,13 +1,12 @@
 """The page that a run ends with: figures beside baselines, pictures, the recipe and where it ran.
 
 A report is a list of parts, written twice from the same list: `report.md`, whose pictures are links,
-and `report.html`, which holds its pictures and needs no other file. `comparison` and
-`markdown_table` also serve the command line.
+and `report.html`, which holds its pictures and needs no other file. `markdown` also serves the
+command line, and `crossband.recipes.reporting.results` has the parts that tell figures.
 """
 
 import base64
 import html
-import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -15,12 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crossband.recipes.files import replacing
-from crossband.recipes.measuring.evaluation import Table
-from crossband.recipes.measuring.metrics import METRICS, Metric
 from crossband.registry import CrossbandError
-
-ARROWS = {"lower": " ↓", "higher": " ↑", None: ""}
-ABSENT = "–"
 
 
 @dataclass(frozen=True)
@@ -73,12 +67,11 @@ Part = Heading | Notes | Code | Picture | Grid | str
 
 @dataclass(frozen=True)
 class Report:
-    """What a run has to say. `tables` maps the name of each system, the run first and then its baselines,
-    to its evaluation on the same images; `pictures` maps captions to PNG files."""
+    """What a run has to say. `results` are the parts that tell its figures; `pictures` maps captions to PNG files."""
 
     title: str
     summary: str = ""
-    tables: Mapping[str, Table] = field(default_factory=dict)
+    results: Sequence[Part] = ()
     pictures: Mapping[str, Path] = field(default_factory=dict)
     recipe: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -88,8 +81,8 @@ class Report:
         found: list[Part] = [Heading(self.title, 1)]
         if self.summary:
             found.append(self.summary)
-        if self.tables:
-            found += [Heading("Results"), comparison(self.tables), Notes(remarks(self.tables))]
+        if self.results:
+            found += [Heading("Results"), *self.results]
         if self.pictures:
             found += [Heading("Pictures"), *(Picture(caption, Path(file)) for caption, file in self.pictures.items())]
         if self.recipe:
@@ -100,52 +93,6 @@ class Report:
                 Grid(["", ""], [list(pair) for pair in self.environment.items()], align="ll"),
             ]
         return found
-
-
-def comparison(tables: Mapping[str, Table]) -> Grid:
-    """Metrics down, systems across, each cell `mean ± std`; the best mean of several is marked.
-
-    The number of images stands in the last column, once where all systems agree. A metric that a
-    system lacks is a dash; one that no system has does not appear (`remarks` gives the reasons).
-    """
-    rows, best = [], set()
-    for name in (name for name in METRICS if any(name in table.summary for table in tables.values())):
-        metric, found = METRICS[name], [table.summary.get(name) for table in tables.values()]
-        means = {column: summary.mean for column, summary in enumerate(found, 1) if summary}
-        if metric.better and len(means) > 1:
-            goal = (max if metric.better == "higher" else min)(means.values())
-            best |= {(len(rows), column) for column, mean in means.items() if mean == goal}
-        counts = [str(summary.n) if summary else ABSENT for summary in found]
-        cells = [_cell(metric, summary.mean, summary.std) if summary else ABSENT for summary in found]
-        rows.append([_label(metric), *cells, counts[0] if len(set(counts)) == 1 else ", ".join(counts)])
-    return Grid(["metric", *tables, "n"], rows, frozenset(best))
-
-
-def _label(metric: Metric) -> str:
-    return f"{metric.title}{f' ({metric.unit})' if metric.unit else ''}{ARROWS[metric.better]}"
-
-
-def _cell(metric: Metric, mean: float, std: float | None) -> str:
-    if math.isinf(mean):
-        return "∞"
-    return metric.format(mean) + (f" ± {metric.format(std)}" if std is not None else "")
-
-
-def remarks(tables: Mapping[str, Table]) -> list[str]:
-    """What must be known to read the figures: how they are made, what is missing and why."""
-    lines = [
-        "Each metric is computed for each image on [0, 1] and then averaged: mean ± standard deviation over n images.",
-    ]
-    found: dict[str, list[str]] = {}
-    for system, table in tables.items():
-        for name, remark in table.notes.items():
-            found.setdefault(f"{METRICS[name].title}: {remark}", []).append(system)
-        for name, reason in table.absent.items():
-            found.setdefault(f"{METRICS[name].title} is absent: {reason}", []).append(system)
-    return lines + [
-        (line if len(systems) == len(tables) else f"{', '.join(systems)}: {line}").replace("\n", "; ")
-        for line, systems in found.items()
-    ]
 
 
 def markdown_table(grid: Grid) -> str:
@@ -178,13 +125,18 @@ def write_report(report: Report, folder: str | os.PathLike[str]) -> Path:
         raise CrossbandError(f"{', '.join(missing)}: no such picture")
     page = "\n".join(_html(part) for part in parts)
     texts = {
-        "report.md": "\n\n".join(_markdown(part, folder) for part in parts) + "\n",
+        "report.md": markdown(parts, folder) + "\n",
         "report.html": PAGE.format(title=html.escape(report.title), body=page),
     }
     for name, text in texts.items():
         with replacing(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
     return folder / "report.md"
+
+
+def markdown(parts: Sequence[Part], folder: Path = Path()) -> str:
+    """Parts of a report in Markdown; links to pictures are as seen from `folder`."""
+    return "\n\n".join(_markdown(part, folder) for part in parts)
 
 
 def _markdown(part: Part, folder: Path) -> str:

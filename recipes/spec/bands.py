@@ -8,29 +8,36 @@ the recipe around.
 from collections.abc import Mapping
 from typing import Any
 
-CHANNELS = {"visible": 3, "infrared": 1}  # of a band, unless the recipe or its data say otherwise
+from crossband import registry
+from crossband.recipes.data.source import CHANNELS
+
 ROLES = {"source": "from", "target": "to"}  # word of a flow -> key of `task`
 
 
-def channels_of(declared: Any, asked: Mapping[str, Any], found: Mapping[str, int] | None = None) -> dict[str, int]:
-    """The channels of each band: as the recipe has `asked` for, as the data have (`found`, or `declared`), or usual."""
-    own = declared if isinstance(declared, Mapping) else {}
-    return {**(found or {**CHANNELS, **own}), **asked}
+def channels_of(
+    source: Any, arguments: Mapping[str, Any], asked: Mapping[str, Any], found: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """The channels of each band: as the recipe has `asked` for, as the data have (`found`), or as is usual for them."""
+    entry = registry.sources.get(source) if isinstance(source, str) else None
+    usual, declared = entry.facts["bands"] if entry else CHANNELS, arguments.get("channels")
+    return {**(found or {**usual, **_mapping(declared)}), **asked}
 
 
 def bound(task: Any) -> dict[str, str]:
     """Which band each word stands for."""
-    known = task if isinstance(task, Mapping) else {}
+    known = _mapping(task)
     return {word: known[key] for word, key in ROLES.items() if isinstance(known.get(key), str)}
 
 
 def known_numbers(recipe: Mapping[str, Any]) -> dict[str, int]:
     """The names that every `=` expression of a recipe, given as it is written, may use beside its params."""
-    data = recipe.get("data")
-    data = data if isinstance(data, Mapping) else {}
+    data = _mapping(recipe.get("data"))
     source = data.get("source")
-    arguments = next(iter(source.values()), None) if isinstance(source, Mapping) else None
-    declared = arguments.get("channels") if isinstance(arguments, Mapping) else None
-    asked = data.get("channels")
-    channels = channels_of(declared, asked if isinstance(asked, Mapping) else {})
+    name, arguments = next(iter(source.items()), (None, None)) if isinstance(source, Mapping) else (source, None)
+    channels = channels_of(name, _mapping(arguments), _mapping(data.get("channels")))
     return {f"{word}_channels": channels[band] for word, band in bound(recipe.get("task")).items() if band in channels}
+
+
+def _mapping(written: Any) -> Mapping[str, Any]:
+    """What is written, or nothing where it is no mapping, which others report."""
+    return written if isinstance(written, Mapping) else {}

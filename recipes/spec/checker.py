@@ -15,7 +15,7 @@ from crossband.graphs.resolve import Library
 from crossband.graphs.resolve import find as find_graph
 from crossband.graphs.resolve import shipped as shipped_graphs
 from crossband.recipes.losses.loss import LossInputError, least_side
-from crossband.recipes.measuring.metrics import METRICS
+from crossband.recipes.measuring.catalogue import METRICS
 from crossband.recipes.spec.bands import ROLES, channels_of
 from crossband.recipes.spec.experiment import Experiment, Loss, Step, reaches
 from crossband.recipes.spec.flow import Value
@@ -58,7 +58,7 @@ class _Checker:
     ) -> None:
         self.recipe = recipe
         self.problems = problems
-        self.bands = channels_of(recipe.data.arguments.get("channels"), recipe.data.channels, bands)
+        self.bands = channels_of(recipe.data.source, recipe.data.arguments, recipe.data.channels, bands)
         self.plans = {name: self.plan(name) for name in recipe.networks}
         window = _window(recipe) or size or (None, None)
         shapes: dict[str, Shape] = {band: (channels, *window) for band, channels in self.bands.items()}
@@ -76,6 +76,7 @@ class _Checker:
                 self.fault(
                     "E070", f"no metric named `{name}`", "evaluate", "metrics", number, hint=_hint(name, METRICS)
                 )
+        self.papers()
         self.unused()
         if problems or result is None:
             return None
@@ -260,7 +261,13 @@ class _Checker:
             hint = _hint(name, list(registry.sources))
             self.fault("E074", f"no data source named `{name}`", *path, hint=hint, key=not bare)
             return
-        self.arguments(registry.sources[name], arguments, "E072", *path)
+        entry, asked = registry.sources[name], self.recipe.pairing
+        self.arguments(entry, arguments, "E072", *path)
+        if asked not in entry.facts["pairing"]:
+            given = " or ".join(entry.facts["pairing"])
+            message = f"the task is {asked}, and the data source `{name}` gives {given} images only"
+            cure = f"say `pairing: {given}` in `task`, or take another source"
+            self.fault("E079", message, *path, hint=cure, key=not bare)
 
     def networks(self, steps: Sequence[Step]) -> None:
         """Every network is called and, unless frozen, trained; every phase trains what its losses depend on."""
@@ -308,6 +315,14 @@ class _Checker:
             message = f"the result `{name}` has {shape[0]} channels, `{self.recipe.target}` has {channels}"
             self.fault("E076", message, *where)
         return found
+
+    def papers(self) -> None:
+        """The figures of a paper stand for metrics of ours."""
+        alone = isinstance(self.recipe.resolved.get("paper"), Mapping)
+        for number, paper in enumerate(self.recipe.paper):
+            for name in (name for name in paper.values if name not in METRICS):
+                path = ("paper", *(() if alone else (number,)), "values", name)
+                self.fault("E070", f"no metric named `{name}`", *path, hint=_hint(name, METRICS), key=True)
 
     def kept(self) -> frozenset[Value]:
         """The values that `keep` names."""

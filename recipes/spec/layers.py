@@ -25,7 +25,8 @@ MERGED = (  # mappings that a child adds to; any other value it replaces whole
     *("params", "networks", "networks.*", "networks.*.params", "flow", "phases", "phases.*", "phases.*.losses"),
     *("losses", "data", "task", "every", "evaluate", "variants", "variants.*"),
 )
-TEXT = ("flow", "doc", "recipe", "cite", "variants")  # where `=` has no meaning, or not yet
+TEXT = ("flow", "doc", "recipe", "cite", "paper", "variants")  # where `=` has no meaning, or not yet
+OWN = ("paper",)  # what a child does not have from its parent: the figures of a paper are those of one system
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ class Layers(Document):
         """What all the parts say together, expressions as written."""
         merged: dict[str, Any] = {}
         for document in reversed(self.documents):
-            merged = _merge(merged, document.data, ())
+            inherited = {key: value for key, value in merged.items() if key not in OWN}
+            merged = _merge(inherited, document.data, ())
         merged.pop("extends", None)
         merged = deepcopy(merged)  # the settings must not reach into the documents
         for setting in self.settings:

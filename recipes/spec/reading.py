@@ -15,7 +15,7 @@ from crossband.recipes.spec.bands import ROLES, bound
 from crossband.recipes.spec.flow import CallError, Value, parse
 from crossband.recipes.spec.layers import Layers, Setting, read_setting, worked_out
 from crossband.recipes.spec.schema import complete_schema
-from crossband.recipes.spec.syntax import Data, Every, Measure, Network, Phase, Recipe, Term
+from crossband.recipes.spec.syntax import Data, Every, Figure, Measure, Network, Paper, Phase, Recipe, Term
 from crossband.registry import near
 
 GEOMETRY = ("size", "load", "crop", "flip", "flip_vertical")
@@ -124,6 +124,7 @@ class _Parser:
             keep=tuple(data.get("keep", ())),
             every=Every(**data.get("every", {})),
             evaluate=Measure(**{**evaluate, "metrics": tuple(evaluate["metrics"]) if "metrics" in evaluate else None}),
+            paper=self.papers(data.get("paper", [])),
             **{key: data[key] for key in RUNNING if key in data},
         )
         if (found.epochs is None) == (found.steps is None):
@@ -209,7 +210,19 @@ class _Parser:
             (float(low), float(high)),
             data.get("channels", {}),
             data.get("workers", 0),
+            data.get("cache"),
         )
+
+    def papers(self, written: Any) -> tuple[Paper, ...]:
+        """What papers print: one mapping, or a list of them."""
+        found = []
+        for row in [written] if isinstance(written, dict) else written:
+            values = {
+                metric: Figure(**figure) if isinstance(figure, dict) else Figure(figure)
+                for metric, figure in row["values"].items()
+            }
+            found.append(Paper(**{**row, "values": values}))
+        return tuple(found)
 
     def one_key(self, written: Any, what: str, *path: str) -> tuple[str, Mapping[str, Any]]:
         """A name with its arguments: `Name`, or `{Name: {...}}`."""

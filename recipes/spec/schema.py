@@ -42,6 +42,7 @@ def recipe_schema(*, arguments: bool = True) -> Schema:
                 "cite": {"type": ["string", "array"], "items": {"type": "string"}},
                 "doc": {"type": "string"},
                 "params": {"type": "object", "description": "Numbers or text that `=` expressions use"},
+                "paper": _paper(_metrics() if arguments else {}),
                 "task": _task(),
                 "networks": _names(_network(), "Named networks, each a graph with its params"),
                 "flow": _names({"type": "string"}, "Named values: calls of networks on bands and other values"),
@@ -75,6 +76,52 @@ def complete_schema() -> Schema:
 def _task() -> Schema:
     band = {"type": "string", "pattern": NAME, "description": "A band: `source` and `target` stand for the two"}
     return _object({"from": band, "to": band, "pairing": {"enum": ["paired", "unpaired"]}}, ["from", "to"])
+
+
+def _paper(metrics: Mapping[str, Schema]) -> Schema:
+    """What papers print for the very system of this recipe; a recipe that extends it has figures of its own or none."""
+    figure: Schema = {
+        "type": ["number", "object"],
+        "if": {"type": "object"},
+        "then": {
+            **_object(
+                {
+                    "value": {"type": "number", "description": "The figure as it is printed"},
+                    "comparable": {"type": "boolean", "description": "Whether ours can be held against it [true]"},
+                    "note": {"type": "string", "description": "How it is to be read, or why it is not comparable"},
+                },
+                ["value"],
+            ),
+            "if": {"required": ["comparable"], "properties": {"comparable": {"const": False}}},
+            "then": {"required": ["note"]},
+        },
+    }
+    known = {name: {**figure, "description": schema["description"]} for name, schema in metrics.items()}
+    values = {"type": "object", "minProperties": 1, "properties": known, "additionalProperties": figure}
+    row = _object(
+        {
+            "source": {"type": "string", "description": "The key of the paper in `blocks/references.yaml`"},
+            "table": {"type": "string", "description": "Where in the paper: the table and the row"},
+            "data": {"type": "string", "description": "The images that it was measured on"},
+            "values": {**values, "description": "Figures by the metric of ours that they stand for"},
+            "note": {"type": "string", "description": "What holds for all of them"},
+        },
+        ["source", "table", "data", "values"],
+    )
+    return {
+        "description": "The figures of the paper for this recipe, printed beside ours, or a list: one for each data "
+        "set. They are not inherited by `extends`",
+        "type": ["object", "array"],
+        "if": {"type": "array"},
+        "then": {"items": row, "minItems": 1},
+        "else": row,
+    }
+
+
+def _metrics() -> dict[str, Schema]:
+    from crossband.recipes.measuring.catalogue import METRICS
+
+    return {name: {"description": metric.doc} for name, metric in METRICS.items()}
 
 
 def _network() -> Schema:
@@ -130,6 +177,7 @@ def _data(source: Schema) -> Schema:
             "range": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
             "channels": {"type": "object", "additionalProperties": {"enum": [1, 3]}},
             "workers": {"type": "integer", "minimum": 0},
+            "cache": {"type": "string", "description": "A folder that keeps images decoded and resized"},
         },
         ["source"],
     )

@@ -56,7 +56,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Data:
-    """Where the images come from and which part of them a network sees."""
+    """Where the images come from and which part of them a network sees; `cache` is a folder that keeps them decoded."""
 
     source: str
     arguments: Mapping[str, Any]
@@ -65,6 +65,13 @@ class Data:
     range: tuple[float, float] = (0.0, 1.0)
     channels: Mapping[str, int] = field(default_factory=dict)
     workers: int = 0
+    cache: str | None = None
+
+    @property
+    def scale(self) -> dict[str, tuple[float, float]]:
+        """The values of image files that stand for 0 and 1, by band, where the source is told of them."""
+        given = self.arguments.get("range", {})
+        return {band: (float(low), float(high)) for band, (low, high) in given.items()} if given else {}
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,29 @@ class Measure:
     split: str = "test"
     load: int | tuple[int, int] | None = None
     images: int | None = None
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure as a paper prints it. Where it is not `comparable` with ours, `note` says why."""
+
+    value: float
+    comparable: bool = True
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Paper:
+    """What a paper prints for the system of a recipe: figures by the metrics of ours that they stand for.
+
+    `source` is the key of the paper, `table` says where in it, `data` which images it was measured on.
+    """
+
+    source: str
+    table: str
+    data: str
+    values: Mapping[str, Figure]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,6 +144,7 @@ class Recipe:
     keep: tuple[str, ...] = ()
     every: Every = Every()
     evaluate: Measure = Measure()
+    paper: tuple[Paper, ...] = ()
 
     def at(self, *path: str | int, key: bool = False) -> Place:
         """The place of a part of this recipe, in whichever file or setting says it."""

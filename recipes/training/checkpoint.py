@@ -41,7 +41,7 @@ class Weights:
 
     The facts of a network that a recipe trained: `crossband` (the version), `network` (its name in the
     recipe), `recipe`, `step`, `task` (`{from, to}`), `range` (the numbers that stand for 0 and 1 of an
-    image) and `channels` by band.
+    image), `channels` by band, and `scale` by band: the values of image files that stand for 0 and 1, where declared.
     """
 
     graph: str

@@ -18,6 +18,7 @@ from crossband.graphs.serial import dump as dump_graph
 from crossband.graphs.writer import dump
 from crossband.recipes.files import replacing
 from crossband.recipes.measuring.evaluation import Table
+from crossband.recipes.reporting.sheet import write_sheet
 from crossband.recipes.spec.experiment import Experiment
 from crossband.registry import CrossbandError
 
@@ -78,9 +79,10 @@ def write_environment(folder: Path, **more: Any) -> dict[str, str]:
 
 
 def write_tables(folder: Path, tables: Mapping[str, Table]) -> None:
-    """Write what was measured, as a program reads it: the tables of the result and of the baselines."""
+    """Write what was measured, as programs read it: the tables of the result and of the baselines, and every image."""
     found = {name: table.as_dict() for name, table in tables.items()}
     _write(folder / "evaluation.json", json.dumps(found, indent=1) + "\n")
+    write_sheet(folder / "evaluation.csv", tables)
 
 
 class Log:

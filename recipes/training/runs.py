@@ -32,6 +32,8 @@ from crossband.recipes.training.session import RunResult, Session
 from crossband.recipes.training.state import build_network
 from crossband.registry import CrossbandError
 
+READING = ("channels", "range", "outside", "luminance")  # parameters of sources: what the numbers in files mean
+
 
 def train(
     recipe: str | Path | None = None,
@@ -86,15 +88,17 @@ def prepare(name: str | Path, overrides: Sequence[str] = (), data: Path | None =
 def data_overrides(name: str | Path, overrides: Sequence[str], data: Path) -> list[str]:
     """The settings that make a recipe read the images in the folder `data`.
 
-    It is the `folder` of the recipe's source; a source that reads no folder gives way to `pairs`.
+    It is the `folder` of the recipe's source; a source that reads no folder gives way to `pairs`, which reads the
+    files in the same way. Values are written as JSON, which is YAML too.
     """
     given = load(name, overrides).data
-    folder = json.dumps(str(Path(data).resolve()))  # JSON text is YAML text
+    folder = str(Path(data).resolve())
     if "folder" not in registry.sources[given.source].parameters:
-        return [f"data.source={{pairs: {{folder: {folder}}}}}"]
+        kept = {key: given.arguments[key] for key in READING if key in given.arguments}
+        return [f"data.source={json.dumps({'pairs': {'folder': folder, **kept}})}"]
     own = f"data.source.{given.source}"
     instead = [f"{own}.{band}=null" for band in ("visible", "infrared") if band in given.arguments]
-    return [f"{own}.folder={folder}", *instead]
+    return [f"{own}.folder={json.dumps(folder)}", *instead]
 
 
 def make_fabric(experiment: Experiment) -> Fabric:
@@ -135,14 +139,25 @@ def evaluate(
     weights file that lies in a run folder stands for that run; anywhere else it needs `data`, a folder
     of pairs. Whole images are used, padded to sizes that the networks admit. Writes nothing.
     """
+    experiment, networks, source = open_run(path, overrides=overrides, data=data, device=device)
+    return measure(experiment, networks, source, split=split, metrics=metrics, silent=silent)
+
+
+def open_run(
+    path: str | Path, *, overrides: Sequence[str] = (), data: Path | None = None, device: str | None = None
+) -> tuple[Experiment, dict[str, nn.Module], Source]:
+    """The recipe, the networks and the images of a run folder or a weights file, as `evaluate` takes them.
+
+    The networks are on their device, in evaluation mode.
+    """
     path = Path(path)
     if path.is_file() and path.parent.name == WEIGHTS and (path.parent.parent / RECIPE).is_file():
         path = path.parent.parent
-    experiment, networks, source = _of_run(path, overrides, data) if path.is_dir() else _of_weights(path, data)
+    opened = _of_run(path, overrides, data) if path.is_dir() else _of_weights(path, overrides, data)
+    experiment, networks, source = opened
     chosen = replace(experiment.recipe, device=device) if device else experiment.recipe
     place = make_fabric(replace(experiment, recipe=chosen)).device
-    networks = {name: network.to(place).eval() for name, network in networks.items()}
-    return measure(experiment, networks, source, split=split, metrics=metrics, silent=silent)
+    return experiment, {name: network.to(place).eval() for name, network in networks.items()}, source
 
 
 def load_run(folder: Path, overrides: Sequence[str] = ()) -> tuple[Experiment, dict[str, nn.Module]]:
@@ -166,11 +181,15 @@ def _of_run(
     return experiment, networks, open_source(experiment)
 
 
-def _of_weights(path: Path, data: Path | None) -> tuple[Experiment, dict[str, nn.Module], Source]:
+def _of_weights(
+    path: Path, overrides: Sequence[str], data: Path | None
+) -> tuple[Experiment, dict[str, nn.Module], Source]:
     """A recipe without training, made up from what a weights file says of itself."""
     weights = load_weights(path)
     if data is None:
         raise CrossbandError(f"{path}: these weights lie in no run folder\nhint: say which images: `--data FOLDER`")
+    if overrides:
+        raise CrossbandError(f"{path}: these weights lie in no run folder: there is no recipe to `--set` anything of")
     experiment = _experiment_of(weights, path, data)
     [name] = experiment.plans
     network = build_network(experiment, name)
@@ -192,6 +211,7 @@ def _experiment_of(weights: Weights, path: Path, data: Path) -> Experiment:
     task, name = facts["task"], facts["network"]
     result = Value("call", name, (Value("name", task["from"]),))
     low, high = facts["range"]
+    arguments = {"folder": str(data), **({"range": facts["scale"]} if facts.get("scale") else {})}
     recipe = Recipe(
         name=path.stem,
         source=task["from"],
@@ -200,7 +220,7 @@ def _experiment_of(weights: Weights, path: Path, data: Path) -> Experiment:
         networks={name: Network(graph.name, test=facts.get("test"))},
         flow={"result": result},
         phases=(),
-        data=Data("pairs", {"folder": str(data)}, {}, range=(low, high), channels=facts["channels"]),
+        data=Data("pairs", arguments, {}, range=(low, high), channels=facts["channels"]),
         layers=Layers([Document(str(path), "")]),
         resolved={},
         seed=facts.get("seed", 0),

@@ -21,6 +21,7 @@ from crossband.recipes.reporting.curves import curves, draw_curves, read_log
 from crossband.recipes.reporting.pictures import sample_grid, save
 from crossband.recipes.reporting.report import Report as Page
 from crossband.recipes.reporting.report import write_report
+from crossband.recipes.reporting.results import Results
 from crossband.recipes.spec.experiment import Experiment
 from crossband.recipes.training.checkpoint import save_state
 from crossband.recipes.training.engine import NotFinite
@@ -50,12 +51,16 @@ class Interrupted(CrossbandError):
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a finished run leaves: its folder, its report, and tables of the result and of the baselines by name."""
+    """What a finished run leaves: its folder, its report, and tables of the result and of the baselines by name.
+
+    `results` are the tables ready to be told. In a process that is not the first of its run, there are none.
+    """
 
     folder: Path
     report: Path
     tables: Mapping[str, Table]
     steps: int
+    results: Results | None = None
 
 
 class Session:
@@ -196,16 +201,17 @@ class Session:
             self.log.write(training.step, (training.step - 1) // self.per_epoch, test=_means(tables[name]))
             pictures = self._pictures(networks, tables[name])
         write_tables(self.folder, tables)
+        results = Results.of(tables, self.experiment.recipe.paper)
         page = Page(
             title=name,
             summary=f"{training.step} steps of {self.experiment.recipe.data.batch} images, from "
             f"{self.experiment.recipe.source} to {self.experiment.recipe.target}.",
-            tables=tables,
+            results=results.parts(),
             pictures=pictures,
             recipe=(self.folder / RECIPE).read_text(encoding="utf-8"),
             environment=self.environment,
         )
-        return RunResult(self.folder, write_report(page, self.folder), tables, training.step)
+        return RunResult(self.folder, write_report(page, self.folder), tables, training.step, results)
 
     def _pictures(self, networks: Mapping[str, Any], table: Table) -> dict[str, Path]:
         """The curves, and the best, the median and the worst test image."""

@@ -113,6 +113,7 @@ class Training:
             "seed": recipe.seed,
             "range": list(recipe.data.range),
             "channels": dict(self.experiment.bands),
+            "scale": {band: list(values) for band, values in recipe.data.scale.items()},
         }
         for name, network in self.networks.items():
             path = folder / f"{name}.safetensors"

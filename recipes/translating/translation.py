@@ -170,7 +170,7 @@ def _check_targets(jobs: Sequence[Job], goal: Path, force: bool) -> None:
 
 def check(jobs: Sequence[Job], translator: Translator, range: Range | None) -> None:
     """Raise TranslationError if an image cannot be read or translated, naming each such image."""
-    if range is not None and not range[0] < range[1]:
+    if range is not None and range != translator.scale and not range[0] < range[1]:  # data may declare it inverted
         raise TranslationError(f"a range is LOW HIGH, got {range[0]:g} {range[1]:g}")
     problems = []
     for job in jobs:
@@ -190,10 +190,11 @@ def _check_values(dtype: np.dtype, range: Range | None) -> None:
         raise ImageError(
             f"{dtype} pixels have no full scale\nhint: say which values become 0 and 1: `--range LOW HIGH`"
         )
-    if range is not None and dtype.kind in "iu" and range[1] > np.iinfo(dtype).max:
-        top = np.iinfo(dtype).max
+    if range is not None and dtype.kind in "iu" and max(range) > np.iinfo(dtype).max:
+        top, end = np.iinfo(dtype).max, int(range[0] < range[1])
         raise ImageError(
-            f"{dtype} pixels do not reach {range[1]:g}, which is to be 1\nhint: for their full scale `--range 0 {top}`"
+            f"{dtype} pixels do not reach {max(range):g}, which is to be {end}"
+            f"\nhint: for their full scale `--range 0 {top}`"
         )
 
 

@@ -165,14 +165,13 @@ def _of_run(folder: Path, network: str | None, device: torch.device) -> Translat
         message = f"{folder}: the result `{experiment.result}` needs more than the {recipe.source} image"
         raise CheckpointError(f"{message}\nhint: {choice}")
     networks = {name: _network(experiment, name, folder).to(device) for name in used}
-    declared = (recipe.data.arguments.get("range") or {}).get(recipe.source)
     return Translator(
         name=str(experiment.result),
         compute=lambda image: predict(experiment, networks, {recipe.source: image}),
         plans=tuple(experiment.plans[name] for name in used),
         channels=experiment.bands[recipe.source],
         range=recipe.data.range,
-        scale=(declared[0], declared[1]) if declared else None,
+        scale=recipe.data.scale.get(recipe.source),
         device=device,
     )
 
@@ -231,7 +230,8 @@ def _of_weights(path: Path, device: torch.device) -> Translator:
     channels = next(iter(graph.inputs.values()))[0]
     low, high = weights.facts.get("range", (0.0, 1.0))
     name = weights.facts.get("network", graph.name)
-    return Translator(name, compute, (plan,), channels, (low, high), None, device)
+    scale = (weights.facts.get("scale") or {}).get((weights.facts.get("task") or {}).get("from"))
+    return Translator(name, compute, (plan,), channels, (low, high), (scale[0], scale[1]) if scale else None, device)
 
 
 def _image_to_image(plan: Plan) -> bool:

@@ -1,0 +1,282 @@
+"""Aligned image files as a source: what every source on disk shares, and what it holds every file to."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from einops import rearrange
+
+from crossband.recipes.data.images import LUMINANCE, Header, ImageError, read_header, read_image
+from crossband.recipes.data.layout import LEAVE_OUT, Found, Layout, choose, scan
+from crossband.recipes.data.source import CHANNELS, Band, DataError, Source
+from crossband.recipes.data.splits import Rule, divide, natural
+from crossband.registry import ArgumentError, hint
+
+Ranges = dict[str, tuple[float, float]]
+Outside = Literal["clip", "refuse"]
+Unmatched = Literal["error", "ignore"]
+BANDS = tuple(CHANNELS)
+EMPTY: dict[str, Any] = {}
+COLOUR_PROBES = 8  # how many colour files of a one-channel band are decoded before training
+SHOWN = 20  # how many faults of a kind an error message lists
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the numbers in the files mean, and what is done with odd ones: parameters that sources share.
+
+    See `pairs`, which documents them.
+    """
+
+    range: Ranges
+    outside: Outside
+    luminance: bool
+    unmatched: Unmatched
+    channels: Mapping[str, Literal[1, 3]] = field(default_factory=dict)
+
+    def check(self, name: str) -> None:
+        """Raise ArgumentError, naming the source, where a band is not there or a range is none."""
+        for parameter, given in (("channels", self.channels), ("range", self.range)):
+            check_bands(name, parameter, given)
+        for band, (low, high) in self.range.items():
+            if low == high or not np.isfinite([low, high]).all():
+                raise ArgumentError(
+                    f"{name}: `range` of {band} must be two different finite numbers, got [{low}, {high}]"
+                )
+        if self.outside == "refuse" and not self.range:
+            raise ArgumentError(f"{name}: `outside` is of a `range`\nhint: say `range: {{infrared: [LOW, HIGH]}}` too")
+
+
+@dataclass(frozen=True)
+class Files:
+    """One band on disk: its files by scene name, and what their numbers mean."""
+
+    folder: Path
+    files: Mapping[str, Path]
+    channels: int
+    range: tuple[float, float] | None
+    outside: Outside
+    luminance: bool
+
+    def decode(self, name: str) -> np.ndarray:
+        """The image of a scene as Source.read promises: `c h w`, integers at full scale or float32 in [0, 1]."""
+        path = self.files[name]
+        array = self._to_channels(path, read_image(path))
+        if self.range is not None:
+            array = self._to_unit(path, array, self.range)
+        return np.ascontiguousarray(rearrange(array, "h w c -> c h w"))
+
+    def fingerprint(self, name: str) -> bytes:
+        """The content of a file and what its numbers mean, hashed. Raises ImageError if it cannot be read."""
+        path = self.files[name]
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ImageError(f"{path}: cannot be read: {error.strerror or error}") from None
+        meaning = repr((self.channels, self.range, self.outside, self.luminance)).encode()
+        return hashlib.sha256(content).digest() + meaning
+
+    def _to_unit(self, path: Path, array: np.ndarray, range: tuple[float, float]) -> np.ndarray:
+        if not np.isfinite(array).all():
+            raise ImageError(f"{path}: has pixels that are not finite\nhint: replace the file or take it out")
+        low, high = range
+        if self.outside == "refuse" and (array.min() < min(range) or array.max() > max(range)):
+            raise ImageError(
+                f"{path}: has values from {array.min():g} to {array.max():g}, outside of `range` [{low:g}, {high:g}]"
+                "\nhint: make `range` wider, or say `outside: clip`"
+            )
+        return ((array.astype(np.float64) - low) / (high - low)).clip(0, 1).astype(np.float32)
+
+    def _to_channels(self, path: Path, array: np.ndarray) -> np.ndarray:
+        found = array.shape[2]
+        if found == self.channels:
+            return array
+        if found == 1:
+            return array.repeat(3, axis=2)
+        if (array == array[..., :1]).all():  # grey saved as colour
+            return array[..., :1]
+        if not self.luminance:
+            raise ImageError(
+                f"{path}: a colour image in a band of 1 channel"
+                "\nhint: `channels: {BAND: 3}` keeps the colour, `luminance: true` makes it grey"
+            )
+        grey = array.astype(np.float64) @ LUMINANCE
+        return (np.rint(grey) if array.dtype.kind in "iu" else grey).astype(array.dtype)[..., None]
+
+
+class Pairs(Source):
+    """Scenes read from files, all of which were checked. Made by `open_pairs`."""
+
+    def __init__(
+        self,
+        files: Mapping[str, Files],
+        sizes: Mapping[str, tuple[int, int]],
+        splits: Mapping[str, Sequence[str]],
+        unpaired: Mapping[str, Mapping[str, Sequence[str]]] = EMPTY,
+    ) -> None:
+        self.bands = {band: Band(found.channels) for band, found in files.items()}
+        self.splits, self.unpaired = splits, unpaired
+        self._files = files
+        self._sizes = sizes
+
+    def read(self, name: str, bands: Collection[str] | None = None) -> dict[str, np.ndarray]:
+        """The images of a scene, as Source.read promises. Raises ImageError, naming the file, if one cannot be used."""
+        return {band: self._files[band].decode(name) for band in (self.bands if bands is None else bands)}
+
+    def size(self, name: str) -> tuple[int, int]:
+        """Height and width, as the headers of the files say."""
+        return self._sizes[name]
+
+    def fingerprint(self, name: str, band: str) -> bytes:
+        """The content of the file and what its numbers mean. Raises ImageError if it cannot be read."""
+        return self._files[band].fingerprint(name)
+
+
+def open_set(
+    name: str, folder: str, layouts: Sequence[Layout], reading: Reading, split: Mapping[str, Rule] | None
+) -> Pairs:
+    """A published data set in a folder that has one of the layouts; its own splits are those of the layout.
+
+    Raises ArgumentError in the name of the source `name`, DataError for a wrong folder and as `open_pairs` does.
+    """
+    reading.check(name)
+    layout = choose(f"`{name}` data", folder, layouts)
+    found = scan({band: Path(folder) for band in layout.images}, layout.images)
+    return open_pairs(replace(found, stray=()), reading, split or layout.split)
+
+
+def open_pairs(found: Found, reading: Reading, split: Mapping[str, Rule]) -> Pairs:
+    """The scenes that have a file in every band. Raises DataError that names every file at fault."""
+    bands, headers = check_files(found, reading)
+    sizes = {name: (header.height, header.width) for name, header in headers[BANDS[0]].items()}
+    return Pairs(bands, sizes, divide(list(sizes), split))
+
+
+def check_files(
+    found: Found, reading: Reading, *, aligned: bool = True
+) -> tuple[dict[str, Files], dict[str, dict[str, Header]]]:
+    """What was found, by band, and what the files say of themselves. Raises DataError that names every file at fault.
+
+    Where scenes are to be `aligned`, every image needs a partner, of one size with it, and only such files are told of.
+    """
+    bands = {band: _files(found, band, reading) for band in found.files}
+    names = {band: sorted(files, key=lambda name: (natural(name), name)) for band, files in found.files.items()}
+    lonely: list[str] = []
+    if aligned:
+        lonely = [*found.stray, *_unmatched(found)] if reading.unmatched == "error" else []
+        shared = set.intersection(*(set(files) for files in found.files.values()))
+        names = {band: [name for name in own if name in shared] for band, own in names.items()}
+    headers, unreadable = _headers(bands, names)
+    clashes = [*(_misaligned(bands, headers) if aligned else ()), *_types(bands, headers)]
+    _report([found.twins, lonely, unreadable, clashes, _colours(bands, headers)])
+    if not all(names.values()):
+        raise DataError("no visible image has an infrared image of the same name")
+    return bands, headers
+
+
+def _files(found: Found, band: str, reading: Reading) -> Files:
+    range = reading.range.get(band)
+    return Files(
+        found.folders[band],
+        found.files[band],
+        reading.channels.get(band, CHANNELS[band]),
+        None if range is None else (float(range[0]), float(range[1])),  # YAML gives a list
+        reading.outside,
+        reading.luminance,
+    )
+
+
+def check_bands(source: str, parameter: str, given: Mapping[str, object]) -> None:
+    """Raise ArgumentError where a mapping by band names another band."""
+    for band in given:
+        if band not in BANDS:
+            raise ArgumentError(f"{source}: `{parameter}` has no band `{band}`{hint(band, BANDS)}")
+
+
+def _headers(
+    bands: Mapping[str, Files], names: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, dict[str, Header]], list[str]]:
+    """What the files of each band say of themselves, and a line for each that cannot be read."""
+    headers: dict[str, dict[str, Header]] = {band: {} for band in bands}
+    unreadable: list[str] = []
+    for band, own in bands.items():
+        for name in names[band]:  # one after the other: threads are slower, unless the disk is very far away
+            try:
+                headers[band][name] = read_header(own.files[name])
+            except ImageError as error:
+                unreadable.append(str(error))
+    return headers, unreadable
+
+
+def _report(groups: Sequence[Sequence[str]]) -> None:
+    """Raise one DataError for all the lines, if there are any: a few of each group in full, the rest as a number."""
+    problems = [line for group in groups for line in group]
+    if not problems:
+        return
+    text = [f"the data cannot be used, {len(problems)} file{'s are' if len(problems) > 1 else ' is'} at fault"]
+    for group in groups:
+        text += ["  " + line.split("\nhint: ")[0] for line in group[:SHOWN]]
+        if len(group) > SHOWN:
+            text.append(f"  and {len(group) - SHOWN} more like these")
+    hints = dict.fromkeys(line.split("\nhint: ")[1] for line in problems if "\nhint: " in line)
+    raise DataError("\n".join([*text, *(f"hint: {cure}" for cure in hints)]), problems)
+
+
+def _unmatched(found: Found) -> list[str]:
+    lines = []
+    for band, other in (BANDS, BANDS[::-1]):
+        for name in sorted(set(found.files[band]) - set(found.files[other]), key=natural):
+            path, there = found.files[band][name], found.folders[other]
+            lines.append(f"{path}: no {other} image of this name in {there}\nhint: {LEAVE_OUT}")
+    return lines
+
+
+def _misaligned(bands: Mapping[str, Files], headers: Mapping[str, Mapping[str, Header]]) -> list[str]:
+    """A line for each file whose size differs from its partner's."""
+    lines = []
+    visible, infrared = (headers[band] for band in BANDS)
+    for name in visible.keys() & infrared.keys():
+        one, other = visible[name], infrared[name]
+        if (one.height, one.width) != (other.height, other.width):
+            lines.append(
+                f"{bands['infrared'].files[name]}: {other.height}x{other.width} pixels, "
+                f"but {bands['visible'].files[name]} has {one.height}x{one.width}"
+                "\nhint: the images of a scene must be aligned pixel by pixel: resample one of them"
+            )
+    return sorted(lines, key=natural)
+
+
+def _types(bands: Mapping[str, Files], headers: Mapping[str, Mapping[str, Header]]) -> list[str]:
+    """A line for each file whose type is odd or has no scale."""
+    lines = []
+    for band, own in bands.items():
+        types = Counter(header.dtype for header in headers[band].values())
+        if not types:
+            continue
+        usual = types.most_common(1)[0][0]
+        for name, header in headers[band].items():
+            if header.dtype != usual:
+                lines.append(f"{own.files[name]}: {header.dtype} pixels, where most {band} images have {usual}")
+        if own.range is None and usual not in (np.uint8, np.uint16):
+            lines.append(
+                f"{own.folder}: {usual} pixels have no full scale"
+                f"\nhint: declare what becomes 0 and 1: `range: {{{band}: [LOW, HIGH]}}`"
+            )
+    return lines
+
+
+def _colours(bands: Mapping[str, Files], headers: Mapping[str, Mapping[str, Header]]) -> list[str]:
+    """A line for each colour file found in a band of one channel. Only some are decoded: it takes long."""
+    lines = []
+    for band, own in bands.items():
+        coloured = [name for name, header in headers[band].items() if header.channels > own.channels]
+        for name in coloured[:: max(1, len(coloured) // COLOUR_PROBES)]:
+            try:
+                own.decode(name)
+            except ImageError as error:
+                lines.append(str(error).replace("BAND", band))
+    return lines

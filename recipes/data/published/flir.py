@@ -1,0 +1,56 @@
+"""The source `flir`: driving scenes, the aligned part of FLIR's thermal data set."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from crossband.recipes.data.aligned import EMPTY, Outside, Pairs, Ranges, Reading, Unmatched, open_set
+from crossband.recipes.data.layout import Layout
+from crossband.recipes.data.source import DataError, source
+from crossband.recipes.data.splits import Rule
+
+LISTS = {"train": "align_train.txt", "test": "align_validation.txt"}
+LAYOUT = Layout(
+    images={"visible": "JPEGImages/*_RGB", "infrared": "JPEGImages/*_PreviewData"},
+    folders=("JPEGImages",),
+    split={},  # what LISTS say
+)
+
+
+@source("flir", cite="zhang2020cyclic")
+def flir(
+    *,
+    folder: str,
+    range: Ranges = EMPTY,
+    outside: Outside = "clip",
+    luminance: bool = False,
+    unmatched: Unmatched = "error",
+    split: dict[str, Rule] | None = None,
+) -> Pairs:
+    """FLIR-aligned: 5,142 pairs of driving scenes, 640x512, an aligned part of FLIR ADAS (Zhang et al. 2020).
+
+    FLIR's own data set, whose pairs are not aligned, is at https://www.flir.com/oem/adas/adas-dataset-form/; the
+    aligned part comes with the publication. `folder` is the unpacked one, with `JPEGImages`, where
+    `FLIR_00002_RGB.jpg` and `FLIR_00002_PreviewData.jpeg` are the scene `FLIR_00002`, and with the lists of its own
+    split, used unless `split` says otherwise: `align_train.txt`, 4,129 pairs, and `align_validation.txt`, 1,013 pairs
+    to test on, by the counts of those who use them.
+
+    `range`, `outside`, `luminance` and `unmatched` are those of `pairs`; the images are what the camera shows, in 8
+    bits, and no temperatures. Raises DataError as `pairs` does, and for a folder that is not laid out so.
+    """
+    reading = Reading(range, outside, luminance, unmatched)
+    layout = LAYOUT if split or not Path(folder, "JPEGImages").is_dir() else replace(LAYOUT, split=_lists(folder))
+    return open_set("flir", folder, [layout], reading, split)
+
+
+def _lists(folder: str) -> dict[str, Rule]:
+    """The rules of the two lists. They name a scene, or its infrared image."""
+    if missing := [name for name in LISTS.values() if not Path(folder, name).is_file()]:
+        raise DataError(
+            f"{folder}: no {' and no '.join(f'`{name}`' for name in missing)}, which list its splits"
+            "\nhint: say which are for testing: `split: {test: {last: 0.2}}`"
+        )
+    return {split: {"list": _names(Path(folder, name))} for split, name in LISTS.items()}
+
+
+def _names(file: Path) -> list[str]:
+    return [line.strip().removesuffix("_PreviewData") for line in file.read_text("utf-8").splitlines() if line.strip()]

@@ -1,0 +1,54 @@
+"""The source `kaist`: driving scenes by day and night, as videos."""
+
+from dataclasses import replace
+from typing import Literal
+
+from crossband.recipes.data.aligned import EMPTY, Outside, Pairs, Ranges, Reading, Unmatched, open_set
+from crossband.recipes.data.layout import Layout
+from crossband.recipes.data.source import source
+from crossband.recipes.data.splits import Rule
+from crossband.registry import ArgumentError, hint
+
+DAY = ("set00", "set01", "set02", "set06", "set07", "set08")
+NIGHT = ("set03", "set04", "set05", "set09", "set10", "set11")
+SETS = {"all": (*DAY, *NIGHT), "day": DAY, "night": NIGHT}
+LAYOUT = Layout(
+    images={"visible": "*/*/visible/*", "infrared": "*/*/lwir/*"},
+    folders=("set*/V*/visible", "set*/V*/lwir"),
+    split={"train": {"from": "set00", "to": "set05"}, "test": {"from": "set06", "to": "set11"}},
+)
+
+
+@source("kaist", cite="hwang2015kaist")
+def kaist(
+    *,
+    folder: str,
+    sets: Literal["all", "day", "night"] | list[str] = "all",
+    range: Ranges = EMPTY,
+    outside: Outside = "clip",
+    luminance: bool = False,
+    unmatched: Unmatched = "error",
+    split: dict[str, Rule] | None = None,
+) -> Pairs:
+    """KAIST Multispectral Pedestrian: videos from a car by day and night, aligned, 640x512 (Hwang et al. 2015).
+
+    To be had from its authors: https://github.com/SoonminHwang/rgbt-ped-detection. `folder` has `set00` to `set11`, or
+    some of them, as `set00/V000/visible/I00000.jpg` and `set00/V000/lwir/I00000.jpg`; scenes are called
+    `set00/V000/I00000`. `sets` takes the ones filmed by `day` (00, 01, 02, 06, 07, 08) or by `night` (the others), or
+    those in a list, such as `[set01]`; no file of the others is read.
+
+    Its own split, used unless `split` says otherwise, is by sets: 00 to 05 for training, 06 to 11 for testing.
+    `split: {test: {every: 10, start: 9}}` tests on every tenth pair, as papers do with `sets: [set01]`: neighbouring
+    frames, so that a test image has near copies among those trained on. Their 8,029 pairs become 7,227 and 802; the
+    authors' list counts 8,035 frames.
+
+    `range`, `outside`, `luminance` and `unmatched` are those of `pairs`. Raises DataError as `pairs` does, and for a
+    folder that is not laid out so.
+    """
+    chosen = SETS[sets] if isinstance(sets, str) else tuple(sets)
+    for name in chosen:
+        if name not in SETS["all"]:
+            raise ArgumentError(f"kaist: `sets` has no `{name}`{hint(name, SETS['all'])}")
+    images = {band: pattern.replace("*", f"{{{','.join(chosen)}}}", 1) for band, pattern in LAYOUT.images.items()}
+    reading = Reading(range, outside, luminance, unmatched)
+    return open_set("kaist", folder, [replace(LAYOUT, images=images)], reading, split)

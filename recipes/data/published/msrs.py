@@ -1,0 +1,44 @@
+"""The source `msrs`: driving scenes by day and night."""
+
+from crossband.recipes.data.aligned import EMPTY, Outside, Pairs, Ranges, Reading, Unmatched, open_set
+from crossband.recipes.data.layout import Layout
+from crossband.recipes.data.source import source
+from crossband.recipes.data.splits import Rule
+
+LAYOUTS = (
+    Layout(
+        images={"visible": "{train,test}/vi/*", "infrared": "{train,test}/ir/*"},
+        folders=("train/vi", "train/ir", "test/vi", "test/ir"),
+        split={"train": {"under": "train"}, "test": {"under": "test"}},
+    ),
+    Layout(
+        images={"visible": "visible/*", "infrared": "infrared/*"},
+        folders=("visible", "infrared"),
+        split={"test": {"from": "01186", "to": "01299"}},  # not published: the last block of ids, scenes of their own
+    ),
+)
+
+
+@source("msrs", cite="tang2022piafusion")
+def msrs(
+    *,
+    folder: str,
+    range: Ranges = EMPTY,
+    outside: Outside = "clip",
+    luminance: bool = False,
+    unmatched: Unmatched = "error",
+    split: dict[str, Rule] | None = None,
+) -> Pairs:
+    """MSRS: 1,444 aligned pairs of driving scenes, 715 by day (`D`) and 729 by night (`N`), 640x480 (Tang et al. 2022).
+
+    To be had from its authors: https://github.com/Linfeng-Tang/MSRS. `folder` is the unpacked one, with `train/vi`,
+    `train/ir`, `test/vi` and `test/ir`; scenes are called `train/00001D`. Its own split, used unless `split` says
+    otherwise, is that of the folders: 1,083 pairs for training and 361 for testing. They are frames of the same
+    drives, about every fourth to be tested on, so that test images have near copies among those trained on.
+
+    Parts of it that lie in `visible` and `infrared`, as for `pairs`, are read too; ids from 01186 to 01299 are then for
+    testing, a choice made here. `range`, `outside`, `luminance` and `unmatched` are those of `pairs`. Raises DataError
+    as `pairs` does, and for a folder that is not laid out so.
+    """
+    reading = Reading(range, outside, luminance, unmatched)
+    return open_set("msrs", folder, LAYOUTS, reading, split)

@@ -1,0 +1,253 @@
+"""What was measured, ready to be told: figures side by side, differences with intervals, and the paper's own.
+
+`Results` are those of one run, or of several that `together` has put side by side. Its `parts` are those of a report,
+and what the command line prints; `as_dict` is for programs.
+"""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+from crossband.recipes.measuring.catalogue import METRICS
+from crossband.recipes.measuring.evaluation import Table
+from crossband.recipes.measuring.intervals import FEW, LEVEL, RESAMPLES, Difference, paired
+from crossband.recipes.measuring.metrics import Metric
+from crossband.recipes.measuring.verdict import verdicts
+from crossband.recipes.reporting.report import Grid, Notes, Part
+from crossband.recipes.spec.syntax import Figure, Paper
+
+ARROWS = {"lower": " ↓", "higher": " ↑", None: ""}
+ABSENT = "–"
+HOW = "Each metric is computed for each image on [0, 1] and then averaged: mean ± standard deviation over n images."
+
+
+@dataclass(frozen=True)
+class Results:
+    """Tables of systems by name: runs, and the trivial baselines of each run.
+
+    `baselines` has every run with the names of its baselines, `papers` what papers print for the recipe of a run.
+    """
+
+    tables: Mapping[str, Table]
+    baselines: Mapping[str, Sequence[str]]
+    papers: Mapping[str, Sequence[Paper]] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, tables: Mapping[str, Table], papers: Sequence[Paper] = ()) -> "Results":
+        """Those of one run: the first table is its own, the others are its baselines."""
+        run, *others = tables
+        return cls(tables, {run: others}, {run: papers})
+
+    def verdicts(self) -> dict[str, list[str]]:
+        """What the images of a run look like, where something is wrong: see `measuring.verdict`."""
+        return {run: found for run in self.baselines if (found := verdicts(self.tables[run]))}
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """What is compared: each run with its own baselines, and every run with each run before it."""
+        trivial = [(run, baseline) for run, baselines in self.baselines.items() for baseline in baselines]
+        return trivial + [(second, first) for first, second in itertools.combinations(self.baselines, 2)]
+
+    @cached_property
+    def differences(self) -> dict[tuple[str, str], dict[str, Difference]]:
+        """First minus second of each pair, by metric: those of each image that have a better direction."""
+        return {
+            (first, second): {
+                name: found
+                for name, metric in METRICS.items()
+                if metric.better and (found := paired(self.tables[first], self.tables[second], name))
+            }
+            for first, second in self.pairs()
+        }
+
+    def parts(self) -> list[Part]:
+        """The figures, what they look like, their differences, the paper's, and what must be known to read them."""
+        found: list[Part] = [comparison(self.tables)]
+        found += [f"{run} {text}." for run, lines in self.verdicts().items() for text in lines]
+        differences = self.differences
+        if any(differences.values()):
+            found += [
+                f"Differences, image by image: the mean over n images and its {LEVEL:.0%} interval.",
+                _grid_of(differences),
+            ]
+        if any(self.papers.values()):
+            found += ["Beside the figures that the paper prints:", _beside(self), Notes(_caveats(self.papers))]
+        notes = Notes([*remarks(self.tables), *_on_differences(differences), *self.warnings])
+        return [*found, "How the figures are made:", notes]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as JSON can hold it, without the figures of each image."""
+        systems = {name: table.as_dict() for name, table in self.tables.items()}
+        return {
+            "systems": {
+                name: {key: row[key] for key in ("summary", "absent", "notes")} for name, row in systems.items()
+            },
+            "verdicts": self.verdicts(),
+            "differences": [
+                {"first": first, "second": second, "metrics": {name: asdict(each) for name, each in found.items()}}
+                for (first, second), found in self.differences.items()
+            ],
+            "paper": {run: [asdict(paper) for paper in papers] for run, papers in self.papers.items()},
+            "warnings": list(self.warnings),
+        }
+
+
+def together(runs: Mapping[str, Results]) -> Results:
+    """The results of several runs as one, each run under the name given here; equal baselines stand once."""
+    if len(runs) == 1:
+        return next(iter(runs.values()))
+    own = {label: next(iter(results.baselines)) for label, results in runs.items()}
+    tables = {label: results.tables[own[label]] for label, results in runs.items()}
+    baselines: dict[str, list[str]] = {label: [] for label in runs}
+    for label, results in runs.items():
+        for name in results.baselines[own[label]]:
+            table = results.tables[name]
+            place = name if tables.setdefault(name, table) == table else f"{name} ({label})"
+            tables[place] = table
+            baselines[label].append(place)
+    papers = {label: results.papers.get(own[label], ()) for label, results in runs.items()}
+    return Results(tables, baselines, papers, _warnings(tables, baselines))
+
+
+def _warnings(tables: Mapping[str, Table], baselines: Mapping[str, Sequence[str]]) -> list[str]:
+    if len({tuple(table.images) for table in tables.values()}) > 1:
+        return ["The runs were measured on different images, which cannot be compared."]
+    if len({names[0] for names in baselines.values() if names}) > 1:
+        return ["The first baseline of the runs differs: they see the same images at other sizes or in other ranges."]
+    return []
+
+
+def comparison(tables: Mapping[str, Table]) -> Grid:
+    """Metrics down, systems across, each cell `mean ± std`; the best mean of several is marked.
+
+    The number of images stands in the last column, once where all systems agree. A metric that a
+    system lacks is a dash; one that no system has does not appear (`remarks` gives the reasons).
+    """
+    rows, best = [], set()
+    for name in (name for name in METRICS if any(name in table.summary for table in tables.values())):
+        metric, found = METRICS[name], [table.summary.get(name) for table in tables.values()]
+        means = {column: summary.mean for column, summary in enumerate(found, 1) if summary}
+        if metric.better and len(means) > 1:
+            goal = (max if metric.better == "higher" else min)(means.values())
+            best |= {(len(rows), column) for column, mean in means.items() if mean == goal}
+        counts = [str(summary.n) if summary else ABSENT for summary in found]
+        cells = [_cell(metric, summary.mean, summary.std) if summary else ABSENT for summary in found]
+        rows.append([_label(metric), *cells, counts[0] if len(set(counts)) == 1 else ", ".join(counts)])
+    return Grid(["metric", *tables, "n"], rows, frozenset(best))
+
+
+def _label(metric: Metric) -> str:
+    return f"{metric.title}{f' ({metric.unit})' if metric.unit else ''}{ARROWS[metric.better]}"
+
+
+def _cell(metric: Metric, mean: float, std: float | None) -> str:
+    if math.isinf(mean):
+        return "∞"
+    return metric.format(mean) + (f" ± {metric.format(std)}" if std is not None else "")
+
+
+def remarks(tables: Mapping[str, Table]) -> list[str]:
+    """What must be known to read the figures: how they are made, what is missing and why."""
+    lines = [HOW]
+    found: dict[str, list[str]] = {}
+    for system, table in tables.items():
+        for name, remark in table.notes.items():
+            found.setdefault(f"{METRICS[name].title}: {remark}", []).append(system)
+        for name, reason in table.absent.items():
+            found.setdefault(f"{METRICS[name].title} is absent: {reason}", []).append(system)
+    return lines + [
+        (line if len(systems) == len(tables) else f"{', '.join(systems)}: {line}").replace("\n", "; ")
+        for line, systems in found.items()
+    ]
+
+
+def _grid_of(differences: Mapping[tuple[str, str], Mapping[str, Difference]]) -> Grid:
+    """Metrics down, pairs across; a difference whose whole interval is on the better side is marked."""
+    rows, best = [], set()
+    for name in (name for name in METRICS if any(name in found for found in differences.values())):
+        metric, counts = METRICS[name], []
+        row = [_label(metric)]
+        for column, found in enumerate(differences.values(), 1):
+            each = found.get(name)
+            row.append(_difference(metric, each) if each else ABSENT)
+            counts.append(str(each.n) if each else ABSENT)
+            if each and each.low is not None and each.high is not None:
+                better = each.low > 0 if metric.better == "higher" else each.high < 0
+                best |= {(len(rows), column)} if better else set()
+        rows.append([*row, counts[0] if len(set(counts)) == 1 else ", ".join(counts)])
+    headers = [f"{first} − {second}" for first, second in differences]
+    return Grid(["metric", *headers, "n"], rows, frozenset(best))
+
+
+def _difference(metric: Metric, found: Difference) -> str:
+    mean = f"{found.mean:+.{metric.digits}f}"
+    if found.low is None or found.high is None:
+        return mean
+    return f"{mean} [{found.low:+.{metric.digits}f}, {found.high:+.{metric.digits}f}]"
+
+
+def _on_differences(differences: Mapping[tuple[str, str], Mapping[str, Difference]]) -> list[str]:
+    """How intervals are made, and where there are none."""
+    counts = [each.n for found in differences.values() for each in found.values()]
+    if not counts:
+        return []
+    lines = []
+    if max(counts) > 1:
+        lines.append(
+            f"Intervals: percentile bootstrap of the mean difference, {RESAMPLES:,} resamples of the images, which are "
+            "taken as independent (neighbouring frames of a video are not, and make it too narrow); marked where all "
+            "of it is on the better side."
+        )
+    if 1 < min(counts) < FEW:
+        lines.append(f"Intervals over fewer than {FEW} images are narrower than they should be.")
+    if min(counts) < 2:
+        lines.append("A difference over one image has no interval: one value says nothing of the spread.")
+    return lines
+
+
+def _beside(results: Results) -> Grid:
+    """Metrics down, the runs and then the rows of papers across; what is not comparable stands in brackets."""
+    papers, rows = _titled(results.papers), []
+    for name in (name for name in METRICS if any(name in paper.values for paper in papers.values())):
+        metric = METRICS[name]
+        found = [results.tables[run].summary.get(name) for run in results.baselines]
+        ours = [_cell(metric, summary.mean, summary.std) if summary else ABSENT for summary in found]
+        rows.append([_label(metric), *ours, *(_printed(paper.values.get(name)) for paper in papers.values())])
+    return Grid(["metric", *results.baselines, *papers], rows)
+
+
+def _titled(papers: Mapping[str, Sequence[Paper]]) -> dict[str, Paper]:
+    """Each row of a paper once, by what it is called; the data set is part of that where one row has several."""
+    found: list[Paper] = []
+    for paper in itertools.chain.from_iterable(papers.values()):
+        found += [] if paper in found else [paper]
+    titles = [f"{paper.source}, {paper.table}" for paper in found]
+    named = zip(titles, found, strict=True)
+    return {title if titles.count(title) == 1 else f"{title}, {paper.data}": paper for title, paper in named}
+
+
+def _printed(figure: Figure | None) -> str:
+    """A figure with the digits that the paper gives; a star leads to its note."""
+    if figure is None:
+        return ABSENT
+    text = f"{figure.value:.10g}"
+    return f"({text})" if not figure.comparable else f"{text}*" if figure.note else text
+
+
+def _caveats(papers: Mapping[str, Sequence[Paper]]) -> list[str]:
+    """What must be known to hold our figures against those of papers; what holds for several is said once."""
+    found: dict[str, list[str]] = {}
+    for title, paper in _titled(papers).items():
+        lines = [f"measured on {paper.data}; only a run on the same images can be held against it."]
+        lines += [f"{paper.note}."] if paper.note else []
+        for name, figure in paper.values.items():
+            if not figure.comparable:
+                lines.append(f"its {METRICS[name].title}, in brackets, cannot be compared: {figure.note}.")
+            elif figure.note:
+                lines.append(f"its {METRICS[name].title}*: {figure.note}.")
+        for line in lines:
+            found.setdefault(line, []).append(title)
+    return [f"{'; '.join(titles)}: {line}" for line, titles in found.items()]

@@ -1,0 +1,22 @@
+"""The figures of every image as CSV, for a spreadsheet or a statistics program."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+from crossband.recipes.files import replacing
+from crossband.recipes.measuring.evaluation import Table
+
+
+def write_sheet(file: Path, tables: Mapping[str, Table]) -> int:
+    """Write a line for each system and image, a column for each metric, empty where there is no value.
+
+    The file is written whole or not at all, over what is there. Returns the number of lines below the heading.
+    """
+    images = [(system, name, row) for system, table in tables.items() for name, row in table.images.items()]
+    metrics = list(dict.fromkeys(metric for _, _, row in images for metric in row))
+    with replacing(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["system", "image", *metrics])
+        writer.writerows([system, name, *(row.get(metric) for metric in metrics)] for system, name, row in images)
+    return len(images)

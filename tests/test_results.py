@@ -1,0 +1,309 @@
+"""What is made of figures: how sure a difference is, what an image looks like, and what is told beside the paper's own."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import ndimage, stats
+from torch import Tensor, nn
+
+from crossband.recipes.losses import vgg
+from crossband.recipes.losses.perceptual import perceptual
+from crossband.recipes.measuring import metrics, pretrained, vgg19
+from crossband.recipes.measuring.baselines import grey_copy
+from crossband.recipes.measuring.catalogue import METRICS
+from crossband.recipes.measuring.evaluation import Evaluation, Summary, Table
+from crossband.recipes.measuring.intervals import Difference, interval, paired
+from crossband.recipes.measuring.verdict import verdicts
+from crossband.recipes.reporting.report import Grid, Notes
+from crossband.recipes.reporting.results import Results, together
+from crossband.recipes.spec.syntax import Figure, Paper
+from crossband.registry import CrossbandError
+
+seeds = st.integers(0, 2**31)
+
+
+def scene(seed: int, channels: int = 1, size: int = 40, count: int = 2) -> Tensor:
+    """Smooth random images `b c h w` that use most of [0, 1]."""
+    random = np.random.default_rng(seed)
+    image = ndimage.gaussian_filter(random.random((count, channels, size, size)), (0, 0, 3, 3))
+    low, high = (extreme(image, axis=(1, 2, 3), keepdims=True) for extreme in (np.min, np.max))
+    return torch.from_numpy((image - low) / (high - low))
+
+
+def measured(output: Tensor, target: Tensor, source: Tensor | None = None, *names: str) -> Table:
+    evaluation = Evaluation(names or ("corr_target", "corr_input", "corr_input_real", "hist_dist"))
+    evaluation.update(output, target, [f"image {i}" for i in range(len(output))], source)
+    return evaluation.table()
+
+
+# ---------------------------------------------------------------- metrics in files of their own, and the histogram
+
+
+@pytest.fixture
+def networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small random networks in the place of VGG19 and AlexNet: what surrounds them is tested, not their weights."""
+    torch.manual_seed(1)
+    layers = nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=1) for _ in range(30))).requires_grad_(False)
+    monkeypatch.setattr(vgg, "frozen", lambda *_, **__: layers)
+    monkeypatch.setattr(metrics, "lpips_network", lambda device: lambda a, b, normalize: (a - b).abs().mean((1, 2, 3)))
+
+
+@pytest.mark.usefixtures("networks")
+@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if not metric.whole_set])
+def test_a_grey_image_and_its_three_channel_copy_have_one_value(name: str) -> None:
+    output, target, source = (scene(seed, size=161) for seed in (0, 1, 2))
+    grey = METRICS[name].function(output, target, source)
+    three = METRICS[name].function(*(image.repeat(1, 3, 1, 1) for image in (output, target, source)))
+    assert three.tolist() == pytest.approx(grey.tolist(), rel=1e-5)
+    assert grey.shape == (2,)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_histogram_distance_is_that_of_wasserstein(channels: int) -> None:
+    output, target = scene(0, channels), scene(1, channels).square()
+    brightness = [metrics.luminance(image).flatten(1).numpy() for image in (output, target)]
+    wanted = [stats.wasserstein_distance(a, b) for a, b in zip(*brightness, strict=True)]
+    assert METRICS["hist_dist"].function(output, target, None).tolist() == pytest.approx(wanted, rel=1e-9)
+
+
+def test_the_histogram_distance_has_the_unit_of_the_range_and_sees_no_place() -> None:
+    distance = METRICS["hist_dist"].function
+    black, image = torch.zeros(1, 1, 8, 8, dtype=torch.float64), scene(0, count=1)
+    assert distance(black, 1 - black, None).tolist() == [1.0]
+    assert distance(image * 0.5 + 0.25, image * 0.5, None).tolist() == pytest.approx([0.25])
+    assert distance(image.flip(-1), image, None).tolist() == [0.0]
+
+
+@pytest.mark.usefixtures("networks")
+def test_the_vgg19_distance_is_the_loss_of_each_image() -> None:
+    output, target = scene(0, channels=3), scene(1, channels=3)
+    wanted = [
+        perceptual(*pair, range="unit").item()
+        for pair in zip(output.float().split(1), target.float().split(1), strict=True)
+    ]
+    assert vgg19.vgg19_dist(output, target, None).tolist() == pytest.approx(wanted)
+    assert vgg19.vgg19_dist(target, target, None).tolist() == [0.0, 0.0]
+    assert METRICS["vgg19_dist"].title != METRICS["lpips"].title
+
+
+def test_without_its_weights_the_vgg19_distance_says_what_to_fetch(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    table = measured(scene(0), scene(1), None, "vgg19_dist")
+    assert "the weights `vgg19-dcbb9e9d.pth` are not in" in table.absent["vgg19_dist"]
+    with pytest.raises(pretrained.Unavailable, match="at least 16 pixels"):
+        vgg19.vgg19_dist(scene(0, size=15), scene(1, size=15), None)
+
+
+@pytest.mark.parametrize(
+    ("output", "target", "mse", "psnr"),  # bytes
+    [
+        (110, 100, 100.0, 1.4065402),  # log10(255 / 10)
+        (90, 100, 0.0, float("inf")),  # a negative difference is lost
+        (200, 100, 255.0, 1.2032701),  # 100^2 becomes 255
+    ],
+)
+def test_saturating_bytes(output: int, target: int, mse: float, psnr: float) -> None:
+    a, b = (torch.full((1, 1, 4, 4), value / 255, dtype=torch.float64) for value in (output, target))
+    assert METRICS["ladlenet_mse"].function(a, b, None).tolist() == [mse]
+    assert METRICS["ladlenet_psnr"].function(a, b, None).tolist() == pytest.approx([psnr])
+
+
+# ---------------------------------------------------------------- verdicts
+
+
+@given(seeds)
+def test_a_copy_of_the_input_is_found_out(seed: int) -> None:
+    source, target = scene(seed, 3), scene(seed + 1)
+    [line] = [line for line in verdicts(measured(grey_copy(source, 1), target, source)) if "copy" in line]
+    assert line.startswith("looks like a grey copy of the input: its correlation with the input is 1.000, with the ")
+    [line] = [line for line in verdicts(measured(1 - grey_copy(source, 1), target, source)) if "copy" in line]
+    assert line.startswith("looks like an inverted grey copy of the input: its correlation with the input is -1.000")
+
+
+@given(seeds)
+def test_an_inverted_image_is_found_out(seed: int) -> None:
+    source, target = scene(seed, 3), scene(seed + 1)
+    assert verdicts(measured(1 - target, target, source)) == [
+        "looks inverted: its correlation with the target is -1.000"
+    ]
+
+
+@given(seeds, st.floats(0, 1))
+def test_the_target_itself_is_in_order_however_near_to_the_input_it_is(seed: int, share: float) -> None:
+    source = scene(seed, 3)
+    target = (1 - share) * scene(seed + 1) + share * metrics.luminance(source)
+    assert verdicts(measured(target, target, source)) == []
+    assert verdicts(measured(0.5 * target + 0.2, target, source)) == []
+
+
+def summed(**means: float) -> Table:
+    return Table({}, {name: Summary(mean, None, 1) for name, mean in means.items()})
+
+
+@pytest.mark.parametrize(
+    ("table", "lines"),
+    [
+        (summed(corr_target=0.5, corr_input=0.9), ["looks like a grey copy of the input"]),
+        (summed(corr_target=0.5, corr_input=0.6, corr_input_real=0.7), ["follows its input more than its target"]),
+        (summed(corr_target=0.6, corr_input=0.5, corr_input_real=0.4), []),
+        (summed(corr_target=0.05, corr_input=0.1), []),
+        (summed(corr_target=-0.05, corr_input=0.1), ["does not follow the target"]),
+        (summed(corr_target=-0.5), ["looks inverted"]),
+        (summed(corr_target=-0.5, corr_input=0.8), ["looks like a grey copy of the input", "looks inverted"]),
+        (summed(corr_input=0.8), []),
+    ],
+)
+def test_verdicts(table: Table, lines: list[str]) -> None:
+    assert [line.split(":")[0] for line in verdicts(table)] == lines
+
+
+# ---------------------------------------------------------------- intervals
+
+
+@pytest.mark.parametrize(("n", "ones"), [(10, 3), (40, 8), (200, 117)])
+def test_an_interval_of_zeros_and_ones_is_that_of_the_binomial(n: int, ones: int) -> None:
+    found = interval([1.0] * ones + [0.0] * (n - ones))
+    wanted = [stats.binom.ppf(q, n, ones / n) / n for q in (0.025, 0.975)]
+    assert found == pytest.approx(wanted, abs=1.01 / n)  # a quantile of 10,000 draws may fall one step beside
+
+
+def test_an_interval_is_exact_where_nothing_varies_and_moves_with_the_values() -> None:
+    assert interval([0.5] * 7) == (0.5, 0.5)
+    assert interval([0.0, 1.0]) == (0.0, 1.0)
+    values = np.random.default_rng(0).normal(size=30)
+    low, high = interval(list(values))
+    assert interval(list(values)) == (low, high)  # seeded
+    assert interval(list(3 * values + 1)) == pytest.approx((3 * low + 1, 3 * high + 1))
+    assert low < values.mean() < high
+
+
+def test_an_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+    random = np.random.default_rng(0)
+    hits = sum(low < 0.3 < high for low, high in (interval(list(random.normal(0.3, 1, 40))) for _ in range(150)))
+    assert 0.89 < hits / 150 < 0.99
+
+
+def test_a_large_set_is_drawn_in_blocks_of_the_same_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = list(np.random.default_rng(0).normal(size=50))
+    whole = interval(values)
+    monkeypatch.setattr("crossband.recipes.measuring.intervals.BLOCK", 50 * 999)
+    assert interval(values) == whole
+
+
+def test_one_value_has_no_interval() -> None:
+    with pytest.raises(CrossbandError, match="at least 2 values, got 1"):
+        interval([0.5])
+
+
+def one_metric(*values: float | None, name: str = "psnr") -> Table:
+    found = [value for value in values if value is not None]
+    return Table(
+        {f"{i}": {name: value} for i, value in enumerate(values)},
+        {name: Summary(float(np.mean(found)), None, len(found))},
+    )
+
+
+def test_pairs_are_made_image_by_image() -> None:
+    first = one_metric(10.0, 20.0, 30.0, None, float("inf"), 7.0)
+    second = one_metric(9.0, 19.0, 29.0, 5.0, 5.0)
+    assert paired(first, second, "psnr") == Difference(1.0, 1.0, 1.0, 3)
+    assert paired(first, one_metric(5.0), "psnr") == Difference(5.0, None, None, 1)
+    assert paired(first, one_metric(5.0, name="mae"), "psnr") is None
+
+
+# ---------------------------------------------------------------- what is told
+
+PAPER = Paper(
+    "fan2025",
+    "row 2",
+    "LLVIP",
+    {"psnr": Figure(36.2), "ssim": Figure(0.889, note="read so"), "mae": Figure(9.73, False, "no unit")},
+    note="a column is left out",
+)
+
+
+def results(**papers: list[Paper]) -> Results:
+    tables = {"net": one_metric(12.0, 13.0), "grey copy": one_metric(10.0, 11.5)}
+    return Results.of(tables, papers.get("net", ()))
+
+
+def texts(found: Results) -> str:
+    return "\n".join(line for part in found.parts() if isinstance(part, Notes) for line in part.lines)
+
+
+def test_the_difference_to_each_baseline_has_its_interval() -> None:
+    [_, grid] = [part for part in results().parts() if isinstance(part, Grid)]
+    assert grid == Grid(
+        ["metric", "net − grey copy", "n"], [["PSNR (dB) ↑", "+1.75 [+1.50, +2.00]", "2"]], frozenset({(0, 1)})
+    )
+    assert "Intervals over fewer than 20 images are narrower than they should be." in texts(results())
+
+
+def test_one_image_has_a_difference_and_no_interval() -> None:
+    found = Results.of({"net": one_metric(12.0), "grey copy": one_metric(10.0)})
+    [_, grid] = [part for part in found.parts() if isinstance(part, Grid)]
+    assert grid == Grid(["metric", "net − grey copy", "n"], [["PSNR (dB) ↑", "+2.00", "1"]])
+    assert "A difference over one image has no interval: one value says nothing of the spread." in texts(found)
+
+
+def test_the_paper_stands_beside_ours_with_its_caveats() -> None:
+    found = results(net=[PAPER])
+    [_, _, grid] = [part for part in found.parts() if isinstance(part, Grid)]
+    assert grid == Grid(
+        ["metric", "net", "fan2025, row 2"],
+        [["MAE ↓", "–", "(9.73)"], ["PSNR (dB) ↑", "12.50", "36.2"], ["SSIM ↑", "–", "0.889*"]],
+    )
+    [caveats] = [part for part in found.parts() if isinstance(part, Notes) and "fan2025" in part.lines[0]]
+    assert caveats.lines == [
+        "fan2025, row 2: measured on LLVIP; only a run on the same images can be held against it.",
+        "fan2025, row 2: a column is left out.",
+        "fan2025, row 2: its SSIM*: read so.",
+        "fan2025, row 2: its MAE, in brackets, cannot be compared: no unit.",
+    ]
+
+
+def test_a_row_of_several_data_sets_is_told_apart() -> None:
+    rows = [
+        Paper("gn2023", "table 4", data, {"psnr": Figure(value)}) for data, value in (("OSU", 18.07), ("FLIR", 13.52))
+    ]
+    [_, _, grid] = [part for part in results(net=[*rows, rows[0]]).parts() if isinstance(part, Grid)]
+    assert grid.headers == ["metric", "net", "gn2023, table 4, OSU", "gn2023, table 4, FLIR"]
+    assert grid.rows == [["PSNR (dB) ↑", "12.50", "18.07", "13.52"]]
+
+
+def test_two_runs_share_what_is_equal_and_are_compared() -> None:
+    other = Results.of({"net": one_metric(14.0, 15.5), "grey copy": one_metric(10.0, 11.5)}, [PAPER])
+    found = together({"x": results(net=[PAPER]), "y": other})
+    assert list(found.tables) == ["x", "y", "grey copy"]
+    assert found.pairs() == [("x", "grey copy"), ("y", "grey copy"), ("y", "x")]
+    assert found.differences["y", "x"]["psnr"] == Difference(2.25, 2.0, 2.5, 2)
+    assert found.warnings == []
+    grids = [part for part in found.parts() if isinstance(part, Grid)]
+    assert grids[2].headers == ["metric", "x", "y", "fan2025, row 2"]  # one row of the paper, once
+    assert together({"x": results()}) == results()
+
+
+def test_a_run_is_compared_with_its_own_baselines() -> None:
+    other = Results.of({"net": one_metric(14.0, 15.5), "grey copy": one_metric(9.0, 9.0)})
+    found = together({"x": results(), "y": other})
+    assert found.pairs() == [("x", "grey copy"), ("y", "grey copy (y)"), ("y", "x")]
+    assert found.warnings == [
+        "The first baseline of the runs differs: they see the same images at other sizes or in other ranges."
+    ]
+    less = together({"x": results(), "y": Results.of({"net": one_metric(1.0), "grey copy": one_metric(1.0)})})
+    assert less.warnings == ["The runs were measured on different images, which cannot be compared."]
+
+
+def test_results_are_json_without_the_figures_of_each_image() -> None:
+    source, target = scene(0, 3), scene(1)
+    tables = {"net": measured(grey_copy(source, 1), target, source), "grey copy": measured(target, target, source)}
+    found = json.loads(json.dumps(Results.of(tables, [PAPER]).as_dict(), allow_nan=False))
+    assert list(found) == ["systems", "verdicts", "differences", "paper", "warnings"]
+    assert "images" not in found["systems"]["net"]
+    assert found["verdicts"]["net"][0].startswith("looks like a grey copy")
+    assert found["differences"][0]["metrics"]["corr_target"].keys() == {"mean", "low", "high", "n"}
+    assert found["paper"]["net"][0]["values"]["psnr"] == {"value": 36.2, "comparable": True, "note": ""}
