@@ -1,0 +1,225 @@
+"""The recipes of the papers: what they build and set, in which order they compute, and that each runs to the end."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+from safetensors.torch import load_file
+from torch import nn
+
+from crossband.graphs.cost import count_parameters
+from crossband.graphs.diagnostics import InvalidFile
+from crossband.recipes import check, evaluate, load, shipped, train, translate
+from crossband.recipes.data import read_image, write_image
+from crossband.recipes.data.loader import epoch_of, make_loader
+from crossband.recipes.measuring.scoring import open_source, training_scenes
+from crossband.recipes.spec.experiment import Experiment
+from crossband.recipes.training.loop import train_step
+from crossband.recipes.training.state import set_up
+
+RECIPES = [name for name in shipped() if name != "demo"]
+TINY = ("variant=tiny", "device=cpu", "evaluate.metrics=[mae]", "every.sample=0", "evaluate.images=1")
+LAB = "data.channels={infrared: 3}"  # without which no colours of Lab can be had of infrared images
+
+
+def parameters(name: str, *overrides: str) -> list[int]:
+    return [count_parameters(plan) for plan in check(name, overrides).plans.values()]
+
+
+# The published networks; of those that see one channel of infrared, as their papers count or as they are with one.
+CYCLE = [2764737, 2764737]
+PARAMETERS = {
+    "u2net": [44009869],
+    "u2net_cca": [44666511],
+    "u2net_cca_fft": [44666511],
+    "cyclegan_unet128": [41825667, 41825667, *CYCLE],
+    "cyclegan_unet256": [54409603, 54409603, *CYCLE],
+    "cyclegan_resnet6": [7837699, 7837699, *CYCLE],
+    "cyclegan_resnet9": [11378179, 11378179, *CYCLE],
+    "cyclegan_resnet9_cbam": [11455255, 11455255, *CYCLE],
+    "gn_cyclegan": [11455255, 11455255, *CYCLE],
+    "cut": [11378179, 560384, 2764737],
+    "pix2pix": [54413955, 2768705],
+    "mrf_pix2pix": [35479654, 2768705],
+    "multiscale_structure": [10811226, 8294211, 8297283],
+    "multiscale_structure_resnet": [11371907, 8294211, 8297283],
+    "multiscale_structure_without_cosine": [10811226, 8294211, 8297283],
+    "multiscale_structure_without_tvd": [10811226, 8294211, 8297283],
+    "pix2pixhd": [182436995, 5531522],
+    "ticcgan": [45842499, 694753],
+    "pcsgan": [11371907, 11371905, 2764737, 2762689],
+    "ladlenet": [40542450],
+    "ladlenet_plus": [75881592],
+    "unet": [31037763],
+    "bridged_unet": [19089894],
+    "unet_ir2vi": [27964707],
+    "pix2pix_ir2vi": [63087619, 695777],
+    "tir2lab": [1462275],
+}
+# direction, pairing, epochs, batch, the window, and the learning rate of the generator
+SETTINGS = {
+    ("u2net", "u2net_cca", "u2net_cca_fft"): ("visible", "paired", 100, 12, (256, 256), 1e-3),
+    (*(f"cyclegan_{name}" for name in ("unet128", "unet256", "resnet6", "resnet9", "resnet9_cbam")), "gn_cyclegan"): (
+        *("visible", "unpaired", 200, 1, (256, 256), 2e-4),
+    ),
+    ("cut",): ("visible", "unpaired", 400, 1, (256, 256), 2e-4),
+    ("pix2pix", "mrf_pix2pix"): ("visible", "paired", 200, 1, (256, 256), 2e-4),
+    (
+        "multiscale_structure",
+        *(f"multiscale_structure_{name}" for name in ("resnet", "without_cosine", "without_tvd")),
+        *("pix2pixhd", "pcsgan"),
+    ): ("infrared", "paired", 200, 1, (256, 256), 2e-4),
+    ("ticcgan",): ("infrared", "paired", 20, 1, (256, 256), 2e-4),
+    ("ladlenet", "unet"): ("infrared", "paired", 120, 40, (192, 256), 1e-3),
+    ("ladlenet_plus",): ("infrared", "paired", 120, 56, (192, 256), 1e-3),
+    ("bridged_unet",): ("infrared", "paired", 100, 56, (192, 256), 1e-2),
+    ("unet_ir2vi",): ("infrared", "paired", 50, 40, (192, 256), 1e-3),
+    ("pix2pix_ir2vi",): ("infrared", "paired", 100, 40, (256, 256), 2e-4),
+    ("tir2lab",): ("infrared", "paired", 100, 8, (256, 320), 1e-3),
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_networks_have_the_published_numbers_of_parameters(name: str) -> None:
+    assert parameters(name) == PARAMETERS[name]
+
+
+def test_systems_as_large_as_the_papers_count_them() -> None:
+    assert sum(parameters("gn_cyclegan")) == 28439984
+    three = ["data.channels={infrared: 3}"]
+    assert parameters("pix2pixhd", *three) == [182443267, 5535618]
+    assert parameters("ticcgan", *three)[0] == 45851907
+    assert parameters("gn_cyclegan", "variant=one_channel")[2:] == [2762689, 2764737]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_settings_are_those_of_the_papers(name: str) -> None:
+    [wanted] = [row for names, row in SETTINGS.items() if name in names]
+    recipe = load(name)
+    size = recipe.data.geometry["size"]
+    rates = {phase.optimizer[1]["lr"] for phase in recipe.phases}
+    found = (recipe.source, recipe.pairing, recipe.epochs, recipe.data.batch)
+    assert (*found, (size, size) if isinstance(size, int) else size, *rates) == wanted
+    assert all(sum(phase.schedule.get(key, 0) for key in ("hold", "decay")) in (0, wanted[2]) for phase in recipe.phases)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_turns_around(name: str) -> None:
+    forth = load(name)
+    back = [f"task.from={forth.target}", f"task.to={forth.source}"]
+    if name == "tir2lab":
+        with pytest.raises(InvalidFile, match="`lightness` takes images of 3 channels, got 1"):
+            check(name, back)
+        back.append(LAB)
+    experiment = check(name, back)
+    assert (experiment.recipe.source, experiment.recipe.target) == (forth.target, forth.source)
+    assert {str(part) for part in experiment.result.walk() if part.kind == "name"} == {forth.target}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_variant_is_right(name: str) -> None:
+    recipe = load(name)
+    assert "tiny" in recipe.variants
+    for variant in recipe.variants:
+        check(name, [f"variant={variant}"])
+
+
+# ---------------------------------------------------------------------- the order of a step
+
+
+@pytest.fixture(name="fabric", scope="module")
+def _fabric() -> Fabric:
+    fabric = Fabric(accelerator="cpu", devices=1)
+    fabric.launch()
+    return fabric
+
+
+def step_of(fabric: Fabric, name: str, *overrides: str) -> tuple[list[str], Counter[str]]:
+    """The phases of one step in their order, and how often each network ran. Gradients reach what a phase trains."""
+    experiment: Experiment = check(name, ["variant=tiny", *overrides])
+    loader = make_loader(training_scenes(experiment, open_source(experiment)), batch=1, shuffle=True, drop_last=True)
+    training = set_up(experiment, fabric, 3)
+    events: list[str] = []
+    runs: Counter[str] = Counter()
+    for network, module in training.networks.items():
+
+        def ran(_: nn.Module, __: Any, ___: Any, network: str = network) -> None:
+            runs[network] += 1
+
+        module.register_forward_hook(ran)
+    for phase in experiment.recipe.phases:
+
+        def step(*_: Any, phase: Any = phase) -> None:
+            events.append(phase.name)
+            for network, module in training.networks.items():
+                gradients = [parameter.grad is not None for parameter in module.parameters()]
+                assert any(gradients) == (network in phase.train), (phase.name, network)
+                module.zero_grad()
+
+        training.optimizers[phase.name].step = step
+    train_step(training, [next(epoch_of(loader, 0))])
+    return events, runs
+
+
+def test_pix2pix_runs_its_generator_once(fabric: Fabric) -> None:
+    for name in ("pix2pix", "mrf_pix2pix", "ticcgan"):
+        events, runs = step_of(fabric, name, "data.source={demo: {train: 2, test: 1, size: 256}}")
+        assert (events, runs["generator"]) == (["critic", "generator"], 1)
+
+
+def test_the_multi_scale_paper_runs_its_generator_again_for_the_critics(fabric: Fabric) -> None:
+    events, runs = step_of(fabric, "multiscale_structure")
+    assert (events, runs["generator"]) == (["generator", "critics"], 2)
+    events, runs = step_of(fabric, "multiscale_structure", "keep=[fake]")
+    assert (events, runs["generator"]) == (["generator", "critics"], 1)
+    events, runs = step_of(fabric, "pix2pixhd")
+    assert (events, runs["generator"]) == (["generator", "critic"], 1)
+
+
+def test_the_order_of_the_phases_is_an_option(fabric: Fabric) -> None:
+    events, runs = step_of(fabric, "cyclegan_resnet9")
+    assert events == ["generators", "critics"]
+    assert (runs["to_target"], runs["to_source"], runs["is_target"], runs["is_source"]) == (3, 3, 3, 3)
+    events, runs = step_of(fabric, "cyclegan_resnet9", "keep=null")
+    assert (events, runs["to_target"]) == (["generators", "critics"], 4)
+    events, runs = step_of(fabric, "gn_cyclegan", "params.critic_steps=3")
+    assert events == ["critics", "critics", "critics", "generators"]
+    assert (runs["to_target"], runs["is_target"]) == (3, 3 * 2 + 1)
+
+
+def test_cut_runs_its_generator_on_both_bands_and_on_what_it_made_of_them(fabric: Fabric) -> None:
+    events, runs = step_of(fabric, "cut")
+    assert events == ["critic", "generator"]
+    assert (runs["generator"], runs["head"], runs["critic"]) == (4, 2, 3)
+
+
+def test_the_generator_of_pix2pix_ir2vi_learns_from_pixels_alone(fabric: Fabric) -> None:
+    assert load("pix2pix_ir2vi").phases[0].terms["adversarial"].weight == 0
+    assert step_of(fabric, "pix2pix_ir2vi")[0] == ["generator", "critic"]
+
+
+# ---------------------------------------------------------------------- from the first step to a translated image
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_trains_resumes_evaluates_and_translates(name: str, tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    tables = train(name, overrides=TINY, run=whole, silent=True).tables
+    train(name, overrides=[*TINY, "steps=1"], run=parts, silent=True)
+    train(resume=parts, overrides=["steps=3"], silent=True)
+    for file in sorted((whole / "weights").iterdir()):
+        one, other = load_file(file), load_file(parts / "weights" / file.name)
+        assert all(torch.equal(one[key], other[key]) for key in one), file.name
+    again = evaluate(whole, silent=True)
+    assert again[name].summary == tables[name].summary
+    recipe = load(name)
+    height, width, channels = 45, 70, 3 if recipe.source == "visible" else 1
+    image = np.random.default_rng(0).integers(0, 256, (height, width, channels), np.uint8)
+    write_image(tmp_path / "in.png", image)
+    translate(whole, tmp_path / "in.png", tmp_path / "out.png")
+    result = read_image(tmp_path / "out.png")
+    assert result.shape == (height, width, check(name).bands[recipe.target])
