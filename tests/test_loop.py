@@ -125,6 +125,15 @@ def test_repeats_train_the_critic_on_one_image(folder: Path, fabric: Fabric) -> 
     assert len([event for event in events if event[0] == "critic"]) == 3 * 2 + 2
 
 
+def test_each_pool_has_images_of_its_own(folder: Path, fabric: Fabric) -> None:
+    training, _ = run(CYCLE, folder, fabric)
+    pools = {call: pool.state_dict()["images"] for call, pool in training.functions.items()}
+    assert {call: {len(image) for image in images} for call, images in pools.items()} == {
+        "pool(to_ir(visible))": {1},
+        "pool(to_vis(infrared))": {3},
+    }
+
+
 def test_cyclegan_runs_each_generator_twice(folder: Path, fabric: Fabric) -> None:
     events = watched(CYCLE, folder, fabric)
     counts = {

@@ -314,6 +314,15 @@ def score_of(weight: Tensor, image: Tensor) -> Tensor:
     return F.conv2d(F.conv2d(image, weight).tanh(), weight.sum(0, keepdim=True)[:, :1].expand(1, 2, -1, -1)).sin()
 
 
+@pytest.mark.parametrize("name", ["vanilla", "vanilla_critic"])
+def test_a_critic_may_give_probabilities(name: str) -> None:
+    entry = losses[name]
+    scores = [torch.linspace(-5, 5, 24, dtype=torch.float64).view(2, 1, 3, 4) for _ in entry.facts["inputs"]]
+    probabilities = [score.sigmoid() for score in scores]
+    torch.testing.assert_close(entry.factory(*probabilities, logits=False), entry.factory(*scores))
+    assert entry.factory(*(torch.ones_like(score) for score in scores), logits=False).isfinite()
+
+
 @pytest.mark.parametrize(
     ("name", "of_slopes"), [("r1", lambda n: n**2 / 2), ("gradient_penalty", lambda n: (n - 1) ** 2)]
 )

@@ -104,7 +104,9 @@ def test_settings_are_those_of_the_papers(name: str) -> None:
     rates = {phase.optimizer[1]["lr"] for phase in recipe.phases}
     found = (recipe.source, recipe.pairing, recipe.epochs, recipe.data.batch)
     assert (*found, (size, size) if isinstance(size, int) else size, *rates) == wanted
-    assert all(sum(phase.schedule.get(key, 0) for key in ("hold", "decay")) in (0, wanted[2]) for phase in recipe.phases)
+    assert all(
+        sum(phase.schedule.get(key, 0) for key in ("hold", "decay")) in (0, wanted[2]) for phase in recipe.phases
+    )
 
 
 @pytest.mark.parametrize("name", RECIPES)

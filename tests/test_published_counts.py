@@ -30,6 +30,7 @@ PUBLISHED = [
     ("unet256", {"out": 1}, 54_409_857),
     ("unet128", {}, 41_828_995),
     ("unet128", {"norm": "instance", "dropout": 0}, 41_825_667),
+    ("unet", {}, 31_037_698 + 64 + 1),  # with two classes, in github.com/milesial/Pytorch-UNet
     ("patchgan70", {}, 2_764_737),
     ("patchgan70", {"channels": 1}, 2_762_689),
     ("patchgan70_gn", {}, 2_764_737),

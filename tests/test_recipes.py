@@ -225,6 +225,24 @@ PHASE_MISTAKES = [
         GAN.replace("mix(infrared, fake)", "mix(visible, fake)"),
         [f"14:{at} E076 `mix` takes images of one shape, got 3x16x16 and 1x16x16" for at in (44, 74)],
     ),
+    (
+        CYCLE.replace("optimizer:", "order: [generators]\noptimizer:"),
+        ["25:8 E075 `order` names every phase once | the phases are `critics`, `generators`"],
+    ),
+    (
+        PAIRED.replace("flow:\n", "flow:\n  target: generator(visible)\n"),
+        ["7:3 E016 `target` is a band already | take another name"],
+    ),
+    (
+        PAIRED.replace("=weight", "=source_channels").replace(
+            "params: {weight: 0.5}", "params: {source_channels: 0.5}"
+        ),
+        ["3:10 E016 `source_channels` has a value already | take another name"],
+    ),
+    (
+        PAIRED.replace("=weight", "=source_chanels").replace("params: {weight: 0.5}\n", ""),
+        ["9:54 E015 `source_chanels` has no value here | did you mean `source_channels`?"],
+    ),
     (PAIRED.replace("generator", "grey"), ["5:3 E016 `grey` is a function already | take another name"]),
     (
         CYCLE.replace("      cycle: {l1:", "      cycle: {ms_ssim:"),
@@ -368,6 +386,64 @@ def test_the_table_of_fan_2025(name: str) -> None:
     assert tuple(paper.values[key].value for key in ("psnr", "ssim", "mae", "mse", "fft_l1")) == FAN[name]
     assert [key for key, figure in paper.values.items() if figure.comparable] == ["psnr", "ssim"]
     assert "ten times" in paper.values["ssim"].note
+
+
+FREE = """
+recipe: free
+task: {from: visible, to: infrared}
+networks:
+  generator: {graph: plain.yaml, params: {channels: =source_channels, out: =target_channels}}
+flow:
+  fake: generator(source)
+losses:
+  pixel: {l1: [fake, target]}
+optimizer: {Adam: {lr: 1e-3}}
+data: {source: {demo: {train: 10, test: 3, size: 24}}, size: 16, batch: 2}
+steps: 8
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "channels"),
+    [
+        ([], [3, 1]),
+        (["task={from: infrared, to: visible}"], [1, 3]),
+        (["data.channels={infrared: 3}"], [3, 3]),
+        (["data.channels={visible: 1}", "task={from: infrared, to: visible}"], [1, 1]),
+        (["data.source={pairs: {folder: a, channels: {infrared: 3}}}"], [3, 3]),
+    ],
+)
+def test_source_and_target_are_the_bands_of_the_task(folder: Path, settings: list[str], channels: list[int]) -> None:
+    (folder / "free.yaml").write_text(FREE, encoding="utf-8")
+    experiment = check(folder / "free.yaml", settings)
+    recipe, plan = experiment.recipe, experiment.plans["generator"]
+    assert str(experiment.result) == f"generator({recipe.source})"
+    assert [str(value) for value in recipe.phases[0].terms["pixel"].inputs] == ["fake", recipe.target]
+    assert [experiment.bands[recipe.source], experiment.bands[recipe.target]] == channels
+    assert [shape[1] for shape in (plan.inputs["image"], plan.shape(plan.outputs["result"]))] == channels
+
+
+def test_variants_are_settings_with_a_name(folder: Path) -> None:
+    text = FREE + "variants:\n  short: {steps: 2, data.batch: 1}\n  long: {steps: 99, data.size: null}\n"
+    (folder / "varied.yaml").write_text(text, encoding="utf-8")
+    (folder / "heir.yaml").write_text(
+        "recipe: heir\nextends: varied\nvariants: {short: {steps: 3}}\nvariant: short\n", encoding="utf-8"
+    )
+    recipe = load(folder / "varied.yaml")
+    assert (recipe.variants, recipe.steps, recipe.data.batch) == (("short", "long"), 8, 2)
+    short = load(folder / "varied.yaml", ["variant=short", "steps=4"])  # the command line has the last word
+    assert (short.steps, short.data.batch) == (4, 1)
+    assert not {"variant", "variants"} & short.resolved.keys()  # a run of it is not one of it again
+    assert "size" not in load(folder / "varied.yaml", ["variant=long"]).data.geometry
+    heir = load(folder / "heir.yaml")
+    assert (heir.steps, heir.data.batch) == (3, 1)
+    assert faults(text, folder, "variant=shrt") == ["1:9 E070 no variant named `shrt` | did you mean `short`?"]
+    assert faults(FREE, folder, "variant=short") == ["1:9 E070 no variant named `short` | the recipe has no variants"]
+    wrong = text.replace("data.batch: 1", "data.batch: 0")
+    assert faults(wrong, folder, "variant=short") == ["13:33 E006 `batch` must be at least 1, got 0"]
+    assert faults(f"{text}variant: short\n".replace("data.batch", "data.bach"), folder) == [
+        "13:21 E005 `data` takes no key `bach` | did you mean `batch`?"
+    ]
 
 
 def test_faults_of_a_parent_are_shown_in_the_parent(folder: Path) -> None:

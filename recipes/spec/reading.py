@@ -140,11 +140,12 @@ class _Parser:
             every = [name for name, network in data["networks"].items() if not network.get("frozen", False)]
             phase = {"train": every, "losses": data["losses"]}
             return (self.phase("generator", phase, data, ()),)
-        order = data.get("order", list(data["phases"]))
-        if sorted(order) != sorted(data["phases"]):
-            names = ", ".join(f"`{name}`" for name in data["phases"])
+        written = list(data["phases"])
+        order = data.get("order", written)
+        if sorted(order) != sorted(written):
+            names = ", ".join(f"`{name}`" for name in written)
             self.fault("E075", "`order` names every phase once", "order", hint=f"the phases are {names}")
-            return ()
+            order = written
         return tuple(self.phase(name, data["phases"][name], data, ("phases", name)) for name in order)
 
     def phase(self, name: str, phase: Mapping[str, Any], data: Mapping[str, Any], path: tuple[str, ...]) -> Phase:
