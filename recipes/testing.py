@@ -14,8 +14,8 @@ def keep_training(network: nn.Module, seed: int) -> None:
     """Let a network in evaluation mode work as in training: dropout stays on, batches are normalised by themselves.
 
     So pix2pix is tested (Isola et al. 2017, section 3.4), with batches of one image. Each image goes through alone,
-    with the random numbers of `seed`: what becomes of it depends on no other. The followed statistics of batch
-    normalisation stay as they are, and so does torch's random state.
+    with the random numbers of `seed`: what becomes of it depends on no other; of an image in tiles, each tile does. The
+    followed statistics of batch normalisation stay as they are, and so does torch's random state.
     """
     forward = network.forward
 

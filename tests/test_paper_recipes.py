@@ -1,6 +1,9 @@
 """The recipes of the papers: what they build and set, in which order they compute, and that each runs to the end."""
 
+import re
+import shlex
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +86,33 @@ SETTINGS = {
 }
 
 
+# PSNR and SSIM as printed, a pair for each data set
+FIGURES = {
+    "cyclegan_unet128": [(13.2131, 0.4167), (13.6867, 0.2479)],
+    "cyclegan_unet256": [(12.7318, 0.4444), (13.7892, 0.2686)],
+    "cyclegan_resnet6": [(13.3745, 0.4700), (17.3956, 0.7071)],
+    "cyclegan_resnet9": [(13.3275, 0.4368), (17.0300, 0.6900)],
+    "cyclegan_resnet9_cbam": [(13.2403, 0.4530)],
+    "cut": [(13.1813, 0.4214), (13.3502, 0.3168)],
+    "gn_cyclegan": [(13.5195, 0.4572), (18.0699, 0.7491)],
+    "pix2pix": [(26.646, 0.793)],
+    "mrf_pix2pix": [(28.709, 0.861)],
+    "multiscale_structure": [(18.11, 0.69)],
+    "multiscale_structure_resnet": [(17.68, 0.66)],
+    "multiscale_structure_without_cosine": [(17.84, 0.67)],
+    "multiscale_structure_without_tvd": [(17.9, 0.67)],
+}
+# the mean squared error of the authors' sheet, whose other columns are not comparable
+SHEET = {
+    "ladlenet": 19.45,
+    "ladlenet_plus": 9.27,
+    "pix2pix_ir2vi": 65.41,
+    "tir2lab": 31.73,
+    "unet": 20.09,
+    "unet_ir2vi": 80.31,
+}
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_networks_have_the_published_numbers_of_parameters(name: str) -> None:
     assert parameters(name) == PARAMETERS[name]
@@ -128,6 +158,32 @@ def test_every_variant_is_right(name: str) -> None:
     assert "tiny" in recipe.variants
     for variant in recipe.variants:
         check(name, [f"variant={variant}"])
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_are_those_of_the_papers(name: str) -> None:
+    papers = load(name).paper
+    assert [tuple(paper.values[key].value for key in ("psnr", "ssim")) for paper in papers] == FIGURES[name]
+    assert {key for paper in papers for key, figure in paper.values.items() if figure.comparable} == {"psnr", "ssim"}
+
+
+@pytest.mark.parametrize("name", SHEET)
+def test_figures_are_those_of_the_sheet_of_ladlenet(name: str) -> None:
+    [paper] = load(name).paper
+    assert {key: figure.value for key, figure in paper.values.items() if figure.comparable} == {
+        "ladlenet_mse": SHEET[name]
+    }
+
+
+def test_the_tables_of_commands_name_every_recipe_and_are_right() -> None:
+    text = (Path(__file__).parents[1] / "recipes" / "README.md").read_text("utf-8")
+    named = set()
+    for command in re.findall(r"^\|.+\| `crossband train (.+)` \|$", text, re.MULTILINE):
+        name, *words = shlex.split(command)
+        settings = [word for option, word in pairwise(words) if option == "--set"]
+        assert check(name, settings).recipe.name == name
+        named.add(name)
+    assert named == {*RECIPES}
 
 
 # ---------------------------------------------------------------------- the order of a step

@@ -437,6 +437,9 @@ def test_variants_are_settings_with_a_name(folder: Path) -> None:
     assert "size" not in load(folder / "varied.yaml", ["variant=long"]).data.geometry
     heir = load(folder / "heir.yaml")
     assert (heir.steps, heir.data.batch) == (3, 1)
+    both = load(folder / "varied.yaml", ["variant=[long, short]"])
+    assert (both.steps, both.data.batch, both.data.geometry) == (2, 1, {})
+    assert faults(text, folder, "variant=[long, shrt]") == ["1:16 E070 no variant named `shrt` | did you mean `short`?"]
     assert faults(text, folder, "variant=shrt") == ["1:9 E070 no variant named `shrt` | did you mean `short`?"]
     assert faults(FREE, folder, "variant=short") == ["1:9 E070 no variant named `short` | the recipe has no variants"]
     wrong = text.replace("data.batch: 1", "data.batch: 0")

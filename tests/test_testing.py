@@ -28,7 +28,7 @@ def test_dropout_and_the_statistics_of_the_image_stay_on(run: Path) -> None:
     assert not torch.allclose(network(image)["main"], plain(image)["main"])
     scaled = 3 * image  # of which the normalised features are nearly the same, with biases of zero
     plain.train()
-    plain.drop.eval()
+    plain.get_submodule("drop").eval()
     for each in plain.state_dict():
         if each.endswith("stem.conv.bias"):
             plain.state_dict()[each].zero_()

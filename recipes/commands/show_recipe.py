@@ -129,6 +129,7 @@ def _print_json(experiment: Experiment, parameters: Mapping[str, int], doc: str)
             "epochs": recipe.epochs,
             "steps": recipe.steps,
             "paper": [asdict(paper) for paper in recipe.paper],
+            "variants": list(recipe.variants),
             "cite": list(cited(recipe)),
         }
     )

@@ -97,18 +97,19 @@ class Layers(Document):
             _set(merged, setting.path, deepcopy(setting.value))
         return merged
 
-    def with_variant(self, problems: Problems) -> "Layers":
-        """The same with the settings of the variant that is chosen, if one is, below those of the command line."""
-        chosen, known = self.data.get("variant"), self.data.get("variants", {})
-        if not isinstance(chosen, str) or not isinstance(known, Mapping):
-            return self
-        if not isinstance(known.get(chosen), Mapping):
-            cure = hint(chosen, known).removeprefix("\nhint: ") or "the recipe has no variants"
-            problems.add("E070", f"no variant named `{chosen}`", self.place("variant"), cure)
-            return self
-        places = {key: self.place("variants", chosen, key) for key in known[chosen]}
-        own = [Setting(tuple(key.split(".")), place.document, place.path) for key, place in places.items()]
-        return Layers(self.documents, [*own, *self.settings])
+    def with_variants(self, problems: Problems) -> "Layers":
+        """The same with the settings of the variants that are chosen, if any are, below those of the command line."""
+        chosen, known = self.data.get("variant", []), self.data.get("variants", {})
+        own: list[Setting] = []
+        for number, name in enumerate(chosen if isinstance(chosen, list) else [chosen]):
+            if isinstance(known, Mapping) and isinstance(known.get(name), Mapping):
+                places = {key: self.place("variants", name, key) for key in known[name]}
+                own += [Setting(tuple(key.split(".")), place.document, place.path) for key, place in places.items()]
+            else:
+                cure = hint(str(name), known).removeprefix("\nhint: ") or "the recipe has no variants"
+                place = self.place("variant", number) if isinstance(chosen, list) else self.place("variant")
+                problems.add("E070", f"no variant named `{name}`", place, cure)
+        return Layers(self.documents, [*own, *self.settings]) if own else self
 
     def place(self, *path: str | int, key: bool = False) -> Place:
         """Where the value at `path` was said, by the strongest part that says it, or the nearest value around it."""

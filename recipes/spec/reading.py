@@ -54,7 +54,7 @@ def _register() -> None:
 
 def read_recipe(documents: Sequence[Document], settings: Sequence[Setting], problems: Problems) -> Recipe | None:
     """The recipe that documents, the strongest first, and settings make together."""
-    layers = Layers(documents, settings).with_variant(problems)
+    layers = Layers(documents, settings).with_variants(problems)
     data = worked_out(layers, problems)
     layers.__dict__["data"] = data  # from here on, what it means and not how it is written
     if not validate(layers, complete_schema(), problems, "recipe"):

@@ -58,7 +58,7 @@ def recipe_schema(*, arguments: bool = True) -> Schema:
                 "steps": COUNT,
                 **_running(),
                 "variants": _variants(),
-                "variant": {"type": "string", "description": "The variant that is meant"},
+                "variant": {"type": ["string", "array"], "items": {"type": "string"}, "description": "Those chosen"},
             },
             ["recipe"],
         ),
@@ -161,7 +161,7 @@ def _variants() -> Schema:
         "minProperties": 1,
         "description": "`key.of.the.recipe: value`, as in `--set`",
     }
-    return _names(settings, "Named groups of settings, one of which `variant` chooses")
+    return _names(settings, "Named groups of settings, chosen by `variant: NAME` or a list of names")
 
 
 def _data(source: Schema) -> Schema:
