@@ -52,6 +52,14 @@ def test_shipped_recipes_fit_the_schema_that_editors_use(name: str) -> None:
     assert list(Draft202012Validator(schema).iter_errors(document.data)) == []
 
 
+def test_editors_take_parts_of_recipes_and_find_their_mistakes() -> None:
+    validator = Draft202012Validator(recipe_schema())
+    part = {"recipe": "a", "extends": "b", "data": {"batch": 1, "load": None}, "losses": {"c": None}, "schedule": None}
+    assert validator.is_valid(part)
+    for wrong in ({"bach": 1}, {"data": {"bach": 1}}, {"losses": {"c": {"l1": 5}}}, {"networks": {"n": {"fit": 1}}}):
+        assert not validator.is_valid({**part, **wrong})
+
+
 def test_each_row_of_the_paper_adds_one_thing() -> None:
     rows = [check(name) for name in ("u2net", "u2net_cca", "u2net_cca_fft")]
     assert [row.recipe.networks["generator"].graph for row in rows] == ["u2net", "u2net_cca", "u2net_cca"]

@@ -63,9 +63,15 @@ def _facts(recipe: Recipe) -> dict[str, str]:
         "schedule": ", ".join(dict.fromkeys(arguments(phase.schedule) or "constant" for phase in recipe.phases)),
         "length": f"{recipe.steps} steps" if recipe.steps else f"{recipe.epochs} epochs",
         "paper": "; ".join(map(paper_text, recipe.paper)),
-        **({"variants": ", ".join(recipe.variants)} if recipe.variants else {}),
+        **{name: ", ".join(words) for name, words in _lists(recipe).items() if words},
         "cite": ", ".join(cited(recipe)),
     }
+
+
+def _lists(recipe: Recipe) -> dict[str, Sequence[str]]:
+    """What only some recipes say."""
+    as_trained = [name for name, network in recipe.networks.items() if network.test == "training"]
+    return {"keeps": recipe.keep, "tested as in training": as_trained, "variants": recipe.variants}
 
 
 def cited(recipe: Recipe) -> tuple[str, ...]:

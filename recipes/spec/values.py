@@ -8,6 +8,7 @@ from crossband.blocks.sizes import Shape as Symbolic
 from crossband.blocks.sizes import evaluate, symbols_of
 from crossband.graphs.diagnostics import Problems
 from crossband.graphs.plan import Plan, Ref
+from crossband.recipes.spec.bands import ROLES
 from crossband.recipes.spec.flow import Value
 from crossband.recipes.spec.functions import FUNCTIONS, FunctionError, Shape
 from crossband.recipes.spec.syntax import Recipe
@@ -88,7 +89,7 @@ class Values:
             raise Wrong  # it could not be read
         if name in self.plans:
             self._refuse("E070", f"`{name}` is a network", value, path, f"call it: `{name}({self.recipe.source})`")
-        known = [*self.bands, *self.recipe.flow]
+        known = [*ROLES, *self.bands, *self.recipe.flow]
         self._refuse("E070", f"no band or value named `{name}`", value, path, _hint(name, known))
 
     def _call(self, value: Value, path: Path) -> tuple[Value, Shape]:
