@@ -3,6 +3,7 @@
 import re
 from functools import reduce
 from itertools import pairwise
+from typing import Literal
 
 import pytest
 import torch
@@ -115,7 +116,7 @@ def test_the_mean_of_feature_maps():
 
 
 @pytest.mark.parametrize("window", [2, 3])
-def test_a_pyramid_is_the_image_averaged_again_and_again(window: int):
+def test_a_pyramid_is_the_image_averaged_again_and_again(window: Literal[2, 3]):
     image = torch.rand(2, 3, 37, 22)
     levels = Pyramid(levels=4, window=window)(image)
     assert [tuple(level.shape[2:]) for level in levels] == [(37, 22), (19, 11), (10, 6), (5, 3)]
