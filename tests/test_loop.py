@@ -183,7 +183,7 @@ def test_penalties_and_features_equal_the_loop_written_by_hand(folder: Path, fab
     training, loader = start(experiment, fabric)
     generator, critic = (build_network(experiment, name).train() for name in ("generator", "critic"))
     mix = FUNCTIONS["mix"](0)
-    mix.load_state_dict(training.functions["mix"].state_dict())
+    mix.load_state_dict(training.functions["mix(infrared, generator(visible))"].state_dict())
     both = [torch.optim.SGD(network.parameters(), lr=1e-2) for network in (critic, generator)]
     for batch in epoch_of(loader, 0):
         visible, infrared = batch["visible"], batch["infrared"]
@@ -219,7 +219,9 @@ def test_a_penalty_leaves_the_images_and_the_random_choices_alone(folder: Path, 
     [batch] = [next(epoch_of(loader, 0))]
     train_step(training, [batch])
     assert not any(batch[band].requires_grad for band in ("visible", "infrared"))
-    assert len(training.functions["pool"].state_dict()["images"]) == 2  # asked once for this batch of two
+    assert (
+        len(training.functions["pool(generator(visible))"].state_dict()["images"]) == 2
+    )  # asked once for this batch of two
 
 
 def test_penalties_train_in_half_precision(folder: Path) -> None:

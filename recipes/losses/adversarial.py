@@ -6,29 +6,35 @@ pix2pix and CycleGAN halve it, which is `weight: 0.5` in a recipe. A score is a 
 place of which counts the same; a critic with several outputs gives a term for each (`is_ir(fake).*`).
 """
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from crossband.recipes.losses.loss import loss
 
+EDGE = 1e-6  # a probability is held this far from 0 and 1
+
 
 @loss("vanilla", cite="goodfellow2014gan")
-def vanilla(fake: Tensor, /, *, saturating: bool = False) -> Tensor:
+def vanilla(fake: Tensor, /, *, saturating: bool = False, logits: bool = True) -> Tensor:
     """Cross-entropy of a generator, `mean -log D` with `D = sigmoid(fake)`: scores are logits of any shape.
 
     The non-saturating form of Goodfellow et al. 2014, section 3, and of pix2pix. `saturating` gives
     `mean log(1 - D)`, the form of their equation 1: it falls without bound and has next to no gradient
-    where the critic is sure, which is why they advise against it.
+    where the critic is sure, which is why they advise against it. Without `logits`, scores are D itself, in [0, 1].
     """
+    fake = fake if logits else torch.logit(fake, EDGE)
     return -F.softplus(fake).mean() if saturating else F.softplus(-fake).mean()
 
 
 @loss("vanilla_critic", same_shape=False, cite="goodfellow2014gan")
-def vanilla_critic(real: Tensor, fake: Tensor, /) -> Tensor:
+def vanilla_critic(real: Tensor, fake: Tensor, /, *, logits: bool = True) -> Tensor:
     """Cross-entropy of a critic, `mean -log D(real) + mean -log(1 - D(fake))` with D a sigmoid: scores are logits.
 
-    Goodfellow et al. 2014, equation 1. Where the critic can tell nothing it is 2 ln 2; halved, ln 2.
+    Goodfellow et al. 2014, equation 1. Where the critic can tell nothing it is 2 ln 2; halved, ln 2. Without
+    `logits`, scores are D itself, in [0, 1].
     """
+    real, fake = (score if logits else torch.logit(score, EDGE) for score in (real, fake))
     return F.softplus(-real).mean() + F.softplus(fake).mean()
 
 

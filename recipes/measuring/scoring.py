@@ -17,7 +17,7 @@ from crossband.recipes.measuring.baselines import MeanTarget, evaluate_baselines
 from crossband.recipes.measuring.evaluation import Evaluation, Table
 from crossband.recipes.measuring.metrics import DEFAULT
 from crossband.recipes.spec.experiment import Experiment, depends
-from crossband.recipes.spec.functions import FUNCTIONS
+from crossband.recipes.spec.functions import make_functions
 from crossband.recipes.training.engine import Values
 from crossband.recipes.training.progress import followed
 
@@ -70,7 +70,7 @@ def predict(experiment: Experiment, networks: Mapping[str, nn.Module], batch: Ma
     plans = [experiment.plans[name] for name in sorted(depends(experiment.result, experiment.plans))]
     size = padded_size(plans, height, width)
     bands = {name: pad(value, *size) for name, value in batch.items() if isinstance(value, Tensor)}
-    functions = {name: kind(0) for name, kind in FUNCTIONS.items()}
+    functions = make_functions([experiment.result], lambda _: 0)
     with torch.no_grad():
         result = Values(experiment, networks, functions, bands).get(experiment.result)
     if tuple(result.shape[-2:]) != size:

@@ -14,9 +14,9 @@ from crossband.graphs.renaming import load_into as load_keys
 from crossband.graphs.resolve import Library
 from crossband.graphs.resolve import find as find_graph
 from crossband.graphs.resolve import shipped as shipped_graphs
-from crossband.recipes.data.source import CHANNELS
 from crossband.recipes.losses.loss import LossInputError, least_side
 from crossband.recipes.measuring.catalogue import METRICS
+from crossband.recipes.spec.bands import ROLES, channels_of
 from crossband.recipes.spec.experiment import Experiment, Loss, Step, reaches
 from crossband.recipes.spec.flow import Value
 from crossband.recipes.spec.functions import FUNCTIONS, words
@@ -58,7 +58,7 @@ class _Checker:
     ) -> None:
         self.recipe = recipe
         self.problems = problems
-        self.bands = self.channels(bands)
+        self.bands = channels_of(recipe.data.source, recipe.data.arguments, recipe.data.channels, bands)
         self.plans = {name: self.plan(name) for name in recipe.networks}
         window = _window(recipe) or size or (None, None)
         shapes: dict[str, Shape] = {band: (channels, *window) for band, channels in self.bands.items()}
@@ -83,14 +83,6 @@ class _Checker:
         plans = {name: plan for name, plan in self.plans.items() if plan}
         taps = {name: tuple(sorted(found)) for name, found in self.values.taps.items()}
         return Experiment(recipe, plans, taps, steps, result, kept, self.bands)
-
-    def channels(self, bands: Mapping[str, int] | None) -> dict[str, int]:
-        """The channels of each band: as the recipe asks for, as the data have, or as is usual."""
-        entry = registry.sources.get(self.recipe.data.source)
-        usual = entry.facts["bands"] if entry else CHANNELS
-        declared = self.recipe.data.arguments.get("channels")
-        own = declared if isinstance(declared, Mapping) else {}
-        return {**(bands or {**usual, **own}), **self.recipe.data.channels}
 
     def plan(self, name: str) -> Plan | None:
         """The checked graph of a network."""
@@ -141,8 +133,8 @@ class _Checker:
         for name in (name for name in recipe.networks if name in FUNCTIONS):
             self.fault("E016", f"`{name}` is a function already", "networks", name, key=True, hint="take another name")
         for section, others in (("networks", self.bands), ("flow", {**self.bands, **recipe.networks})):
-            for name in (name for name in getattr(recipe, section) if name in others):
-                what = "a band" if name in self.bands else "a network"
+            for name in (name for name in getattr(recipe, section) if name in {**others, **ROLES}):
+                what = "a network" if name in recipe.networks and section == "flow" else "a band"
                 self.fault("E016", f"`{name}` is {what} already", section, name, key=True, hint="take another name")
         for role, band in (("from", recipe.source), ("to", recipe.target)):
             if band not in self.bands:

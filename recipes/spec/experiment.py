@@ -33,6 +33,10 @@ class Step:
     phase: Phase
     losses: Mapping[str, Loss]
 
+    def inputs(self) -> Iterator[Value]:
+        """The inputs of all its losses."""
+        yield from (value for loss in self.losses.values() for call in loss.calls for value in call)
+
 
 @dataclass(frozen=True)
 class Experiment:

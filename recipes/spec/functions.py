@@ -4,6 +4,7 @@ A function takes tensors and gives one; it has no weights. One that remembers so
 steps keeps it in a state that goes into the checkpoint.
 """
 
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from crossband.blocks.lab import RGBToLab
 from crossband.recipes.colour import luminance, to_unit
+from crossband.recipes.spec.flow import Value
 from crossband.registry import CrossbandError
 
 Shape: TypeAlias = tuple[int | None, ...]  # of a value, batch aside; None where only the data will tell
@@ -179,6 +181,12 @@ FUNCTIONS: dict[str, type[Function]] = {
     "pool": Pool,
     "unit": Unit,
 }
+
+
+def make_functions(values: Iterable[Value], seed: Callable[[str], int]) -> dict[str, Function]:
+    """A function for each call of one in these values, by the text of the call: each pool has images of its own."""
+    calls = {str(part): part.name for value in values for part in value.walk() if part.kind == "call"}
+    return {text: FUNCTIONS[name](seed(text)) for text, name in calls.items() if name in FUNCTIONS}
 
 
 def _hold_together(name: str, what: str, first: Shape, other: Shape) -> None:

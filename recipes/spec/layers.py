@@ -16,23 +16,34 @@ from crossband.graphs.expressions import is_expression
 from crossband.graphs.expressions import parse as parse_expression
 from crossband.graphs.reader import read_text
 from crossband.graphs.values import Invalid, Scope
+from crossband.recipes.spec.bands import known_numbers
+from crossband.registry import hint
 
 Path_ = tuple[str | int, ...]
 COMMAND_LINE = "set on the command line"
 MERGED = (  # mappings that a child adds to; any other value it replaces whole
     *("params", "networks", "networks.*", "networks.*.params", "flow", "phases", "phases.*", "phases.*.losses"),
-    *("losses", "data", "task", "every", "evaluate"),
+    *("losses", "data", "task", "every", "evaluate", "variants", "variants.*"),
 )
-TEXT = ("flow", "doc", "recipe", "cite", "paper")  # where `=` has no meaning
+TEXT = ("flow", "doc", "recipe", "cite", "paper", "variants")  # where `=` has no meaning, or not yet
 OWN = ("paper",)  # what a child does not have from its parent: the figures of a paper are those of one system
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One `key.of.the.recipe=value` of the command line. The text before `=` is the path, what follows is YAML."""
+    """One `key.of.the.recipe=value` of the command line, or of a variant, which stands `inside` a recipe file.
+
+    On the command line the text before `=` is the path, what follows is YAML.
+    """
 
     path: tuple[str, ...]
     document: Document
+    inside: Path_ = ()
+
+    @property
+    def value(self) -> Any:
+        """What is set."""
+        return Place(self.document, self.inside).written()
 
     def covers(self, path: Path_) -> bool:
         """Whether this setting says what stands at `path`."""
@@ -41,9 +52,11 @@ class Setting:
 
     def place(self, path: Path_, *, key: bool) -> Place:
         """Where in the text of the setting the value at `path` stands."""
-        if key or len(path) < len(self.path):
-            return Place(self.document, span=Mark(1, 1, len(".".join(self.path))))
-        return self.document.place(*path[len(self.path) :], key=key)
+        if not key and len(path) >= len(self.path):
+            return self.document.place(*self.inside, *path[len(self.path) :])
+        if self.inside:
+            return self.document.place(*self.inside, key=True)
+        return Place(self.document, span=Mark(1, 1, len(".".join(self.path))))
 
 
 def read_setting(text: str, problems: Problems) -> Setting | None:
@@ -81,8 +94,21 @@ class Layers(Document):
         merged.pop("extends", None)
         merged = deepcopy(merged)  # the settings must not reach into the documents
         for setting in self.settings:
-            _set(merged, setting.path, setting.document.data)
+            _set(merged, setting.path, deepcopy(setting.value))
         return merged
+
+    def with_variant(self, problems: Problems) -> "Layers":
+        """The same with the settings of the variant that is chosen, if one is, below those of the command line."""
+        chosen, known = self.data.get("variant"), self.data.get("variants", {})
+        if not isinstance(chosen, str) or not isinstance(known, Mapping):
+            return self
+        if not isinstance(known.get(chosen), Mapping):
+            cure = hint(chosen, known).removeprefix("\nhint: ") or "the recipe has no variants"
+            problems.add("E070", f"no variant named `{chosen}`", self.place("variant"), cure)
+            return self
+        places = {key: self.place("variants", chosen, key) for key in known[chosen]}
+        own = [Setting(tuple(key.split(".")), place.document, place.path) for key, place in places.items()]
+        return Layers(self.documents, [*own, *self.settings])
 
     def place(self, *path: str | int, key: bool = False) -> Place:
         """Where the value at `path` was said, by the strongest part that says it, or the nearest value around it."""
@@ -96,11 +122,12 @@ class Layers(Document):
 
 
 def worked_out(layers: Layers, problems: Problems) -> dict[str, Any]:
-    """The data of a recipe with its `=` expressions over `params` worked out; faults go to `problems`.
+    """The data of a recipe with its `=` expressions worked out, over its `params` and the channels of its bands.
 
-    A param that nothing uses is a fault: it is most likely misspelt.
+    Faults go to `problems`. A param that nothing uses is one: it is most likely misspelt.
     """
-    scope, used = Scope({}, problems), set[str]()
+    given = known_numbers(layers.data)
+    scope, used = Scope(given, problems), set[str]()
 
     def value(found: Any, path: Path_) -> Any:
         if isinstance(found, Mapping):
@@ -118,9 +145,12 @@ def worked_out(layers: Layers, problems: Problems) -> dict[str, Any]:
 
     params = layers.data.get("params", {})
     for name, written in (params if isinstance(params, Mapping) else {}).items():
+        if name in given:
+            cure = "take another name"
+            problems.add("E016", f"`{name}` has a value already", layers.place("params", name, key=True), cure)
         scope = Scope({**scope.names, name: value(written, ("params", name))}, problems)
     data = {key: value(item, (key,)) for key, item in layers.data.items()}
-    for name in [name for name in scope.names if name not in used and not len(problems)]:
+    for name in [name for name in scope.names if name not in {*given, *used} and not len(problems)]:
         hint = f"use it as `={name}`, or remove it"
         problems.add("E021", f"the param `{name}` is never used", layers.place("params", name, key=True), hint)
     return data

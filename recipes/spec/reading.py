@@ -1,6 +1,7 @@
 """A recipe file becomes a `Recipe`: read, laid over its parents, its expressions worked out, its structure checked."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from crossband.graphs.document import Document
 from crossband.graphs.reader import read
 from crossband.graphs.validate import validate
 from crossband.recipes.shelf import RECIPES
+from crossband.recipes.spec.bands import ROLES, bound
 from crossband.recipes.spec.flow import CallError, Value, parse
 from crossband.recipes.spec.layers import Layers, Setting, read_setting, worked_out
 from crossband.recipes.spec.schema import complete_schema
@@ -52,12 +54,13 @@ def _register() -> None:
 
 def read_recipe(documents: Sequence[Document], settings: Sequence[Setting], problems: Problems) -> Recipe | None:
     """The recipe that documents, the strongest first, and settings make together."""
-    layers = Layers(documents, settings)
+    layers = Layers(documents, settings).with_variant(problems)
     data = worked_out(layers, problems)
     layers.__dict__["data"] = data  # from here on, what it means and not how it is written
     if not validate(layers, complete_schema(), problems, "recipe"):
         return None
-    return _Parser(layers, problems).recipe(data)
+    variants = {name: data.pop(name, {}) for name in ("variants", "variant")}["variants"]  # made, or not chosen
+    return _Parser(layers, problems, bound(data["task"])).recipe(data, tuple(variants))
 
 
 def _documents(name: str, problems: Problems) -> list[Document] | None:
@@ -98,11 +101,12 @@ def _is_mapping(document: Document, problems: Problems) -> bool:
 
 
 class _Parser:
-    def __init__(self, layers: Layers, problems: Problems) -> None:
+    def __init__(self, layers: Layers, problems: Problems, bands: Mapping[str, str]) -> None:
         self.layers = layers
         self.problems = problems
+        self.bands = bands
 
-    def recipe(self, data: Mapping[str, Any]) -> Recipe:
+    def recipe(self, data: Mapping[str, Any], variants: tuple[str, ...]) -> Recipe:
         task, evaluate = data["task"], data.get("evaluate", {})
         found = Recipe(
             name=data["recipe"],
@@ -115,6 +119,7 @@ class _Parser:
             data=self.data(data["data"]),
             layers=self.layers,
             resolved=data,
+            variants=variants,
             precision=str(data.get("precision", "32")),
             keep=tuple(data.get("keep", ())),
             every=Every(**data.get("every", {})),
@@ -127,7 +132,7 @@ class _Parser:
         return found
 
     def phases(self, data: Mapping[str, Any]) -> tuple[Phase, ...]:
-        """The phases; `losses` beside `networks` are short for one phase that trains every network."""
+        """The phases in their order; `losses` beside `networks` are short for one phase that trains every network."""
         if ("phases" in data) == ("losses" in data):
             self.fault("E007", "the recipe needs one of `phases` and `losses`", "losses")
             return ()
@@ -135,7 +140,12 @@ class _Parser:
             every = [name for name, network in data["networks"].items() if not network.get("frozen", False)]
             phase = {"train": every, "losses": data["losses"]}
             return (self.phase("generator", phase, data, ()),)
-        return tuple(self.phase(name, phase, data, ("phases", name)) for name, phase in data["phases"].items())
+        order = data.get("order", list(data["phases"]))
+        if sorted(order) != sorted(data["phases"]):
+            names = ", ".join(f"`{name}`" for name in data["phases"])
+            self.fault("E075", "`order` names every phase once", "order", hint=f"the phases are {names}")
+            return ()
+        return tuple(self.phase(name, data["phases"][name], data, ("phases", name)) for name in order)
 
     def phase(self, name: str, phase: Mapping[str, Any], data: Mapping[str, Any], path: tuple[str, ...]) -> Phase:
         schedule = phase.get("schedule", data.get("schedule", "constant"))
@@ -228,8 +238,13 @@ class _Parser:
         return name, arguments or {}
 
     def value(self, text: str, *path: str | int) -> Value | None:
+        """A call with the bands put in for the words `source` and `target`."""
+
+        def named(part: Value) -> Value:
+            return replace(part, name=self.bands[part.name]) if part.kind == "name" and part.name in ROLES else part
+
         try:
-            return parse(text)
+            return parse(text).rebuilt(named)
         except CallError as error:
             place = self.layers.place(*path).within(error.offset, error.length)
             self.problems.add("E071", error.message, place, error.hint)

@@ -5,6 +5,7 @@ from typing import Any
 
 from crossband import registry
 from crossband.graphs.schema import DIALECT, NAME
+from crossband.recipes.spec.layers import MERGED
 from crossband.registry import Entry
 
 Schema = dict[str, Any]
@@ -23,7 +24,7 @@ def recipe_schema(*, arguments: bool = True) -> Schema:
 
     Without `arguments` it stops where losses, data sources, optimizers and schedules take over: the
     checker holds those to the same schemas one by one. With them it knows every registered name, for
-    editors, and takes `=` expressions where a number may stand.
+    editors, takes `=` expressions where a number may stand, and parts of a recipe that others complete.
     """
     losses: Schema = _names(_term() if arguments else {"type": "object", "minProperties": 1}, "Named terms, summed")
     optimizer = _one_of(_optimizers()) if arguments else {"type": "object", "minProperties": 1}
@@ -46,17 +47,23 @@ def recipe_schema(*, arguments: bool = True) -> Schema:
                 "networks": _names(_network(), "Named networks, each a graph with its params"),
                 "flow": _names({"type": "string"}, "Named values: calls of networks on bands and other values"),
                 "phases": _names(phase, "What each step does, in order: losses, and the networks that they train"),
+                "order": {
+                    **_texts(),
+                    "description": "Every phase, in the order of a step, unless it is as written",
+                },
                 "losses": losses,
                 **learning,
                 "data": _data(source),
                 "epochs": COUNT,
                 "steps": COUNT,
                 **_running(),
+                "variants": _variants(),
+                "variant": {"type": "string", "description": "The variant that is meant"},
             },
             ["recipe"],
         ),
     }
-    return _with_expressions(schema) if arguments else schema
+    return _with_expressions(_with_parents(schema)) if arguments else schema
 
 
 def complete_schema() -> Schema:
@@ -67,7 +74,7 @@ def complete_schema() -> Schema:
 
 
 def _task() -> Schema:
-    band = {"type": "string", "pattern": NAME}
+    band = {"type": "string", "pattern": NAME, "description": "A band: `source` and `target` stand for the two"}
     return _object({"from": band, "to": band, "pairing": {"enum": ["paired", "unpaired"]}}, ["from", "to"])
 
 
@@ -128,6 +135,7 @@ def _network() -> Schema:
             "weights": _weights(),
             "frozen": {"type": "boolean", "description": "No phase trains it"},
             "fit": {"enum": ["pad"], "description": "Pad images to what the graph admits, and crop what comes out"},
+            "test": {"enum": ["training"], "description": "Work on test images as in training: dropout stays on"},
         },
         ["graph"],
     )
@@ -145,6 +153,15 @@ def _weights() -> Schema:
         "then": {},
         "else": foreign,
     }
+
+
+def _variants() -> Schema:
+    settings: Schema = {
+        "type": "object",
+        "minProperties": 1,
+        "description": "`key.of.the.recipe: value`, as in `--set`",
+    }
+    return _names(settings, "Named groups of settings, one of which `variant` chooses")
 
 
 def _data(source: Schema) -> Schema:
@@ -248,6 +265,25 @@ def _object(properties: Mapping[str, Schema], required: list[str] | None = None)
 
 def _names(values: Schema, description: str) -> Schema:
     return {"type": "object", "description": description, "minProperties": 1, "additionalProperties": values}
+
+
+def _with_parents(schema: Schema) -> Schema:
+    """The schema of a file that may say parts only, and `null` where it removes what a parent says."""
+    for path in ("", *MERGED):
+        part = schema
+        for step in path.split(".") if path else ():
+            part = part["additionalProperties"] if step == "*" else part["properties"][step]
+            part = part.get("else", part)
+        if path:
+            part.pop("required", None)
+        if isinstance(part.get("additionalProperties"), dict):
+            part["additionalProperties"] = _or_nothing(part["additionalProperties"])
+        part["properties"] = {name: _or_nothing(own) for name, own in part.get("properties", {}).items()}
+    return schema
+
+
+def _or_nothing(schema: Schema) -> Schema:
+    return {"if": {"type": "null"}, "then": {}, "else": schema} if schema else schema
 
 
 def _with_expressions(schema: Any) -> Any:

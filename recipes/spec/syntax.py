@@ -15,7 +15,8 @@ class Network:
 
     `weights` is a weights file, or for one that something else wrote `{file, keys, into}`: the file, the key map
     that renames what is in it, and the node into which it goes, by default the whole network.
-    With `fit: pad` it takes images of any size, padded to what the graph admits and cropped back.
+    With `fit: pad` it takes images of any size, padded to what the graph admits and cropped back. With `test:
+    training` it works on test images as it does in training: see `crossband.recipes.testing`.
     """
 
     graph: str
@@ -24,6 +25,7 @@ class Network:
     weights: str | Mapping[str, str] | None = None
     frozen: bool = False
     fit: str | None = None
+    test: str | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ class Recipe:
     data: Data
     layers: Layers
     resolved: Mapping[str, Any]  # the recipe as plain data: parents merged in, settings made, expressions worked out
+    variants: tuple[str, ...] = ()  # the names that `variant` may have
     epochs: int | None = None
     steps: int | None = None
     seed: int = 0

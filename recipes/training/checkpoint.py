@@ -24,6 +24,7 @@ from crossband.graphs.builder import build
 from crossband.graphs.diagnostics import Problems
 from crossband.graphs.resolve import Library
 from crossband.recipes.files import replacing
+from crossband.recipes.testing import keep_training
 from crossband.registry import CrossbandError
 
 KEY = "crossband"
@@ -95,6 +96,8 @@ def load_network(path: str | os.PathLike[str]) -> nn.Module:
     assert graph is not None
     network = build(graph, seed=0)
     put_weights(network, weights, path)
+    if weights.facts.get("test") == "training":
+        keep_training(network, weights.facts.get("seed", 0))
     return network.eval()
 
 

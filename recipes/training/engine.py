@@ -71,8 +71,7 @@ def _recorded(call: Value, steps: Sequence[Step], experiment: Experiment) -> fro
 
 
 def _calls(step: Step) -> frozenset[Value]:
-    roots = (value for loss in step.losses.values() for call in loss.calls for value in call)
-    return frozenset(part for root in roots for part in root.walk() if part.kind == "call")
+    return frozenset(part for value in step.inputs() for part in value.walk() if part.kind == "call")
 
 
 class Values:
@@ -109,8 +108,8 @@ class Values:
     def _call(self, call: Value, turn: Turn | None) -> dict[str, Tensor]:
         wanted = turn.records.get(call, NONE) if turn else NONE
         operands = [self.get(operand, turn, wanted) for operand in call.operands]
-        if call.name in self.functions:
-            return {"": self.functions[call.name](*operands)}
+        if call.name not in self.networks:
+            return {"": self.functions[str(call)](*operands)}
         network = self.networks[call.name]
         if turn:
             network.requires_grad_(call.name in wanted)

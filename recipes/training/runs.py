@@ -217,11 +217,12 @@ def _experiment_of(weights: Weights, path: Path, data: Path) -> Experiment:
         source=task["from"],
         target=task["to"],
         pairing="paired",
-        networks={name: Network(graph.name)},
+        networks={name: Network(graph.name, test=facts.get("test"))},
         flow={"result": result},
         phases=(),
         data=Data("pairs", arguments, {}, range=(low, high), channels=facts["channels"]),
         layers=Layers([Document(str(path), "")]),
         resolved={},
+        seed=facts.get("seed", 0),
     )
     return Experiment(recipe, {name: check_graph(graph)}, {}, (), result, frozenset(), facts["channels"])

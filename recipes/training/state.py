@@ -15,8 +15,9 @@ from crossband.graphs.builder import build
 from crossband.recipes.fit import fit_by_padding
 from crossband.recipes.spec.experiment import Experiment
 from crossband.recipes.spec.flow import Value
-from crossband.recipes.spec.functions import FUNCTIONS, Function
+from crossband.recipes.spec.functions import Function, make_functions
 from crossband.recipes.spec.syntax import Recipe
+from crossband.recipes.testing import keep_training
 from crossband.recipes.training.checkpoint import CheckpointError, difference, load_weights, put_weights, save_weights
 from crossband.recipes.training.engine import Turn, turns
 from crossband.recipes.training.foreign import put_foreign
@@ -41,7 +42,7 @@ class Training:
     experiment: Experiment
     fabric: Fabric
     networks: dict[str, nn.Module]
-    functions: dict[str, Function]
+    functions: dict[str, Function]  # by call
     optimizers: dict[str, Any]  # by phase, wrapped by Fabric
     rates: dict[str, Rate]
     turns: tuple[Turn, ...]
@@ -109,13 +110,14 @@ class Training:
         facts = {
             "recipe": recipe.name,
             "step": self.step,
+            "seed": recipe.seed,
             "range": list(recipe.data.range),
             "channels": dict(self.experiment.bands),
             "scale": {band: list(values) for band, values in recipe.data.scale.items()},
         }
         for name, network in self.networks.items():
             path = folder / f"{name}.safetensors"
-            own = {"network": name, "task": task_of(recipe, name)}
+            own = {"network": name, "task": task_of(recipe, name), "test": recipe.networks[name].test}
             save_weights(path, network, {**own, **facts}, self.average.get(name))
 
     def state_dict(self) -> dict[str, Any]:
@@ -191,7 +193,8 @@ def set_up(experiment: Experiment, fabric: Fabric, length: int, *, resumed: bool
         optimizers[phase.name] = fabric.setup_optimizers(optimizer)
     trained = {name for phase in recipe.phases for name in phase.train}
     average = {name: _copy(networks[name].state_dict()) for name in networks if recipe.ema and name in trained}
-    functions: dict[str, Function] = {name: kind(_seed(recipe.seed, name)) for name, kind in FUNCTIONS.items()}
+    inputs = (value for step in experiment.steps for value in step.inputs())
+    functions = make_functions(inputs, lambda call: _seed(recipe.seed, call))
     torch.manual_seed(_seed(recipe.seed, f"process {fabric.global_rank}"))
     measures = prepare_losses(experiment, fabric.device)
     return Training(experiment, fabric, networks, functions, optimizers, rates, turns(experiment), average, measures)
@@ -218,6 +221,8 @@ def build_network(experiment: Experiment, name: str) -> nn.Module:
             network.apply(lambda module: _initialise(module, kind, gain))
     if recipe.networks[name].fit == "pad":
         fit_by_padding(network, experiment.plans[name])
+    if recipe.networks[name].test == "training":
+        keep_training(network, recipe.seed)
     return network
 
 

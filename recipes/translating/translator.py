@@ -23,6 +23,7 @@ from crossband.recipes.measuring.scoring import predict
 from crossband.recipes.spec.checker import check as check_recipe
 from crossband.recipes.spec.experiment import Experiment, depends
 from crossband.recipes.spec.flow import Value
+from crossband.recipes.testing import keep_training
 from crossband.recipes.training.checkpoint import CheckpointError, load_network, load_weights, put_weights
 from crossband.recipes.training.folder import RECIPE, WEIGHTS
 from crossband.recipes.translating.tiles import TileError, run_tiled
@@ -180,6 +181,8 @@ def _network(experiment: Experiment, name: str, folder: Path) -> nn.Module:
     network = build(experiment.plans[name], taps=experiment.taps.get(name, ()), seed=0)
     file = folder / WEIGHTS / f"{name}.safetensors"
     put_weights(network, load_weights(file), file)
+    if experiment.recipe.networks[name].test == "training":
+        keep_training(network, experiment.recipe.seed)
     return network.eval()
 
 
