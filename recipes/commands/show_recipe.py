@@ -63,6 +63,7 @@ def _facts(recipe: Recipe) -> dict[str, str]:
         "schedule": ", ".join(dict.fromkeys(arguments(phase.schedule) or "constant" for phase in recipe.phases)),
         "length": f"{recipe.steps} steps" if recipe.steps else f"{recipe.epochs} epochs",
         "paper": "; ".join(map(paper_text, recipe.paper)),
+        **({"variants": ", ".join(recipe.variants)} if recipe.variants else {}),
         "cite": ", ".join(cited(recipe)),
     }
 

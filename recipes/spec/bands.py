@@ -15,28 +15,29 @@ ROLES = {"source": "from", "target": "to"}  # word of a flow -> key of `task`
 
 
 def channels_of(
-    source: Any, arguments: Any, asked: Mapping[str, Any], found: Mapping[str, int] | None = None
+    source: Any, arguments: Mapping[str, Any], asked: Mapping[str, Any], found: Mapping[str, int] | None = None
 ) -> dict[str, int]:
-    """The channels of each band: as the recipe has `asked` for, as its data have (`found`), or as their source says."""
+    """The channels of each band: as the recipe has `asked` for, as the data have (`found`), or as is usual for them."""
     entry = registry.sources.get(source) if isinstance(source, str) else None
-    declared = arguments.get("channels") if isinstance(arguments, Mapping) else None
-    own = declared if isinstance(declared, Mapping) else {}
-    return {**(found or {**(entry.facts["bands"] if entry else CHANNELS), **own}), **asked}
+    usual, declared = entry.facts["bands"] if entry else CHANNELS, arguments.get("channels")
+    return {**(found or {**usual, **_mapping(declared)}), **asked}
 
 
 def bound(task: Any) -> dict[str, str]:
     """Which band each word stands for."""
-    known = task if isinstance(task, Mapping) else {}
+    known = _mapping(task)
     return {word: known[key] for word, key in ROLES.items() if isinstance(known.get(key), str)}
 
 
 def known_numbers(recipe: Mapping[str, Any]) -> dict[str, int]:
     """The names that every `=` expression of a recipe, given as it is written, may use beside its params."""
-    data = recipe.get("data")
-    data = data if isinstance(data, Mapping) else {}
-    source, arguments = data.get("source"), None
-    if isinstance(source, Mapping):
-        source, arguments = next(iter(source.items()), (None, None))
-    asked = data.get("channels")
-    channels = channels_of(source, arguments, asked if isinstance(asked, Mapping) else {})
+    data = _mapping(recipe.get("data"))
+    source = data.get("source")
+    name, arguments = next(iter(source.items()), (None, None)) if isinstance(source, Mapping) else (source, None)
+    channels = channels_of(name, _mapping(arguments), _mapping(data.get("channels")))
     return {f"{word}_channels": channels[band] for word, band in bound(recipe.get("task")).items() if band in channels}
+
+
+def _mapping(written: Any) -> Mapping[str, Any]:
+    """What is written, or nothing where it is no mapping, which others report."""
+    return written if isinstance(written, Mapping) else {}
