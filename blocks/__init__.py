@@ -24,6 +24,7 @@ from crossband.blocks.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 from crossband.blocks.patch_sample import PatchSample
 from crossband.blocks.pixel_fusion import PixelFusion
 from crossband.blocks.pool import AvgPool, GlobalPool, MaxPool
+from crossband.blocks.pyramid import Pyramid
 from crossband.blocks.residual import Residual
 from crossband.blocks.resize import Resize, ResizeTo, UpCat
 from crossband.blocks.rsu import RSU
@@ -65,6 +66,7 @@ __all__ = [
     "Mul",
     "PatchSample",
     "PixelFusion",
+    "Pyramid",
     "RGBToLab",
     "ReLU",
     "Residual",

@@ -37,7 +37,8 @@ def block(
         `shape` the block is probed on the meta device.
     where: conditions on the contract's names that must hold.
     shape: for what notation cannot say: `shape(*input_shapes, **arguments)` gives the output shapes.
-    outputs: names of the outputs of `forward`, where it returns a tuple.
+    outputs: names of the outputs of `forward`, where it returns a tuple; with a `shape` function that gives
+        fewer for some arguments, the first so many.
     reach: over how many rows, or columns, of the input one row or column of the output spreads: a
         number, an expression over the parameters, or a function of them; a tuple where inputs differ;
         None where it is unbounded or not known. See `crossband.blocks.reach`.

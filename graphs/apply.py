@@ -38,7 +38,7 @@ def call_block(walk: Walk, use: Use, entry: Entry) -> tuple[Flow, Step]:
     walk.findings.calls.append(
         Call(use.call, use.module, use.node, entry, complete, reads, result.outputs, use.place, use.notes)
     )
-    outputs = zip(entry.facts["outputs"], result.outputs, strict=True)
+    outputs = zip(entry.facts["outputs"], result.outputs, strict=False)  # a block may give fewer than it has names for
     flow = {name: (Ref(use.call, index), shape) for index, (name, shape) in enumerate(outputs)}
     return flow, Step(entry.name, arguments)
 

@@ -15,8 +15,10 @@ def draw(source: str | Path | Graph, params: Mapping[str, Value] | None = None) 
     """The picture of a graph, by shipped name, path or as a `Graph`, as the text of an SVG file.
 
     Each node is a box with its blocks; rows are the scales of the image, so that an encoder goes down and a
-    decoder comes up; wires bear the shape of what runs along them; skips are dashed. The same graph gives
-    the same text. A graph that is wrong is drawn as far as it is known, its faulty nodes in red with what
-    is wrong. Raises InvalidFile for a file that does not hold a graph at all.
+    decoder comes up; wires bear the shape of what runs along them; skips are dashed. Where another graph is used
+    alone in a node, and once, what is inside it is drawn in its place, `handle.dec1`, as long as the picture stays
+    within 60 parts. The same graph gives the same text. A graph that is wrong is drawn as it is written, as far as
+    it is known, its faulty nodes in red with what is wrong. Raises InvalidFile for a file that does not hold a
+    graph at all.
     """
     return Page(sketch(source, params)).text()

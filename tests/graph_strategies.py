@@ -234,7 +234,7 @@ class _Draft:
             return None
         if not all(map(_likely, result.conditions)):
             return None
-        return dict(zip(entry.facts["outputs"], result.outputs, strict=True))
+        return dict(zip(entry.facts["outputs"], result.outputs, strict=False))
 
     # ------------------------------------------------------------------ text
 

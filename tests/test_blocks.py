@@ -89,7 +89,8 @@ def test_blocks_pickle(name: str):
         "RGBToLab": [(2, 3, 8, 8)],
     }
     contract = entry.facts["contract"]
-    given = shapes.get(name, [(2, 32, 8, 8)] * (2 if contract.variadic else len(contract.inputs)))
+    number = 1 if contract is None else 2 if contract.variadic else len(contract.inputs)
+    given = shapes.get(name, [(2, 32, 8, 8)] * number)
     case = example(name, *given, **arguments.get(name, {"up": 2} if name == "Resize" else {}))
     module, tensors = case.module().eval(), case.tensors()
     torch.testing.assert_close(pickle.loads(pickle.dumps(module))(*tensors), module(*tensors), rtol=0, atol=0)

@@ -324,11 +324,12 @@ def test_kinds_of_blocks(block: str, kind: str) -> None:
         (Step("Conv", {"out": 64, "kernel": 4, "stride": 2}), 2, ["2 × Conv 4×4 → 64", "stride 2"]),
         (Step("Conv", {"out": "=wid", "kernel": 1}), 1, ["Conv 1×1 → wid"]),
         (Step("MaxPool", {"ceil": True}), 1, ["MaxPool · ceil"]),
+        (Step("local", {"out": 8, "kernel": 3}), 1, ["local · kernel 3 → 8"]),  # what a kernel is there is not known
         (Step("CrissCross"), 2, ["2 × CrissCross"]),
     ],
 )
 def test_words_of_a_step(step: Step, count: int, lines: list[str]) -> None:
-    line = words(step, count, registry.blocks[step.block])
+    line = words(step, count, registry.blocks.get(step.block))
     assert [line.text, *line.details] == lines
 
 

@@ -1,15 +1,18 @@
-"""What the blocks of several scales and receptive fields compute: learned sines, fusions, parallel dilations."""
+"""What the blocks of several scales and receptive fields compute: learned sines, fusions, parallel dilations, pyramids."""
 
 import re
 from functools import reduce
+from itertools import pairwise
+from typing import Literal
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.autograd import gradcheck
 from torch.func import functional_call
+from torch.nn.functional import pad
 
-from crossband.blocks import AvgPool, Conv, DilatedBranches, Mean, PixelFusion, ResizeTo, Sine
+from crossband.blocks import AvgPool, Conv, DilatedBranches, Mean, PixelFusion, Pyramid, ResizeTo, Sine
 from crossband.registry import ArgumentError
 
 
@@ -110,3 +113,14 @@ def test_an_image_brought_to_half_its_size_by_area_is_the_pooled_one():
 def test_the_mean_of_feature_maps():
     maps = [torch.randn(1, 2, 3, 3) for _ in range(3)]
     torch.testing.assert_close(Mean()(*maps), torch.stack(maps).mean(0))
+
+
+@pytest.mark.parametrize("window", [2, 3])
+def test_a_pyramid_is_the_image_averaged_again_and_again(window: Literal[2, 3]):
+    image = torch.rand(2, 3, 37, 22)
+    levels = Pyramid(levels=4, window=window)(image)
+    assert [tuple(level.shape[2:]) for level in levels] == [(37, 22), (19, 11), (10, 6), (5, 3)]
+    for above, level in pairwise(levels):
+        padded = pad(above, (window - 2, window, window - 2, window), value=torch.nan)
+        windows = padded.unfold(2, window, 2).unfold(3, window, 2)[:, :, : level.shape[2], : level.shape[3]]
+        torch.testing.assert_close(level, windows.flatten(4).nanmean(-1))

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 from crossband.graphs.diagnostics import Diagnostic
 from crossband.graphs.picture.boxes import draw_part, draw_stack, item_of, outline
-from crossband.graphs.picture.parts import Sketch
+from crossband.graphs.picture.parts import INSIDE, Sketch
 from crossband.graphs.picture.pixels import Box, Layout, arrange
 from crossband.graphs.picture.routing import Wire
 from crossband.graphs.picture.svg import (
@@ -146,10 +146,13 @@ class Page:
             x += room + text_width(text, 11) + 14
 
     def _notes(self) -> list[tuple[str, str]]:
-        """The lines below the picture: every fault, and what is left out."""
+        """The lines below the picture: every fault, what is opened, and what is left out."""
         faults = [line for fault in self.picture.faults for line in _told(fault)]
-        idle = [f"not drawn, since repeated 0 times: {', '.join(self.picture.idle)}"] if self.picture.idle else []
-        return [*faults, *((line, MUTED) for line in idle)]
+        opened = "; ".join(f"{node} is {graph}" for node, graph in self.picture.opened.items())
+        idle = ", ".join(self.picture.idle)
+        told = [f"drawn as what is inside: {opened}"] * bool(opened)
+        told += [f"not drawn, since repeated 0 times: {idle}"] * bool(idle)
+        return [*faults, *((line.replace(INSIDE, "."), MUTED) for line in told)]
 
 
 def _told(fault: Diagnostic) -> Sequence[tuple[str, str]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from crossband.graphs.diagnostics import Diagnostic
 from crossband.graphs.picture.words import KINDS, Line
 
+INSIDE = "/"  # between a node and what is inside it, a character that no name in a file has
 FOLD = 3  # equal nodes in a row from which on they are drawn as one
 
 
@@ -35,7 +36,7 @@ class Part:
     @property
     def heading(self) -> str:
         """What is written on top."""
-        return self.title or self.name
+        return (self.title or self.name).replace(INSIDE, ".")
 
     @property
     def home(self) -> tuple[str, str]:
@@ -50,13 +51,18 @@ class Part:
 
 @dataclass(frozen=True)
 class Sketch:
-    """A graph as it is to be drawn. `skips` are the wires past other nodes, `idle` the nodes that do nothing."""
+    """A graph as it is to be drawn.
+
+    `skips` are the wires past other nodes, `idle` the nodes that do nothing, `opened` those drawn as what is inside
+    them, each with the graph that it uses.
+    """
 
     name: str
     parts: tuple[Part, ...]
     skips: frozenset[tuple[str, str]]
     facts: tuple[str, ...] = ()
     idle: tuple[str, ...] = ()
+    opened: Mapping[str, str] = field(default_factory=dict)
     scales: Mapping[int, str] = field(default_factory=dict)
     faults: tuple[Diagnostic, ...] = ()
 

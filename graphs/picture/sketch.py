@@ -15,11 +15,13 @@ from crossband.graphs.checker import BATCH, check_into, rewritten, wrappers_of
 from crossband.graphs.cost import build_meta
 from crossband.graphs.diagnostics import Diagnostic, InvalidFile, Problems
 from crossband.graphs.explain import render_shape
+from crossband.graphs.picture.opened import opened
 from crossband.graphs.picture.parts import Part, Sketch, folded, skips_of
 from crossband.graphs.picture.scales import Guess, area, band_words, guessed_level, label, level_of
 from crossband.graphs.picture.words import entry_of, words
 from crossband.graphs.plan import Plan, Ref
 from crossband.graphs.resolve import Library
+from crossband.graphs.sites import VARIANT
 from crossband.graphs.state import Findings, Flow, Walk
 from crossband.graphs.syntax import Graph, Node, Step, Value
 from crossband.graphs.values import Invalid, Scope
@@ -55,7 +57,14 @@ class _Sketcher:
         with suppress(Invalid):
             self.values = self.values.params(self.graph.params, None)
         self.graph = rewritten(self.graph, wrappers_of(Findings(self.library), self.graph, self.values))
-        self.shapes = self._shapes()
+        self.opened: dict[str, str] = {}
+        self.walk = self._walked()
+        while self.plan and (graph := opened(self.walk)) is not self.graph:
+            used = [node for name, node in self.graph.nodes.items() if node and name not in graph.nodes]
+            self.opened |= {node.name: node.steps[0].block for node in used}
+            self.graph = graph
+            self.walk = self._walked()
+        self.shapes = {name: next(iter(flow.values()))[1] for name, flow in self.walk.flows.items() if flow}
 
     def sketch(self) -> Sketch:
         """Its parts: inputs, nodes that do something, outputs, and what is read but is not there."""
@@ -71,7 +80,8 @@ class _Sketcher:
         parts = folded(self._blamed([self._shaped(part) for part in parts]))
         image = next((self.shapes[name] for name in graph.inputs), (BATCH, 1, symbol("H"), symbol("W")))
         scales = {part.level: band_words(part.level, image) for part in parts}
-        return Sketch(graph.name, tuple(parts), skips_of(parts), self._facts(), tuple(idle), scales, self.faults)
+        facts, skips = self._facts(), skips_of(parts)
+        return Sketch(graph.name, tuple(parts), skips, facts, tuple(idle), self.opened, scales, self.faults)
 
     def _facts(self) -> tuple[str, ...]:
         """What is said below the name: weights, sizes, wrappers, sources; or how much is wrong."""
@@ -100,7 +110,12 @@ class _Sketcher:
     def _inside(self, step: Step) -> list[str]:
         """The blocks that a local block is made of, in the order written."""
         block = self.graph.blocks.get(step.block)
-        return [inner.block for node in (block.nodes if block else {}).values() if node for inner in node.steps]
+        return [
+            VARIANT.sub("", inner.block)
+            for node in (block.nodes if block else {}).values()
+            if node
+            for inner in node.steps
+        ]
 
     def _times(self, node: Node) -> int:
         """How many blocks run in a node."""
@@ -119,8 +134,8 @@ class _Sketcher:
 
     # ------------------------------------------------------------------ shapes and scales
 
-    def _shapes(self) -> dict[str, Shape]:
-        """The shape of each input and node, as far as a walk of the checker gets."""
+    def _walked(self) -> Walk:
+        """A walk of the checker through the graph, as far as it gets."""
         inputs: dict[str, Shape] = {}
         for name, axes in self.graph.inputs.items():
             sizes = [self._value(item) for item in axes]
@@ -128,8 +143,9 @@ class _Sketcher:
         axes = {str(size): size for shape in inputs.values() for size in shape[1:] if not isinstance(size, int)}
         flows: dict[str, Flow | None] = {name: {name: (Ref(name), shape)} for name, shape in inputs.items()}
         scope, findings, blocks = self.values.with_names(axes), Findings(self.library), self.graph.blocks
-        run(Walk(findings=findings, graph=self.graph, scope=scope, axes=axes, flows=flows, local_blocks=blocks))
-        return {name: next(iter(flow.values()))[1] for name, flow in flows.items() if flow}
+        walk = Walk(findings=findings, graph=self.graph, scope=scope, axes=axes, flows=flows, local_blocks=blocks)
+        run(walk)
+        return walk
 
     def _shaped(self, part: Part) -> Part:
         shape = self.shapes.get(part.name) if part.role != "output" else None
@@ -173,8 +189,8 @@ class _Sketcher:
 
 
 def _home(fault: Diagnostic, homes: Collection[tuple[str, str]]) -> tuple[str, str] | None:
-    """The part at the place of a fault, or the one that uses the block where the fault is."""
-    for place in (fault.place, *(place for _, place in fault.notes)):
+    """The part at the place of a fault, or the one that uses the block or the graph where the fault is."""
+    for place in (*(place for _, place in reversed(fault.notes)), fault.place):  # the outermost use is noted last
         section, name = (*map(str, place.path), "", "")[:2] if place else ("", "")
         if (home := (section.replace("insert", "nodes"), name)) in homes:
             return home

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from crossband import registry
+from crossband.graphs.sites import VARIANT
 from crossband.graphs.syntax import Step, Value
 from crossband.registry import Entry
 
@@ -48,11 +49,13 @@ def words(step: Step, count: int, entry: Entry | None, inside: Sequence[str] = (
     `entry` is the registered block, None for a block of the graph, which is made of the blocks `inside`.
     """
     defaults = {name: p.default for name, p in entry.parameters.items()} if entry else {}
-    kernel, depth, out = (step.arguments.get(name) for name in ("kernel", "depth", "out"))
+    own = ("kernel", "depth") if entry else ()  # whose meaning is known: a local block may call anything so
+    kernel, depth = (step.arguments.get(name) if name in own else None for name in ("kernel", "depth"))
+    name, out = VARIANT.sub("", step.block), step.arguments.get("out")
     head = " ".join(
-        [f"{count} ×"] * (count > 1) + [step.block] + [f"{kernel}×{kernel}"] * bool(kernel) + [f"{depth}"] * bool(depth)
+        [f"{count} ×"] * (count > 1) + [name] + [f"{kernel}×{kernel}"] * bool(kernel) + [f"{depth}"] * bool(depth)
     )
-    told = {name: value for name, value in step.arguments.items() if name not in ("kernel", "depth", "out")}
+    told = {name: value for name, value in step.arguments.items() if name not in (*own, "out")}
     rest = [_word(name, value) for name, value in told.items() if name not in defaults or value != defaults[name]]
     tail = f" → {_bare(out)}" if out is not None else ""
     kind = kind_of(entry) if entry else "block"

@@ -18,7 +18,10 @@ from crossband.recipes.commands.output import say
     "--resolved", "form", flag_value="resolved", help="The flat YAML: parents merged in, expressions worked out"
 )
 @click.option(
-    "--svg", type=click.Path(dir_okay=False, path_type=Path), help="Of a graph: write its picture to this file"
+    "--svg",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Of a graph: write its picture to this file; what is inside other graphs that it uses is drawn too, "
+    "as long as that makes no more than 60 parts",
 )
 @click.option("--kind", type=click.Choice(KINDS), help="What is meant, where several kinds of thing have the name")
 def show(  # noqa: PLR0917  one for each option

@@ -1,0 +1,97 @@
+"""A graph that is made of other graphs, written as if it were one: so that its picture shows what is inside them."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from itertools import count
+
+from crossband import registry
+from crossband.graphs.apply import bind_inputs, params_given
+from crossband.graphs.picture.parts import INSIDE
+from crossband.graphs.state import Use, Walk, folder_of
+from crossband.graphs.syntax import Graph, Node, Value
+from crossband.graphs.values import Invalid, Scope
+
+MOST = 60  # parts of a picture that still fits a screen
+
+
+def opened(walk: Walk) -> Graph:
+    """The graph of a finished walk, each node that only uses another graph being replaced by what is inside it.
+
+    A node `dec1` inside `handle` is then called `handle/dec1`; local blocks are numbered, as in a resolved graph. The
+    graph stays as it is where nothing can be opened, or its picture would have more than `MOST` parts. Needs a graph
+    without faults.
+    """
+    graph = walk.graph
+    for name, node in walk.graph.nodes.items():
+        with suppress(Invalid):  # where a chain is repeated 0 times, not everything in it is held to be right
+            if node and (inner := _used(walk, node)):
+                graph = _spliced(graph, graph.nodes[name] or node, inner, _scope(walk, node, inner))
+    return graph if len(graph.inputs) + len(graph.nodes) + len(graph.outputs) <= MOST else walk.graph
+
+
+def _used(walk: Walk, node: Node) -> Graph | None:
+    """The graph that a node uses once, doing nothing else; None for any other node."""
+    times = [walk.scope.value(repeat, None) for repeat in (node.repeat, *(step.repeat for step in node.steps))]
+    name, place = node.steps[0].block, node.steps[0].place
+    if times != [1, 1] or name in walk.local_blocks or name in registry.blocks:
+        return None
+    inner = walk.findings.library.load(name, place, folder_of(place))
+    assert inner is not None
+    nodes = [each for part in (inner, *inner.blocks.values()) if part for each in part.nodes.values() if each]
+    foreign = {step.block for each in nodes for step in each.steps} - inner.blocks.keys()
+    return None if foreign & walk.local_blocks.keys() else inner  # out here, these names would mean local blocks
+
+
+def _scope(walk: Walk, node: Node, inner: Graph) -> Scope:
+    """What the names in a graph stand for, where a node uses it."""
+    inputs = [(name, *found) for name in node.reads or () if (found := walk.look_up(name, None))]
+    use = Use(node.steps[0], inputs, node.name, node.name, node.name)
+    return bind_inputs(walk, use, inner, params_given(walk, use, inner, ()))[2]
+
+
+def _spliced(outer: Graph, node: Node, inner: Graph, scope: Scope) -> Graph:
+    """The outer graph with the inner nodes, free of expressions, in the place of the node that uses them."""
+    sources = dict(zip(inner.inputs, node.reads or (), strict=True))
+    number = next(n for n in count(1) if not any(f"{key}.{n}" in outer.blocks for key in inner.blocks))
+
+    def below(inside: str) -> str:
+        return f"{node.name}{INSIDE}{inside}"
+
+    def block(used: str) -> str:
+        return f"{used}.{number}" if used in inner.blocks else used
+
+    blocks = {block(key): _rewritten(part, block=block) for key, part in inner.blocks.items() if part}
+    inner = _rewritten(
+        inner,
+        read=lambda read: sources.get(read.partition(".")[0], below(read)),
+        block=block,
+        value=lambda value: scope.value(value, None),
+    )
+    ends = {f"{node.name}.{key}": str(end.reads) for key, end in inner.outputs.items() if end}
+    ends[node.name] = next(iter(ends.values()))  # the bare name of a node means what it gives first
+    outer = _rewritten(outer, read=lambda read: ends.get(read, read))
+    parts = {below(key): part and replace(part, name=below(key)) for key, part in inner.nodes.items()}
+    pairs = (parts.items() if key == node.name else [(key, part)] for key, part in outer.nodes.items())
+    nodes = {key: part for each in pairs for key, part in each}
+    return replace(outer, nodes=nodes, blocks={**outer.blocks, **blocks})
+
+
+def _rewritten(
+    graph: Graph,
+    read: Callable[[str], str] = str,
+    block: Callable[[str], str] = str,
+    value: Callable[[Value], Value] = lambda value: value,
+) -> Graph:
+    """The graph with other names for what is read and for the blocks, and other values for what they are given."""
+    nodes: dict[str, Node | None] = {}
+    for node in filter(None, graph.nodes.values()):
+        steps = (
+            replace(s, block=block(s.block), arguments=value(dict(s.arguments)), repeat=value(s.repeat))
+            for s in node.steps
+        )
+        reads = tuple(map(read, node.reads or ()))
+        nodes[node.name] = replace(node, steps=tuple(steps), reads=reads, repeat=value(node.repeat))
+    outputs = {name: end and replace(end, reads=read(str(end.reads))) for name, end in graph.outputs.items()}
+    taps = {name: target and read(target) for name, target in graph.taps.items()}
+    return replace(graph, nodes=nodes, outputs=outputs, taps=taps)
