@@ -43,6 +43,7 @@ def tensors_of(run: Path) -> dict[str, Tensor]:
     return {f"{file.stem}/{key}": tensor for file in files for key, tensor in load_weights(file).tensors.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RESUMABLE)
 @pytest.mark.parametrize("step", [1, 7])
 def test_a_resumed_run_equals_the_uninterrupted_one(
@@ -107,6 +108,7 @@ def test_a_run_is_never_overwritten(folder: Path, monkeypatch: pytest.MonkeyPatc
     assert names == [Path("runs/paired-001"), Path("runs/paired-002")]
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_says_how_to_go_on(folder: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom crossband.recipes import train, Interrupted\n"

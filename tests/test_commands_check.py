@@ -65,6 +65,7 @@ def test_check_says_which_sizes_pass(small: Path) -> None:
     assert found["line"] == 3
 
 
+@pytest.mark.slow
 def test_everything_shipped_is_right() -> None:
     lines = succeed("check").splitlines()
     assert len(lines) == len(listing.items("graphs")) + len(listing.items("recipes"))

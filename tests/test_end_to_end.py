@@ -20,6 +20,8 @@ from crossband.recipes.data import demo, read_image, write_image
 from crossband.recipes.measuring.evaluation import Summary, Table
 from crossband.recipes.reporting.results import Results
 
+pytestmark = pytest.mark.slow
+
 WHAT = "evaluate.metrics=[mae, psnr, ssim]"
 
 

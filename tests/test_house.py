@@ -40,6 +40,7 @@ def test_imports_point_one_way(path: Path) -> None:
     assert not above, f"{path.name} imports {above}, which stands above it"
 
 
+@pytest.mark.slow
 def test_the_wheel_has_the_package_and_nothing_else(tmp_path: Path) -> None:
     source = tmp_path / "source"
     files = run(["git", "ls-files", "-co", "--exclude-standard"])

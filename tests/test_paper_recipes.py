@@ -263,6 +263,7 @@ def test_the_generator_of_pix2pix_ir2vi_learns_from_pixels_alone(fabric: Fabric)
 # ---------------------------------------------------------------------- from the first step to a translated image
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_trains_resumes_evaluates_and_translates(name: str, tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"

@@ -126,6 +126,7 @@ def test_a_wrapper_changes_no_count() -> None:
     assert cost(wrapped, {"H": 4, "W": 4}).parameters == 28
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["u2net", "u2netp", "u2net_cca"])
 def test_shipped_graphs_have_the_parameters_of_their_modules(name: str) -> None:
     plan = check(name)

@@ -38,6 +38,7 @@ def narrow(name: str) -> dict[str, object]:
     return {param: value for param, value in NARROW.items() if param in load(name).params}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", TEXTS)
 def test_forward_and_backward(name: str, size: str):
