@@ -17,7 +17,7 @@ def verdicts(table: Table) -> list[str]:
     if with_target is None:
         return []
     lines = []
-    if with_input is not None and abs(with_input) > max(WEAK, with_target + MARGIN):
+    if with_input is not None and abs(with_input) > max(WEAK, abs(with_target) + MARGIN):
         copy = "a grey copy" if with_input > 0 else "an inverted grey copy"
         nearer = abs(with_input) > abs(real or 0) + MARGIN
         what = f"looks like {copy} of the input" if nearer else "follows its input more than its target"
