@@ -112,12 +112,15 @@ def _reported(code: str, place: Place | None, notes: Notes = ()) -> Iterator[Non
         yield
     except ArgumentError as error:
         message, _, cure = str(error).partition("\nhint: ")
-        problems = Problems()
-        problems.add(code, message, place, cure or None, notes)
-        raise InvalidFile(problems) from error
+        raise _fault(code, message, place, cure or None, notes) from error
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
-        problems = Problems()
-        problems.add("E032", "the weights do not fit into memory from here on", place, "make it narrower", notes)
-        raise InvalidFile(problems) from error
+        message = "the weights do not fit into memory from here on"
+        raise _fault("E032", message, place, "make it narrower", notes) from error
+
+
+def _fault(code: str, message: str, place: Place | None, cure: str | None, notes: Notes) -> InvalidFile:
+    problems = Problems()
+    problems.add(code, message, place, cure, notes)
+    return InvalidFile(problems)

@@ -20,10 +20,11 @@ from crossband.graphs.diagnostics import Place, Problems
 from crossband.graphs.document import Document
 from crossband.graphs.reader import read
 from crossband.graphs.schema import NAME
+from crossband.graphs.shelf import Shelf
 from crossband.graphs.validate import validate
 from crossband.registry import CrossbandError, near
 
-SHIPPED = Path(__file__).parent / "keys"
+KEYS = Shelf((Path(__file__).parent / "keys",))
 FEW = 3  # names that a message lists of each fault
 COUNTS = ".num_batches_tracked"  # of batch normalisation: old files lack them, and nothing here depends on them
 _PLACEHOLDER = re.compile(r"\{([A-Za-z]+)([+-][0-9]+)?\}")
@@ -145,7 +146,7 @@ class _Faults:
 
 def shipped() -> list[str]:
     """The names of the key maps that come with the library."""
-    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+    return list(KEYS.files())
 
 
 def load(name: str) -> KeyMap:
@@ -159,8 +160,8 @@ def load(name: str) -> KeyMap:
 
 def load_into(name: str, problems: Problems, place: Place | None = None) -> KeyMap | None:
     """As `load`, but faults are added to `problems`, an unknown name at `place`, and the answer is None."""
-    path = Path(name) if name.endswith((".yaml", ".yml")) else SHIPPED / f"{name}.yaml"
-    if path.parent == SHIPPED and path.stem not in shipped():
+    path = KEYS.find(name)
+    if path is None:
         matches = near(name, shipped())
         hint = f"did you mean `{matches[0]}`?" if matches else f"choose from {', '.join(shipped())}, or give a path"
         problems.add("E070", f"no key map named `{name}`", place, hint)
