@@ -1,4 +1,4 @@
-"""Names to blocks, wrappers, losses and data sources: the only mutable global of the library.
+"""Names to everything that a YAML file can name, kind by kind: the only mutable global of the library.
 
 The registry is closed: a YAML file can name what is registered here and nothing else, never a
 Python path. Each registered thing carries what the YAML layers need to check, document and cite it.
@@ -6,6 +6,7 @@ This module imports neither torch nor any other part of crossband.
 """
 
 import difflib
+import importlib
 import importlib.util
 import inspect
 import itertools
@@ -13,33 +14,66 @@ import os
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 if __name__ != "crossband.registry":  # a second copy would be a second, empty registry
     raise ImportError("import `crossband.registry`, not `registry`: run from outside the repository root")
 
 REQUIRED = inspect.Parameter.empty
 MANY = 500  # names among which a near one is looked for
+FEW = 16  # names that a hint lists
+SHOWN = 20  # errors of one group that an error which gathers them shows
 
 
 class CrossbandError(Exception):
-    """Base of every error that crossband raises on purpose: its text is meant for the user."""
+    """Base of every error that crossband raises on purpose: its text is meant for the user.
+
+    `message` says what is wrong, `hint` what would be right (several on lines of their own), each of `notes` what
+    else belongs to it. `faults` are the errors that it gathers, all of them, of which the message shows some.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, notes: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.message, self.hint, self.notes = message, hint, tuple(notes)
+        self.faults: tuple[CrossbandError, ...] = ()
+
+    def __str__(self) -> str:
+        hints = [f"hint: {hint}" for hint in (self.hint or "").splitlines()]
+        return "\n".join([self.message, *hints, *(f"note: {note}" for note in self.notes)])
+
+    @classmethod
+    def gathered(cls, message: str | None, *groups: "Sequence[CrossbandError]", hint: str | None = None) -> Self:
+        """One error for many: a few of each group in full, the others as a number, and every hint once."""
+        lines, indent = [message] if message else [], "  " if message else ""
+        for group in groups:
+            lines += [f"{indent}{problem.message}" for problem in group[:SHOWN]]
+            lines += [f"{indent}and {len(group) - SHOWN} more"] if len(group) > SHOWN else []
+        problems = [problem for group in groups for problem in group]
+        hints = dict.fromkeys([hint, *(problem.hint for problem in problems)])
+        error = cls("\n".join(lines), hint="\n".join(filter(None, hints)) or None)
+        error.faults = tuple(problems)
+        return error
 
 
 class RegistryError(CrossbandError, KeyError):
     """A name is unknown or taken."""
 
-    def __str__(self) -> str:  # KeyError would print the repr of the message
-        return str(self.args[0])
-
 
 class ArgumentError(CrossbandError, ValueError):
     """A registered thing was given an argument that it does not take."""
+
+
+class Fault(NamedTuple):
+    """What is wrong with a value: where (in a mapping the key, `split.test.every`), in what way, and the cure."""
+
+    where: str
+    message: str
+    hint: str | None
 
 
 @dataclass(frozen=True)
@@ -61,116 +95,119 @@ class Parameter:
 
         return Draft202012Validator(dict(self.schema))
 
-    def problem(self, value: object) -> str | None:
-        """What is wrong with `value`, in words for a user, or None where it fits."""
-        fault = self.fault(value)
-        return fault and fault[1]
-
-    def fault(self, value: object) -> tuple[str, str] | None:
-        """As `problem`, and before it the name of what is wrong: in a mapping that of the key, `split.test.every`."""
+    def fault(self, value: object) -> "Fault | None":
+        """What is wrong with `value`, or None where it fits."""
         value = _as_yaml(value)
         choices = [show(choice) for choice in self.schema.get("if", {}).get("enum", ())]
         for error in self._validator.iter_errors(value):
             keys = itertools.takewhile(lambda key: isinstance(key, str), error.absolute_path)
-            text = explain(error)
+            message, hint = explain(error)
             if choices:
-                text = text.replace("must be ", f"must be {' or '.join(choices)} or ", 1)
-            return ".".join([self.name, *map(str, keys)]), text
+                message = message.replace("must be ", f"must be {' or '.join(choices)} or ", 1)
+            return Fault(".".join([self.name, *map(str, keys)]), message, hint)
         return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A registered thing: what it is called, what it takes, what it says of itself, where it is from."""
+    """A registered thing: what it is called, what it takes, what it says of itself, where it is from.
 
-    kind: str
+    Each kind has an entry of its own, with the facts of that kind, beside the decorator that registers it.
+    """
+
     name: str
     factory: Callable[..., Any]
     parameters: Mapping[str, Parameter]
     doc: str
     origin: str
     cite: str | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
-    def problems(self, arguments: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-        """Each wrong, unknown or missing argument as `(name, message)`."""
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The values of the parameters that may be left out."""
+        return {name: parameter.default for name, parameter in self.parameters.items() if not parameter.required}
+
+    def problems(self, arguments: Mapping[str, object]) -> Iterator[tuple[str, ArgumentError]]:
+        """Each wrong, unknown or missing argument, by name."""
         for name, value in arguments.items():
             if name not in self.parameters:
-                yield name, f"{self.name} has no parameter `{name}`{hint(name, self.parameters)}"
+                message = f"{self.name} has no parameter `{name}`"
+                yield name, ArgumentError(message, hint=suggest(name, self.parameters))
             elif fault := self.parameters[name].fault(value):
-                yield name, f"{self.name}: `{fault[0]}` {fault[1]}"
+                yield name, ArgumentError(f"{self.name}: `{fault.where}` {fault.message}", hint=fault.hint)
         for name, parameter in self.parameters.items():
             if parameter.required and name not in arguments:
-                yield name, f"{self.name} needs the parameter `{name}`"
+                yield name, ArgumentError(f"{self.name} needs the parameter `{name}`")
 
     def check(self, arguments: Mapping[str, object]) -> None:
         """Raise ArgumentError that names every argument that is wrong."""
-        if problems := [message for _, message in self.problems(arguments)]:
-            raise ArgumentError("\n".join(problems))
+        if problems := [problem for _, problem in self.problems(arguments)]:
+            hints = [problem.hint for problem in problems if problem.hint]
+            raise ArgumentError("\n".join(problem.message for problem in problems), hint="; ".join(hints) or None)
 
 
-class Registry(Mapping[str, Entry]):
-    """The entries of one kind by name. Looking a name up loads the installed plugins first."""
+E = TypeVar("E", bound=Entry)
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self._entries: dict[str, Entry] = {}
 
-    def register(
-        self,
-        name: str,
-        factory: Callable[..., Any],
-        *,
-        parameters: Mapping[str, Parameter] | None = None,
-        cite: str | None = None,
-        **facts: Any,
-    ) -> Entry:
-        """Add `factory` under `name`. Raises RegistryError, naming both origins, if the name is taken."""
-        origin = _origin(factory)
-        if (other := self._entries.get(name)) and other.origin != origin:
-            raise RegistryError(
-                f"the {self.kind} `{name}` is registered twice: {other.origin} and {origin}\nhint: rename one of them"
-            )
-        entry = Entry(
-            kind=self.kind,
-            name=name,
-            factory=factory,
-            parameters=parameters_of(factory) if parameters is None else parameters,
-            doc=inspect.cleandoc(factory.__doc__ or ""),
-            origin=origin,
-            cite=cite,
-            facts=facts,
-        )
-        self._entries[name] = entry
+class Kind(Mapping[str, E]):
+    """The registered things of one kind, by name.
+
+    `homes` are the modules whose import registers what the library has of this kind. The first look at a kind
+    imports them, and the installed plugins.
+    """
+
+    def __init__(self, name: str, plural: str, homes: Sequence[str]) -> None:
+        self.name, self.plural, self.homes = name, plural, tuple(homes)
+        self._entries: dict[str, E] = {}
+
+    def add(self, entry: E) -> E:
+        """Register an entry. Raises RegistryError, naming both origins, if its name is taken."""
+        if (other := self._entries.get(entry.name)) and other.origin != entry.origin:
+            message = f"the {self.name} `{entry.name}` is registered twice: {other.origin} and {entry.origin}"
+            raise RegistryError(message, hint="rename one of them")
+        self._entries[entry.name] = entry
         return entry
 
-    def __getitem__(self, name: str) -> Entry:
-        load_plugins()
+    def __getitem__(self, name: str) -> E:
+        self._complete()
         try:
             return self._entries[name]
         except KeyError:
-            broken = "".join(f"\nnote: {failure}" for failure in plugin_failures)
-            raise RegistryError(f"no {self.kind} named `{name}`{hint(name, self._entries)}{broken}") from None
+            message = f"no {self.name} named `{name}`"
+            raise RegistryError(message, hint=suggest(name, self._entries), notes=plugin_failures) from None
 
     def __iter__(self) -> Iterator[str]:
-        load_plugins()
+        self._complete()
         return iter(sorted(self._entries))
 
     def __len__(self) -> int:
-        load_plugins()
+        self._complete()
         return len(self._entries)
 
     def __contains__(self, name: object) -> bool:
-        load_plugins()
+        self._complete()
         return name in self._entries
 
+    def _complete(self) -> None:
+        for home in self.homes:
+            if home not in sys.modules:  # while it is being imported it is there already
+                importlib.import_module(home)
+        load_plugins()
 
-blocks = Registry("block")
-wrappers = Registry("wrapper")
-losses = Registry("loss")
-sources = Registry("data source")
+
+blocks: Kind[Any] = Kind("block", "blocks", ["crossband.blocks"])
+wrappers: Kind[Any] = Kind("wrapper", "wrappers", ["crossband.blocks", "crossband.graphs.building.multiscale"])
+losses: Kind[Any] = Kind("loss", "losses", ["crossband.recipes.losses"])
+sources: Kind[Any] = Kind("data source", "sources", ["crossband.recipes.data"])
+KINDS: Mapping[str, Kind[Any]] = {kind.plural: kind for kind in (blocks, wrappers, losses, sources)}
+
 plugin_failures: list[str] = []
 _loaded: set[str] = set()
+
+
+def description(factory: Callable[..., Any]) -> dict[str, Any]:
+    """The `doc` and the `origin` of an entry, read off the class or function behind it."""
+    return {"doc": inspect.cleandoc(factory.__doc__ or ""), "origin": _origin(factory)}
 
 
 def load_plugins() -> None:
@@ -218,7 +255,7 @@ def _as_yaml(value: object) -> object:
     return [_as_yaml(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def near(name: str, known: Sequence[str] | Mapping[str, Any]) -> list[str]:
+def near(name: str, known: Collection[str]) -> list[str]:
     """The known names most like `name`, best first, letter case aside; none where too many are known to compare."""
     if len(known) > MANY:
         return []
@@ -226,22 +263,20 @@ def near(name: str, known: Sequence[str] | Mapping[str, Any]) -> list[str]:
     return [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)]
 
 
-def hint(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
-    """A `hint:` line with the nearest known name, with all of them if they are few, or nothing."""
+def suggest(name: str, known: Collection[str]) -> str | None:
+    """The hint for a name that is not among those `known`: the nearest, all of them if they are few, or None."""
     if names := near(name, known):
-        return f"\nhint: did you mean `{names[0]}`?"
-    if 0 < len(known) <= 12:
-        return f"\nhint: choose from {', '.join(f'`{other}`' for other in known)}"
-    return ""
+        return f"did you mean `{names[0]}`?"
+    return f"choose from {', '.join(f'`{other}`' for other in known)}" if 0 < len(known) <= FEW else None
 
 
-def explain(error: Any) -> str:
-    """A jsonschema ValidationError in words that follow the name of the thing: "must be at least 1, got 0"."""
+def explain(error: Any) -> tuple[str, str | None]:
+    """A jsonschema ValidationError in words that follow the name of the thing, "must be at least 1, got 0"; a hint."""
     found, limit = show(error.instance), error.validator_value
     if error.validator == "additionalProperties":
         known = error.schema["properties"]
         odd = next(key for key in error.instance if key not in known)
-        return f"takes no key `{odd}`{hint(odd, known)}"
+        return f"takes no key `{odd}`", suggest(odd, known)
     wanted = {
         "type": lambda: f"must be {_type_words(limit)}",
         "enum": lambda: f"must be one of {', '.join(show(choice) for choice in limit)}",
@@ -256,7 +291,7 @@ def explain(error: Any) -> str:
         "minLength": lambda: "must not be empty",
         "minProperties": lambda: "must not be empty",
     }.get(error.validator)
-    return f"{wanted()}, got {found}" if wanted else f"is not valid: {error.message}"
+    return (f"{wanted()}, got {found}" if wanted else f"is not valid: {error.message}"), None
 
 
 def show(value: object) -> str:

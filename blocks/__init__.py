@@ -6,11 +6,11 @@ keywords. `block` and `wrapper` register a class of one's own.
 
 from crossband.blocks.activation import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh
 from crossband.blocks.aspp import ASPP
-from crossband.blocks.block import block, wrapper
 from crossband.blocks.blur import BlurDown, BlurUp
 from crossband.blocks.bottleneck import Bottleneck
 from crossband.blocks.cat_conv import CatConv
 from crossband.blocks.cbam import CBAM, ChannelAttention, SpatialAttention
+from crossband.blocks.contracts.block import block, wrapper
 from crossband.blocks.conv import Conv, ConvTranspose
 from crossband.blocks.criss_cross import CrissCross
 from crossband.blocks.dilated import DilatedBranches

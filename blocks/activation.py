@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from annotated_types import Ge
 from torch import nn
 
-from crossband.blocks.block import block
+from crossband.blocks.contracts.block import block
 from crossband.blocks.sine import Sine
 
 Activation: TypeAlias = Literal["none", "relu", "leaky_relu", "elu", "sigmoid", "tanh", "gelu", "silu", "sine"]

@@ -8,8 +8,8 @@ from annotated_types import MinLen
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 
-from crossband.blocks.block import block
-from crossband.blocks.bounds import Count, Share
+from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.bounds import Count, Share
 from crossband.blocks.conv import Conv
 
 

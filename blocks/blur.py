@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d
 
-from crossband.blocks.block import block
+from crossband.blocks.contracts.block import block
 
 
 class _Blur(nn.Module):

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from crossband.blocks.block import block
-from crossband.blocks.bounds import Count
+from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.bounds import Count
 from crossband.blocks.conv import Conv
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from crossband.blocks.block import block
+from crossband.blocks.contracts.block import block
 
 CatWeights: TypeAlias = Literal["registered", "random_as_published", "identity_mean"]
 

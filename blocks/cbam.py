@@ -5,8 +5,8 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from crossband.blocks.block import block
-from crossband.blocks.bounds import Count
+from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.bounds import Count
 from crossband.blocks.conv import Conv
 from crossband.blocks.norm import BatchNorm
 

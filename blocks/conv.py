@@ -5,10 +5,10 @@ from typing import Any, Literal, TypeAlias
 from torch import Tensor, nn
 
 from crossband.blocks.activation import ACTIVATIONS, Activation
-from crossband.blocks.block import block
-from crossband.blocks.bounds import Count, Natural
+from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.bounds import Count, Natural
+from crossband.blocks.contracts.sizes import Size, largest
 from crossband.blocks.norm import NORMS, Norm
-from crossband.blocks.sizes import Size, largest
 
 PadMode: TypeAlias = Literal["zeros", "reflect", "replicate"]
 PIXELS = "pixels(size(h), size(w)) >= 2  # more than one pixel to normalise"

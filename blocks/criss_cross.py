@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from crossband.blocks.block import block
-from crossband.blocks.bounds import Count
-from crossband.blocks.precision import full_precision, widened
+from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.bounds import Count
+from crossband.blocks.contracts.precision import full_precision, widened
 
 
 @block(

@@ -10,8 +10,8 @@ from annotated_types import Len
 from torch import Tensor, nn
 
 from crossband.blocks.activation import Activation
-from crossband.blocks.block import block
-from crossband.blocks.bounds import Count
+from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.bounds import Count
 from crossband.blocks.conv import Conv, pixels
 from crossband.blocks.norm import Norm
 

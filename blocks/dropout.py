@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from crossband.blocks.block import block
-from crossband.blocks.bounds import Share
+from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.bounds import Share
 
 
 @block("Dropout", contract="b c h w -> b c h w", reach=1, cite="srivastava2014dropout")

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from crossband.blocks.block import block
+from crossband.blocks.contracts.block import block
 
 
 @block("GateChannels", contract="b c h w, b c 1 1 -> b c h w", reach=1)

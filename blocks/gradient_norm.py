@@ -9,11 +9,11 @@ from einops import reduce
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from crossband.blocks.block import wrapper
-from crossband.blocks.bounds import Share
-from crossband.blocks.precision import autocasts, full_precision, widened
-from crossband.blocks.wrapped import signature_of, taps_of
-from crossband.registry import ArgumentError, hint
+from crossband.blocks.contracts.block import wrapper
+from crossband.blocks.contracts.bounds import Share
+from crossband.blocks.contracts.precision import autocasts, full_precision, widened
+from crossband.blocks.contracts.wrapped import signature_of, taps_of
+from crossband.registry import ArgumentError, suggest
 
 
 @wrapper("GradientNorm", cite="wu2021gngan")
@@ -54,12 +54,12 @@ class GradientNorm(nn.Module):
         signature = signature_of(network)
         inputs = signature.parameters
         if unknown := [name for name in wrt or [] if name not in inputs]:
-            raise ArgumentError(f"GradientNorm: the network has no input `{unknown[0]}`{hint(unknown[0], inputs)}")
-        if mixing := [name for name, module in network.named_modules() if isinstance(module, _BatchNorm)]:
             raise ArgumentError(
-                f"GradientNorm: the network has batch normalisation at `{mixing[0]}`, which mixes the images of a batch"
-                "\nhint: use instance normalisation, or none"
+                f"GradientNorm: the network has no input `{unknown[0]}`", hint=suggest(unknown[0], inputs)
             )
+        if mixing := [name for name, module in network.named_modules() if isinstance(module, _BatchNorm)]:
+            found = f"the network has batch normalisation at `{mixing[0]}`, which mixes the images of a batch"
+            raise ArgumentError(f"GradientNorm: {found}", hint="use instance normalisation, or none")
         self.network = network
         self.taps = taps_of(network)
         self.__signature__ = signature

@@ -6,7 +6,7 @@ from operator import add, mul
 import torch
 from torch import Tensor, nn
 
-from crossband.blocks.block import block
+from crossband.blocks.contracts.block import block
 
 
 @block("Concat", contract="b c h w, ... -> b sum(c) h w", reach=1)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from crossband.blocks.block import block
-from crossband.blocks.precision import widened
+from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.precision import widened
 
 Matrix = tuple[tuple[float, float, float], ...]
 

@@ -8,8 +8,8 @@ from annotated_types import Gt
 from einops import rearrange
 from torch import Tensor, nn
 
-from crossband.blocks.block import block
-from crossband.blocks.bounds import Count, Share
+from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.bounds import Count, Share
 
 Norm: TypeAlias = Literal["none", "batch", "instance"]
 Epsilon: TypeAlias = Annotated[float, Gt(0)]

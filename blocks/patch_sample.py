@@ -5,8 +5,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from crossband.blocks.block import block
-from crossband.blocks.bounds import Count
+from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.bounds import Count
 
 
 def _length(c: int, *, out: int, mlp: bool, **_: object) -> int:

@@ -5,10 +5,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from crossband.blocks.block import block
-from crossband.blocks.bounds import Count
+from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.bounds import Count
+from crossband.blocks.contracts.sizes import Size
 from crossband.blocks.conv import Conv
-from crossband.blocks.sizes import Size
 
 
 def _maps(inputs: int, c: Size, *, per: str, **_: Any) -> Size:

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from crossband.blocks.block import block
-from crossband.blocks.bounds import Count, Natural
-from crossband.blocks.sizes import Size
+from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.bounds import Count, Natural
+from crossband.blocks.contracts.sizes import Size
 
 
 def _pooled(n: Size, *, kernel: int, stride: int | None, padding: int, ceil: bool, **_: Any) -> Size:

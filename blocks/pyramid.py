@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from crossband.blocks.block import block
-from crossband.blocks.sizes import Shape, ceil_div
+from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.sizes import Shape, ceil_div
 
 MOST = 8
 

@@ -4,9 +4,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from crossband.blocks.block import block
-from crossband.blocks.bounds import Count, Share
 from crossband.blocks.cbam import CBAM, GateNorm
+from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.bounds import Count, Share
 from crossband.blocks.conv import Conv, PadMode, pixels, reflectable
 from crossband.blocks.norm import Norm
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from crossband.blocks.block import block
-from crossband.blocks.bounds import Count, Interpolation, Natural
+from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.bounds import Count, Interpolation, Natural
 
 
 def resize(x: Tensor, size: tuple[int, int] | torch.Size, mode: str) -> Tensor:

@@ -6,8 +6,8 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from crossband.blocks.block import block
-from crossband.blocks.bounds import Count
+from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.bounds import Count
 from crossband.blocks.conv import Conv
 from crossband.blocks.resize import resize
 

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from crossband.blocks.block import block
+from crossband.blocks.contracts.block import block
 
 
 @block("Sine", contract="b c h w -> b c h w", reach=1, cite="sitzmann2020siren")

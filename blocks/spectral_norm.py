@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils.parametrizations import spectral_norm
 
-from crossband.blocks.block import wrapper
-from crossband.blocks.bounds import Count
-from crossband.blocks.wrapped import signature_of, taps_of
+from crossband.blocks.contracts.block import wrapper
+from crossband.blocks.contracts.bounds import Count
+from crossband.blocks.contracts.wrapped import signature_of, taps_of
 from crossband.registry import ArgumentError
 
 

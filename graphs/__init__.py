@@ -7,24 +7,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crossband.graphs.builder import build as build
-    from crossband.graphs.checker import check as check
-    from crossband.graphs.diagnostics import InvalidFile as InvalidFile
-    from crossband.graphs.resolve import load as load
-    from crossband.graphs.resolve import shipped as shipped
-    from crossband.graphs.schema import graph_schema as graph_schema
-    from crossband.graphs.serial import digest as digest
-    from crossband.graphs.serial import dump as dump
+    from crossband.graphs.building.build import build as build
+    from crossband.graphs.checking.checker import check as check
+    from crossband.graphs.language.diagnostics import InvalidFile as InvalidFile
+    from crossband.graphs.language.resolve import load as load
+    from crossband.graphs.language.resolve import shipped as shipped
+    from crossband.graphs.language.schema import graph_schema as graph_schema
+    from crossband.graphs.language.serial import digest as digest
+    from crossband.graphs.language.serial import dump as dump
 
 _HOMES = {
-    "InvalidFile": "diagnostics",
-    "build": "builder",
-    "check": "checker",
-    "digest": "serial",
-    "dump": "serial",
-    "graph_schema": "schema",
-    "load": "resolve",
-    "shipped": "resolve",
+    "InvalidFile": "language.diagnostics",
+    "build": "building.build",
+    "check": "checking.checker",
+    "digest": "language.serial",
+    "dump": "language.serial",
+    "graph_schema": "language.schema",
+    "load": "language.resolve",
+    "shipped": "language.resolve",
 }
 __all__ = ["InvalidFile", "build", "check", "digest", "dump", "graph_schema", "load", "shipped"]
 

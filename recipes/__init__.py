@@ -7,10 +7,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crossband.recipes.spec.checker import check as check
-    from crossband.recipes.spec.reading import load as load
-    from crossband.recipes.spec.reading import shipped as shipped
-    from crossband.recipes.spec.schema import recipe_schema as recipe_schema
+    from crossband.recipes.language.checker import check as check
+    from crossband.recipes.language.reading import load as load
+    from crossband.recipes.language.reading import shipped as shipped
+    from crossband.recipes.language.schema import recipe_schema as recipe_schema
+    from crossband.recipes.model.translation import translate as translate
+    from crossband.recipes.model.translator import Translator as Translator
     from crossband.recipes.training.checkpoint import load_network as load_network
     from crossband.recipes.training.checkpoint import load_weights as load_weights
     from crossband.recipes.training.checkpoint import save_weights as save_weights
@@ -19,24 +21,22 @@ if TYPE_CHECKING:
     from crossband.recipes.training.runs import train as train
     from crossband.recipes.training.session import Interrupted as Interrupted
     from crossband.recipes.training.session import RunResult as RunResult
-    from crossband.recipes.translating.translation import translate as translate
-    from crossband.recipes.translating.translator import Translator as Translator
 
 _HOMES = {
     "Interrupted": "training.session",
     "RunResult": "training.session",
-    "check": "spec.checker",
+    "check": "language.checker",
     "evaluate": "training.runs",
-    "load": "spec.reading",
+    "load": "language.reading",
     "load_network": "training.checkpoint",
     "load_run": "training.runs",
     "load_weights": "training.checkpoint",
-    "recipe_schema": "spec.schema",
+    "recipe_schema": "language.schema",
     "save_weights": "training.checkpoint",
-    "shipped": "spec.reading",
+    "shipped": "language.reading",
     "train": "training.runs",
-    "translate": "translating.translation",
-    "Translator": "translating.translator",
+    "translate": "model.translation",
+    "Translator": "model.translator",
 }
 __all__ = [
     "Interrupted",

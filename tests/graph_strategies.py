@@ -9,14 +9,14 @@ import numpy as np
 from hypothesis import strategies as st
 
 from crossband import registry
-from crossband.blocks.contract import ContractError
-from crossband.blocks.examples import arguments
-from crossband.blocks.shapes import shapes_of
-from crossband.blocks.sizes import Condition, Dim, Shape, Size, evaluate, symbol, symbols_of
-from crossband.graphs.admissible import possible
-from crossband.graphs.plan import Plan
-from crossband.graphs.serial import to_data
-from crossband.registry import Entry
+from crossband.blocks.contracts.block import BlockEntry
+from crossband.blocks.contracts.contract import ContractError
+from crossband.blocks.contracts.shapes import shapes_of
+from crossband.blocks.contracts.sizes import Condition, Dim, Shape, Size, evaluate, symbol, symbols_of
+from crossband.blocks.laws.examples import arguments
+from crossband.graphs.language.serial import to_data
+from crossband.graphs.plans.admissible import possible
+from crossband.graphs.plans.plan import Plan
 
 Data = dict[str, Any]
 Values = dict[str, Shape]
@@ -173,7 +173,7 @@ class _Draft:
         entry = registry.blocks[self.draw(st.sampled_from(sorted(registry.blocks)))]
         count, steps = self.draw(_inputs(entry)), [{entry.name: self.draw(arguments(entry))}]
         reads = self.reads(count) if self.draw(st.booleans()) else self.reads(1) * count
-        contract = entry.facts["contract"]
+        contract = entry.contract
         for number, axes in enumerate(contract.inputs if contract else ()):
             made = {"Conv": {"out": axes[1], "kernel": 1}} if isinstance(axes[1], int) else {"GlobalPool": {}}
             if isinstance(axes[1], int) or axes[2:] == (1, 1):
@@ -234,7 +234,7 @@ class _Draft:
             return None
         if not all(map(_likely, result.conditions)):
             return None
-        return dict(zip(entry.facts["outputs"], result.outputs, strict=False))
+        return dict(zip(entry.outputs, result.outputs, strict=False))
 
     # ------------------------------------------------------------------ text
 
@@ -275,11 +275,11 @@ class _Draft:
         return found
 
 
-def _inputs(entry: Entry) -> st.SearchStrategy[int]:
+def _inputs(entry: BlockEntry) -> st.SearchStrategy[int]:
     """How many inputs a block takes."""
-    contract = entry.facts["contract"]
+    contract = entry.contract
     if contract is None:
-        return st.just(max(1, len(entry.facts["inferred"])))
+        return st.just(max(1, len(entry.inferred)))
     return st.integers(1, 3) if contract.variadic else st.just(len(contract.inputs))
 
 

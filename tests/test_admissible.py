@@ -12,11 +12,11 @@ from strategies import formulas
 from test_graphs import Shapes, drawn, graph, told_at
 from torch import Tensor
 
-from crossband.blocks.shapes import shapes_of
-from crossband.blocks.sizes import Condition, Size, ceil_div, largest, symbol, symbols_of
+from crossband.blocks.contracts.shapes import shapes_of
+from crossband.blocks.contracts.sizes import Condition, Size, ceil_div, largest, symbol, symbols_of
 from crossband.graphs import InvalidFile, build, check
-from crossband.graphs.admissible import AxisRule, SizeRule, derive, possible
-from crossband.graphs.plan import Call, Plan
+from crossband.graphs.plans.admissible import AxisRule, SizeRule, derive, possible
+from crossband.graphs.plans.plan import Call, Plan
 
 H, W = symbol("H"), symbol("W")
 

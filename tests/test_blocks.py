@@ -14,15 +14,15 @@ from torch.nn.functional import interpolate
 from crossband import blocks, registry
 from crossband.blocks import block
 from crossband.blocks.activation import ACTIVATIONS, Activation
-from crossband.blocks.contract import ContractError
+from crossband.blocks.contracts.contract import ContractError
+from crossband.blocks.contracts.reach import reach_of
+from crossband.blocks.contracts.shapes import shapes_of
+from crossband.blocks.contracts.sizes import symbol
 from crossband.blocks.conv import PadMode
 from crossband.blocks.criss_cross import criss_cross
-from crossband.blocks.examples import Example
 from crossband.blocks.laws import measured_reach
+from crossband.blocks.laws.examples import Example
 from crossband.blocks.norm import NORMS, Norm
-from crossband.blocks.reach import reach_of
-from crossband.blocks.shapes import shapes_of
-from crossband.blocks.sizes import symbol
 from crossband.registry import ArgumentError
 
 H, W, B = symbol("H"), symbol("W"), symbol("B")
@@ -41,7 +41,7 @@ def parameters(module: nn.Module) -> int:
 
 
 def test_every_public_block_is_registered_and_every_registered_block_public():
-    wrappers = {name for name, entry in registry.wrappers.items() if not entry.facts.get("rewrites")}
+    wrappers = {name for name, entry in registry.wrappers.items() if not entry.rewrites}
     assert {*registry.blocks, *wrappers, "block", "wrapper"} == set(blocks.__all__)
 
 
@@ -88,7 +88,7 @@ def test_blocks_pickle(name: str):
         "LabToRGB": [(2, 1, 8, 8), (2, 2, 8, 8)],
         "RGBToLab": [(2, 3, 8, 8)],
     }
-    contract = entry.facts["contract"]
+    contract = entry.contract
     number = 1 if contract is None else 2 if contract.variadic else len(contract.inputs)
     given = shapes.get(name, [(2, 32, 8, 8)] * number)
     case = example(name, *given, **arguments.get(name, {"up": 2} if name == "Resize" else {}))

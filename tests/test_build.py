@@ -11,8 +11,8 @@ from test_graphs import graph, load
 from torch import fx, nn
 
 from crossband.graphs import InvalidFile, build, check, digest
-from crossband.graphs.diagnostics import Problems
-from crossband.graphs.reader import read_text
+from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.language.reader import read_text
 from crossband.registry import CrossbandError
 
 NET = """\

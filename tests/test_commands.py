@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from commandline import COMMAND, SMALL, graph_file, run, succeed
 
-from crossband.graphs import facts
-from crossband.graphs.diagnostics import Problems
-from crossband.graphs.reader import read
-from crossband.graphs.shelf import Shelf
+from crossband.graphs.building import facts
+from crossband.graphs.language.catalog import Catalog
+from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.language.reader import read
 from crossband.recipes.commands import VERBS, listing
 
 PLUGIN = '''
@@ -83,7 +83,7 @@ def test_every_verb_is_in_the_help() -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["chek"], 2, "no verb named `chek`\nhint: did you mean `check`?"),
+        (["chek"], 2, "no command named `chek`\nhint: did you mean `check`?"),
         (["ls", "bloks"], 2, "'bloks' is not one of"),
         (["show", "u2nett"], 1, "nothing named `u2nett`\nhint: did you mean `u2net`?\n"),
         (["show", "u2net", "--kind", "block"], 1, "no block named `u2net`\nhint: `crossband ls` lists every name"),
@@ -212,9 +212,9 @@ def test_what_is_said_of_shipped_graphs_is_what_a_check_finds() -> None:
 def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of shipped graphs of its own: a parent, a hybrid of it, and one that is neither."""
     (tmp_path / "hybrids").mkdir()
-    shelf = Shelf((tmp_path, tmp_path / "hybrids"))
-    monkeypatch.setattr(facts, "GRAPHS", shelf)
-    monkeypatch.setattr(listing, "GRAPHS", shelf)
+    catalog = Catalog((tmp_path, tmp_path / "hybrids"))
+    monkeypatch.setattr(facts, "GRAPHS", catalog)
+    monkeypatch.setattr(listing, "GRAPHS", catalog)
     monkeypatch.setattr(facts, "FILE", tmp_path / "facts.json")
     (tmp_path / "alone.yaml").write_text(SMALL.replace("small", "alone"))
     (tmp_path / "small.yaml").write_text(SMALL)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from commandline import RECIPE, SMALL, graph_file, recipe_file, run, succeed
 
-from crossband.graphs.diagnostics import Problems
-from crossband.graphs.reader import read
+from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.language.reader import read
 from crossband.recipes.commands import listing
 from crossband.recipes.commands.cite import _escaped, bibtex, references
 

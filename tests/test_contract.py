@@ -8,8 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from strategies import formulas
 
-from crossband.blocks.contract import Contract, ContractError, number
-from crossband.blocks.sizes import NotPeriodic, Size, evaluate, largest, lower_bound, period, smallest, symbol
+from crossband.blocks.contracts.contract import Contract, ContractError, number
+from crossband.blocks.contracts.sizes import NotPeriodic, Size, evaluate, largest, lower_bound, period, smallest, symbol
 
 H, W, B = symbol("H"), symbol("W"), symbol("B")
 

@@ -15,7 +15,7 @@ from crossband.recipes import check, train
 from crossband.recipes.data import DataError, Source, demo, pairs, write_image
 from crossband.recipes.data.cache import Cached
 from crossband.recipes.data.loader import Geometry, Scenes, epoch_of, make_loader
-from crossband.recipes.measuring.scoring import open_source, training_scenes
+from crossband.recipes.model.scoring import open_source, training_scenes
 
 COUNT = 4
 

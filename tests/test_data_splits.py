@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from crossband.recipes.data.source import DataError
 from crossband.recipes.data.splits import RULES, Rule, divide, natural
+from crossband.recipes.kinds.source import DataError
 from crossband.registry import schema_of, sources
 
 NAMES = [f"FLIR_{number:05d}" for number in range(8500, 8540)]
@@ -118,7 +118,7 @@ def test_messages(rules: dict, message: str):
 def test_all_faulty_rules_are_named_at_once():
     with pytest.raises(DataError) as error:
         divide(NAMES, {"test": {"every": 0}, "validation": {"list": ["x"]}})
-    assert [line.split(":")[0] for line in error.value.problems] == ["the split `test`", "the split `validation`"]
+    assert [line.message.split(":")[0] for line in error.value.faults] == ["the split `test`", "the split `validation`"]
 
 
 def test_the_schema_of_a_rule_has_the_keys_of_the_rules():
@@ -138,4 +138,4 @@ def test_the_schema_of_a_rule_has_the_keys_of_the_rules():
     ids=str,
 )
 def test_rules_are_held_to_their_schema(split: dict, message: str):
-    assert [text for _, text in sources["pairs"].problems({"split": split})] == [message]
+    assert [str(problem) for _, problem in sources["pairs"].problems({"split": split})] == [message]

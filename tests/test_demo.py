@@ -5,9 +5,8 @@ import time
 import numpy as np
 import pytest
 
-from crossband.recipes.data import demo
-from crossband.recipes.data.demo import draw_scene
-from crossband.recipes.data.planck import SIGMA, brightness_temperature, long_wave_radiance, radiance
+from crossband.recipes.data.demo.demo import demo, draw_scene
+from crossband.recipes.data.demo.planck import SIGMA, brightness_temperature, long_wave_radiance, radiance
 from crossband.registry import ArgumentError
 
 

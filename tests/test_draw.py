@@ -11,12 +11,12 @@ import pytest
 
 from crossband import registry
 from crossband.graphs import InvalidFile, check, shipped
-from crossband.graphs.draw import draw
+from crossband.graphs.language.syntax import Step
+from crossband.graphs.picture.draw import draw
 from crossband.graphs.picture.page import MARGIN, Page, layout_of
 from crossband.graphs.picture.sketch import sketch
 from crossband.graphs.picture.svg import text_width
 from crossband.graphs.picture.words import KINDS, kind_of, words
-from crossband.graphs.syntax import Step
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -219,7 +219,7 @@ def test_text_is_escaped(tmp_path: Path) -> None:
 
 
 def test_the_same_graph_gives_the_same_text() -> None:
-    command = "from crossband.graphs.draw import draw; print(draw('u2net_cca'), end='')"
+    command = "from crossband.graphs.picture.draw import draw; print(draw('u2net_cca'), end='')"
     other = subprocess.run(
         [sys.executable, "-c", command],
         capture_output=True,

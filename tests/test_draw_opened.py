@@ -12,15 +12,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from crossband.graphs import InvalidFile, check, shipped
-from crossband.graphs.diagnostics import Problems
-from crossband.graphs.draw import draw
+from crossband.graphs.checking.state import Walk
+from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.language.resolve import Library, load
+from crossband.graphs.language.writer import dump as dump_yaml
+from crossband.graphs.picture.draw import draw
 from crossband.graphs.picture.opened import MOST
 from crossband.graphs.picture.page import layout_of
 from crossband.graphs.picture.sketch import _Sketcher, sketch
-from crossband.graphs.plan import Call, Plan
-from crossband.graphs.resolve import Library, load
-from crossband.graphs.state import Walk
-from crossband.graphs.writer import dump as dump_yaml
+from crossband.graphs.plans.plan import Call, Plan
 from crossband.recipes.commands.show import show
 
 INNER = """

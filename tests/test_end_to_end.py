@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from crossband.recipes.commands import cli
 from crossband.recipes.commands.evaluate import labels, rank
 from crossband.recipes.data import demo, read_image, write_image
-from crossband.recipes.measuring.evaluation import Summary, Table
+from crossband.recipes.metrics.evaluation import Summary, Table
 from crossband.recipes.reporting.results import Results
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossband.graphs.expressions import MAX_NUMBER, ExpressionError, is_expression, parse
+from crossband.graphs.language.expressions import MAX_NUMBER, ExpressionError, is_expression, parse
 
 often = settings(max_examples=60)  # text is cheap
 PARAMS = {"width": 64, "out": 1, "rate": 0.5, "recurrence": 2, "cca_at": ["en5", "en6"], "norm": "batch", "bias": True}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossband.recipes.spec.flow import CallError, Value, parse
+from crossband.recipes.language.flow import CallError, Value, parse
 
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,6}", fullmatch=True)
 VALUES = st.recursive(

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from crossband.recipes.spec.functions import FUNCTIONS, FunctionError, Shape
+from crossband.recipes.language.functions import FUNCTIONS, FunctionError, Shape
 
 OPERANDS = {"cat": [(3, 6, 5), (1, 6, 5)], "mix": [(2, 6, 5), (2, 6, 5)]}  # of the others: one of three channels
 SRGB = [  # CIE L*a*b* under D65, two degrees, of colours whose values are widely printed

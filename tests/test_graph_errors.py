@@ -12,7 +12,7 @@ import pytest
 from torch import nn
 
 from crossband.graphs import InvalidFile, build, check
-from crossband.graphs.diagnostics import CODES
+from crossband.graphs.language.diagnostics import CODES
 
 TABLE = Path(__file__).with_name("graph_errors.txt")
 SEPARATOR, SAYS, FILE = "### ", ">>>\n", re.compile(r"^--- (\S+)\n", re.MULTILINE)

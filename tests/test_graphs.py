@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 from torch import Tensor, fx, nn
 
 from crossband import registry
-from crossband.blocks.examples import values_of
-from crossband.blocks.sizes import Shape, evaluate
+from crossband.blocks.contracts.sizes import Shape, evaluate
+from crossband.blocks.laws.examples import values_of
 from crossband.graphs import InvalidFile, build, check, digest, dump
-from crossband.graphs.diagnostics import Problems
-from crossband.graphs.plan import Call, Plan
-from crossband.graphs.reader import read_text
-from crossband.graphs.resolve import Library
-from crossband.graphs.serial import to_data
-from crossband.graphs.syntax import Graph
-from crossband.graphs.writer import dump as dump_yaml
+from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.language.reader import read_text
+from crossband.graphs.language.resolve import Library
+from crossband.graphs.language.serial import to_data
+from crossband.graphs.language.syntax import Graph
+from crossband.graphs.language.writer import dump as dump_yaml
+from crossband.graphs.plans.plan import Call, Plan
 
 
 def load(text: str, file: str = "<text>") -> Graph:

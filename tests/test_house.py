@@ -90,7 +90,7 @@ def test_importing_touches_no_network_and_no_seed() -> None:
         "def refuse(*_): raise AssertionError('network at import')\n"
         "socket.socket.connect = refuse\n"
         "import torch; before = torch.get_rng_state()\n"
-        "import crossband.blocks, crossband.graphs.builder, crossband.recipes.losses, crossband.recipes.data\n"
+        "import crossband.blocks, crossband.graphs.building.build, crossband.recipes.losses, crossband.recipes.data\n"
         "assert torch.equal(before, torch.get_rng_state()) and state == random.getstate()\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -15,13 +15,13 @@ from torchvision.models import resnet101
 from torchvision.models.resnet import Bottleneck, ResNet
 
 from crossband.graphs import build, check
-from crossband.graphs.diagnostics import InvalidFile
-from crossband.graphs.renaming import RenamingError, load, shipped
+from crossband.graphs.building.key_maps import RenamingError, load, shipped
+from crossband.graphs.language.diagnostics import InvalidFile
 from crossband.recipes import check as check_recipe
 from crossband.recipes import load_weights, train
-from crossband.recipes.measuring.pretrained import Unavailable
+from crossband.recipes.basics.pretrained import Unavailable
+from crossband.recipes.model.foreign import load_foreign, put_foreign
 from crossband.recipes.training.checkpoint import CheckpointError
-from crossband.recipes.training.foreign import load_foreign, put_foreign
 
 NARROW = {"width": 2, "depth3": 2, "head": 4, "low": 3, "classes": 5}
 Shapes = dict[str, tuple[int, ...]]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import instance_norm, interpolate, leaky_relu, max_pool2d
 
 from crossband import blocks
-from crossband.blocks.sizes import evaluate
+from crossband.blocks.contracts.sizes import evaluate
 from crossband.graphs import build, check
 
 # a narrow form of each network, and an image that it takes

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from crossband.recipes import check
+from crossband.recipes.basics.pretrained import Unavailable
 from crossband.recipes.data.loader import epoch_of, make_loader
-from crossband.recipes.measuring.pretrained import Unavailable
-from crossband.recipes.measuring.scoring import open_source, training_scenes
-from crossband.recipes.spec.experiment import Experiment
-from crossband.recipes.spec.functions import FUNCTIONS
+from crossband.recipes.language.experiment import Experiment
+from crossband.recipes.language.functions import FUNCTIONS
+from crossband.recipes.model.scoring import open_source, training_scenes
 from crossband.recipes.training.engine import NotFinite
 from crossband.recipes.training.loop import Report, fit, train_step
 from crossband.recipes.training.state import Training, build_network, set_up

@@ -13,15 +13,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
+from crossband.recipes.basics.pretrained import Unavailable
 from crossband.recipes.losses import LossInputError, fft_l1, l1, loss, ms_ssim, patch_nce, ssim, vanilla, vgg
-from crossband.recipes.losses.loss import least_side
-from crossband.recipes.measuring.metrics import METRICS
-from crossband.recipes.measuring.pretrained import Unavailable
+from crossband.recipes.metrics.metrics import METRICS
 from crossband.registry import CrossbandError, RegistryError, losses
 
 OURS = [name for name, entry in losses.items() if entry.factory.__module__.startswith("crossband.")]
 perceptual = losses["perceptual"].factory
-PENALTIES = [name for name in OURS if losses[name].facts["differentiates"]]
+PENALTIES = [name for name in OURS if losses[name].differentiates]
 GENERATORS = ["hinge", "lsgan", "vanilla", "wgan"]
 VGG: dict[str, Any] = {"range": "unit", "random": True, "layers": {"relu1_1": 0.5, "relu2_1": 2.0}}
 
@@ -152,19 +151,15 @@ EQUATIONS: list[tuple[str, Mapping[str, Any], Callable[..., Tensor]]] = [
     ("wgan_critic", {}, lambda r, f: f.mean() - r.mean()),
 ]
 # losses of an output and its target, which are least where the two are equal
-COMPARING = [
-    row[:2] for row in EQUATIONS if losses[row[0]].facts["inputs"] == ("output", "target") and row[0] != "patch_nce"
-]
+COMPARING = [row[:2] for row in EQUATIONS if losses[row[0]].inputs == ("output", "target") and row[0] != "patch_nce"]
 SAME_SHAPE = [
-    (name, parameters)
-    for name, parameters, _ in EQUATIONS
-    if len(losses[name].facts["inputs"]) == 2 and losses[name].facts["same_shape"]
+    (name, parameters) for name, parameters, _ in EQUATIONS if len(losses[name].inputs) == 2 and losses[name].same_shape
 ]
 
 
 def shape_for(name: str, parameters: Mapping[str, Any], more: tuple[int, int, int, int]) -> list[int]:
     """A shape that a loss takes: `more` is what is drawn, from zero."""
-    least = least_side(losses[name], parameters)
+    least = losses[name].least_side(parameters)
     batch, channels, rows, columns = more
     if name == "patch_nce":
         return [1 + batch, 2 + rows, 2 + columns]
@@ -176,7 +171,7 @@ def shape_for(name: str, parameters: Mapping[str, Any], more: tuple[int, int, in
 def tensors(name: str, shape: list[int], seed: int, dtype: torch.dtype = torch.float64) -> list[Tensor]:
     """Different random inputs, strictly within (0, 1)."""
     random = torch.Generator().manual_seed(seed)
-    return [0.01 + 0.98 * torch.rand(shape, generator=random, dtype=dtype) for _ in losses[name].facts["inputs"]]
+    return [0.01 + 0.98 * torch.rand(shape, generator=random, dtype=dtype) for _ in losses[name].inputs]
 
 
 EXTRA = st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 8), st.integers(0, 8))
@@ -217,7 +212,7 @@ def test_value_and_gradient_are_finite_at_identity_and_at_the_ends(name, paramet
     for level in (0.0, 0.5, 1.0):
         image = torch.full(shape, level, dtype=dtype, requires_grad=True)
         for other in (level, 0.0, 1.0):
-            rest = [torch.full_like(image, other)] * (len(losses[name].facts["inputs"]) - 1)
+            rest = [torch.full_like(image, other)] * (len(losses[name].inputs) - 1)
             value = losses[name].factory(image, *rest, **parameters)
             [gradient] = torch.autograd.grad(value, image)
             assert value.isfinite()
@@ -243,7 +238,7 @@ def test_refuses_shapes_that_would_broadcast(name, parameters, other):
 
 @pytest.mark.parametrize("name", OURS)
 def test_refuses_whole_numbers_and_wrong_counts(name):
-    count = len(losses[name].facts["inputs"])
+    count = len(losses[name].inputs)
     with pytest.raises(CrossbandError, match="floating-point"):
         losses[name].factory(*[torch.zeros(1, 1, 8, 8, dtype=torch.uint8)] * count)
     with pytest.raises(CrossbandError, match=f"got {count + 1} tensors"):
@@ -260,11 +255,11 @@ def test_says_what_it_is(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters"), [row[:2] for row in EQUATIONS if least_side(losses[row[0]], row[1]) > 1]
+    ("name", "parameters"), [row[:2] for row in EQUATIONS if losses[row[0]].least_side(row[1]) > 1]
 )
 def test_refuses_images_that_are_too_small(name, parameters):
-    least = least_side(losses[name], parameters)
-    inputs = [torch.rand(1, 1, least + 1, least - 1)] * len(losses[name].facts["inputs"])
+    least = losses[name].least_side(parameters)
+    inputs = [torch.rand(1, 1, least + 1, least - 1)] * len(losses[name].inputs)
     message = f"the loss `{name}` needs images of at least {least}x{least}, got {least + 1}x{least - 1}"
     with pytest.raises(LossInputError, match=message):
         losses[name].factory(*inputs, **parameters)
@@ -317,7 +312,7 @@ def score_of(weight: Tensor, image: Tensor) -> Tensor:
 @pytest.mark.parametrize("name", ["vanilla", "vanilla_critic"])
 def test_a_critic_may_give_probabilities(name: str) -> None:
     entry = losses[name]
-    scores = [torch.linspace(-5, 5, 24, dtype=torch.float64).view(2, 1, 3, 4) for _ in entry.facts["inputs"]]
+    scores = [torch.linspace(-5, 5, 24, dtype=torch.float64).view(2, 1, 3, 4) for _ in entry.inputs]
     probabilities = [score.sigmoid() for score in scores]
     torch.testing.assert_close(entry.factory(*probabilities, logits=False), entry.factory(*scores))
     assert entry.factory(*(torch.ones_like(score) for score in scores), logits=False).isfinite()
@@ -451,7 +446,7 @@ def test_weights_come_from_the_cache_or_a_file(cache, tmp_path):
         perceptual(output, target, **chosen | {"layers": {"conv1_2": 1.0}, "path": str(tmp_path / "wrong.pth")})
     with pytest.raises(Unavailable, match=r"it lacks `features\.7\.weight`"):
         perceptual(output, target, **chosen | {"layers": {"relu5_3": 1.0}})
-    said = losses["perceptual"].facts["prepare"](torch.device("cpu"), **chosen)["vgg16"]
+    said = losses["perceptual"].prepare(torch.device("cpu"), **chosen)["vgg16"]
     assert said.startswith(f"{cache / 'vgg16-397923af.pth'}, sha256 ")
 
 

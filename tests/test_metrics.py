@@ -13,11 +13,12 @@ from scipy import ndimage
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from crossband.recipes.colour import luminance
-from crossband.recipes.measuring import metrics, pretrained
-from crossband.recipes.measuring.baselines import MeanTarget, evaluate_baselines, grey_copy
-from crossband.recipes.measuring.evaluation import Evaluation, EvaluationError, Summary, Table
-from crossband.recipes.measuring.metrics import DEFAULT, METRICS
+from crossband.recipes.basics import pretrained
+from crossband.recipes.basics.colour import luminance
+from crossband.recipes.metrics import metrics
+from crossband.recipes.metrics.baselines import MeanTarget, evaluate_baselines, grey_copy
+from crossband.recipes.metrics.evaluation import Evaluation, EvaluationError, Summary, Table
+from crossband.recipes.metrics.metrics import DEFAULT, METRICS
 from crossband.registry import CrossbandError
 
 PLAIN = ("mae", "mse", "rmse", "psnr", "ssim", "ms_ssim", "fft_l1", "corr_target", "corr_input", "corr_input_real")

@@ -5,9 +5,9 @@ import torch
 from torch.nn.functional import avg_pool2d
 
 from crossband.graphs import InvalidFile, build, check, digest, dump
-from crossband.graphs.diagnostics import Problems
-from crossband.graphs.resolve import Library
-from crossband.graphs.syntax import Graph
+from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.language.resolve import Library
+from crossband.graphs.language.syntax import Graph
 
 CRITIC = """
 graph: critic

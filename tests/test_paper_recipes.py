@@ -14,13 +14,13 @@ from lightning_fabric import Fabric
 from safetensors.torch import load_file
 from torch import nn
 
-from crossband.graphs.cost import count_parameters
-from crossband.graphs.diagnostics import InvalidFile
+from crossband.graphs.language.diagnostics import InvalidFile
+from crossband.graphs.plans.cost import count_parameters
 from crossband.recipes import check, evaluate, load, shipped, train, translate
 from crossband.recipes.data import read_image, write_image
 from crossband.recipes.data.loader import epoch_of, make_loader
-from crossband.recipes.measuring.scoring import open_source, training_scenes
-from crossband.recipes.spec.experiment import Experiment
+from crossband.recipes.language.experiment import Experiment
+from crossband.recipes.model.scoring import open_source, training_scenes
 from crossband.recipes.training.loop import train_step
 from crossband.recipes.training.state import set_up
 

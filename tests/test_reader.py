@@ -10,11 +10,11 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from crossband.graphs import reader
-from crossband.graphs.diagnostics import CODES, Diagnostic, InvalidFile, Problems
-from crossband.graphs.document import Document, Mark
-from crossband.graphs.reader import MAX_BYTES, read, read_text
-from crossband.graphs.writer import dump
+from crossband.graphs.language import reader
+from crossband.graphs.language.diagnostics import CODES, Diagnostic, InvalidFile, Problems
+from crossband.graphs.language.document import Document, Mark
+from crossband.graphs.language.reader import MAX_BYTES, read, read_text
+from crossband.graphs.language.writer import dump
 
 often = settings(max_examples=60)  # text is cheap
 GRAPH = dedent("""\

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossband.graphs import build, check
-from crossband.graphs.checker import check as check_graph
-from crossband.graphs.cost import cost, count_parameters
-from crossband.graphs.diagnostics import Problems
-from crossband.graphs.fit import nearest, refuse_size, size_text, symbols_at
-from crossband.graphs.plan import Plan
-from crossband.graphs.receptive import receptive_fields
-from crossband.graphs.resolve import Library
+from crossband.graphs.checking.checker import check as check_graph
+from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.language.resolve import Library
+from crossband.graphs.plans.cost import cost, count_parameters
+from crossband.graphs.plans.image_size import nearest, refuse_size, size_text, symbols_at
+from crossband.graphs.plans.plan import Plan
+from crossband.graphs.plans.receptive import receptive_fields
 
 
 def plan_of(nodes: str, inputs: str = "{image: [3, H, W]}", outputs: str = "{last: [c, h, w]}", more: str = "") -> Plan:

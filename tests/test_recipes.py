@@ -8,13 +8,13 @@ from jsonschema import Draft202012Validator
 from tiny import CYCLE, GAN, PAIRED, PIX2PIX, write_files
 
 from crossband import registry
-from crossband.graphs.diagnostics import InvalidFile, Problems
-from crossband.graphs.reader import read
+from crossband.graphs.language.diagnostics import InvalidFile, Problems
+from crossband.graphs.language.reader import read
 from crossband.recipes import check, load, recipe_schema, shipped
 from crossband.recipes.data import Source, source
-from crossband.recipes.spec.reading import RECIPES
-from crossband.recipes.spec.syntax import Figure, Paper
-from crossband.recipes.training.optim import OPTIMIZERS, Rate, factor, make_optimizer
+from crossband.recipes.kinds.optimizer import OPTIMIZERS, Rate, factor, make_optimizer
+from crossband.recipes.language.reading import RECIPES
+from crossband.recipes.language.syntax import Figure, Paper
 
 
 @pytest.fixture(name="folder", scope="module")

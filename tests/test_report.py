@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from crossband.recipes.files import replacing
-from crossband.recipes.measuring.evaluation import Summary, Table
+from crossband.recipes.basics.files import replacing
+from crossband.recipes.metrics.evaluation import Summary, Table
 from crossband.recipes.reporting.curves import curves, draw_curves, read_log
 from crossband.recipes.reporting.pictures import BROKEN, contact_sheet, draw, sample_grid, save
 from crossband.recipes.reporting.report import Grid, Report, markdown_table, write_report

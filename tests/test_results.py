@@ -10,17 +10,18 @@ from hypothesis import strategies as st
 from scipy import ndimage, stats
 from torch import Tensor, nn
 
+from crossband.recipes.basics import pretrained
+from crossband.recipes.language.syntax import Figure, Paper
 from crossband.recipes.losses import vgg
 from crossband.recipes.losses.perceptual import perceptual
-from crossband.recipes.measuring import metrics, pretrained, vgg19
-from crossband.recipes.measuring.baselines import grey_copy
-from crossband.recipes.measuring.catalogue import METRICS
-from crossband.recipes.measuring.evaluation import Evaluation, Summary, Table
-from crossband.recipes.measuring.intervals import Difference, interval, paired
-from crossband.recipes.measuring.verdict import verdicts
+from crossband.recipes.metrics import metrics, vgg19
+from crossband.recipes.metrics.baselines import grey_copy
+from crossband.recipes.metrics.catalogue import METRICS
+from crossband.recipes.metrics.evaluation import Evaluation, Summary, Table
+from crossband.recipes.metrics.intervals import Difference, interval, paired
+from crossband.recipes.metrics.verdict import verdicts
 from crossband.recipes.reporting.report import Grid, Notes
 from crossband.recipes.reporting.results import Results, together
-from crossband.recipes.spec.syntax import Figure, Paper
 from crossband.registry import CrossbandError
 
 seeds = st.integers(0, 2**31)
@@ -190,7 +191,7 @@ def test_an_interval_covers_the_truth_about_as_often_as_it_says() -> None:
 def test_a_large_set_is_drawn_in_blocks_of_the_same_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     values = list(np.random.default_rng(0).normal(size=50))
     whole = interval(values)
-    monkeypatch.setattr("crossband.recipes.measuring.intervals.BLOCK", 50 * 999)
+    monkeypatch.setattr("crossband.recipes.metrics.intervals.BLOCK", 50 * 999)
     assert interval(values) == whole
 
 

@@ -7,8 +7,8 @@ import torch
 from tiny import PAIRED, write_files
 
 from crossband.recipes import load_network, load_run, train
-from crossband.recipes.testing import keep_training
-from crossband.recipes.translating.translator import load as load_translator
+from crossband.recipes.model.as_trained import keep_training
+from crossband.recipes.model.translator import load as load_translator
 
 HALF = PAIRED.replace("{graph: to_one.yaml}", "{graph: to_one.yaml, test: training}").replace("steps: 8", "steps: 2")
 

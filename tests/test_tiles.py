@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from crossband.recipes.translating.tiles import Span, TileError, run_tiled, spans
+from crossband.recipes.model.tiles import Span, TileError, run_tiled, spans
 
 
 @st.composite

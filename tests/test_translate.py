@@ -16,14 +16,14 @@ from PIL import Image
 from torch import nn
 
 from crossband.graphs import build
-from crossband.graphs.checker import check as check_graph
-from crossband.graphs.diagnostics import Problems
-from crossband.graphs.resolve import Library
+from crossband.graphs.checking.checker import check as check_graph
+from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.language.resolve import Library
 from crossband.recipes import evaluate, train
 from crossband.recipes.data import read_image, write_image
+from crossband.recipes.model.translation import plan, translate
+from crossband.recipes.model.translator import Translator, load, run_of, with_channels
 from crossband.recipes.training.checkpoint import load_weights, save_weights
-from crossband.recipes.translating.translation import plan, translate
-from crossband.recipes.translating.translator import Translator, load, run_of, with_channels
 from crossband.registry import CrossbandError
 
 COPY = """
@@ -503,9 +503,9 @@ def few_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "in",
             "in",
             {"force": True},
-            "these are to be read, and cannot be replaced:\n  in/a.png\nhint: name another folder",
+            "the output would overwrite these inputs:\n  in/a.png\nhint: name another folder",
         ),
-        ("in/a.png", "in/a.png", {"force": True}, "these are to be read, and cannot be replaced:\n  in/a.png"),
+        ("in/a.png", "in/a.png", {"force": True}, "the output would overwrite these inputs:\n  in/a.png"),
         (
             "twins",
             "out",
@@ -548,5 +548,5 @@ def test_many_faults_are_counted(tmp_path: Path) -> None:
 
 def test_what_only_training_needs_is_not_imported() -> None:
     """It would take three times as long until the first image."""
-    code = "import sys, crossband.recipes.translating.translation; sys.exit('lightning_fabric' in sys.modules)"
+    code = "import sys, crossband.recipes.model.translation; sys.exit('lightning_fabric' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,9 +6,9 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, instance_norm, interpolate, pad
 
 from crossband.blocks import CBAM, BlurDown, BlurUp, ChannelAttention, PatchSample, Residual, SpatialAttention
-from crossband.blocks.contract import ContractError
-from crossband.blocks.shapes import shapes_of
-from crossband.blocks.sizes import symbol
+from crossband.blocks.contracts.contract import ContractError
+from crossband.blocks.contracts.shapes import shapes_of
+from crossband.blocks.contracts.sizes import symbol
 from crossband.registry import ArgumentError, blocks
 
 

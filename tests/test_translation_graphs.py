@@ -9,9 +9,9 @@ from torch.nn import functional as F
 
 from crossband.blocks import CBAM, GradientNorm, Residual
 from crossband.graphs import InvalidFile, build, check
-from crossband.graphs.diagnostics import Problems
-from crossband.graphs.fit import refuse_size
-from crossband.graphs.receptive import receptive_fields
+from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.plans.image_size import refuse_size
+from crossband.graphs.plans.receptive import receptive_fields
 
 GENERATORS = {
     "resnet9": "multiples of 4, at least 8",

@@ -6,11 +6,11 @@ from dataclasses import replace
 from itertools import count
 
 from crossband import registry
-from crossband.graphs.apply import bind_inputs, params_given
+from crossband.graphs.checking.apply import bind_inputs, params_given
+from crossband.graphs.checking.scope import Invalid, Scope
+from crossband.graphs.checking.state import Use, Walk, folder_of
+from crossband.graphs.language.syntax import Graph, Node, Value
 from crossband.graphs.picture.parts import INSIDE
-from crossband.graphs.state import Use, Walk, folder_of
-from crossband.graphs.syntax import Graph, Node, Value
-from crossband.graphs.values import Invalid, Scope
 
 MOST = 60  # parts of a picture that still fits a screen
 

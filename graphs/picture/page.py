@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from crossband.graphs.diagnostics import Diagnostic
+from crossband.graphs.language.diagnostics import Diagnostic
 from crossband.graphs.picture.boxes import draw_part, draw_stack, item_of, outline
 from crossband.graphs.picture.parts import INSIDE, Sketch
 from crossband.graphs.picture.pixels import Box, Layout, arrange

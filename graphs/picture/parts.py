@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from crossband.graphs.diagnostics import Diagnostic
+from crossband.graphs.language.diagnostics import Diagnostic
 from crossband.graphs.picture.words import KINDS, Line
 
 INSIDE = "/"  # between a node and what is inside it, a character that no name in a file has

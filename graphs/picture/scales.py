@@ -4,18 +4,18 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from crossband.blocks.contract import ContractError
-from crossband.blocks.shapes import shapes_of
-from crossband.blocks.sizes import Shape, Size, evaluate, period, symbols_of
-from crossband.graphs.admissible import SizeRule
-from crossband.graphs.explain import render_shape
-from crossband.registry import Entry
+from crossband.blocks.contracts.block import BlockEntry
+from crossband.blocks.contracts.contract import ContractError
+from crossband.blocks.contracts.shapes import shapes_of
+from crossband.blocks.contracts.sizes import Shape, Size, evaluate, period, symbols_of
+from crossband.graphs.checking.explain import render_shape
+from crossband.graphs.plans.admissible import SizeRule
 
 LARGE = 4096  # pixels that an unknown height or width stands for where scales are compared
 FINEST = 20  # halvings of the image that a guess can follow
 LONGEST = 7  # characters of an axis: what is longer is rounded in a label
 
-Guess = tuple[Entry | None, Mapping[str, Any]]  # a step of a node that could not be checked
+Guess = tuple[BlockEntry | None, Mapping[str, Any]]  # a step of a node that could not be checked
 
 
 def level_of(shape: Shape, whole: float) -> int:
@@ -36,7 +36,7 @@ def guessed_level(levels: Sequence[int], steps: Sequence[Guess]) -> int:
         if entry is None:
             shapes = shapes[:1]
             continue
-        known = {n: v for n, v in arguments.items() if n in entry.parameters and not entry.parameters[n].problem(v)}
+        known = {n: v for n, v in arguments.items() if n in entry.parameters and not entry.parameters[n].fault(v)}
         missing = {n: 64 for n, p in entry.parameters.items() if p.required and n not in known}
         try:
             shapes = [shapes_of(entry, shapes, {**missing, **known}).outputs[0]]

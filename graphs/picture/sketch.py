@@ -10,22 +10,22 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from crossband.blocks.sizes import Shape, symbol
-from crossband.graphs.checker import BATCH, check_into, rewritten, wrappers_of
-from crossband.graphs.cost import build_meta
-from crossband.graphs.diagnostics import Diagnostic, InvalidFile, Problems
-from crossband.graphs.explain import render_shape
+from crossband.blocks.contracts.sizes import Shape, symbol
+from crossband.graphs.checking.checker import BATCH, check_into, rewritten, wrappers_of
+from crossband.graphs.checking.explain import render_shape
+from crossband.graphs.checking.scope import Invalid, Scope
+from crossband.graphs.checking.state import Findings, Flow, Walk
+from crossband.graphs.checking.walk import run
+from crossband.graphs.language.diagnostics import Diagnostic, InvalidFile, Problems
+from crossband.graphs.language.resolve import Library
+from crossband.graphs.language.sites import VARIANT
+from crossband.graphs.language.syntax import Graph, Node, Step, Value
 from crossband.graphs.picture.opened import opened
 from crossband.graphs.picture.parts import Part, Sketch, folded, skips_of
 from crossband.graphs.picture.scales import Guess, area, band_words, guessed_level, label, level_of
 from crossband.graphs.picture.words import entry_of, words
-from crossband.graphs.plan import Plan, Ref
-from crossband.graphs.resolve import Library
-from crossband.graphs.sites import VARIANT
-from crossband.graphs.state import Findings, Flow, Walk
-from crossband.graphs.syntax import Graph, Node, Step, Value
-from crossband.graphs.values import Invalid, Scope
-from crossband.graphs.walk import run
+from crossband.graphs.plans.cost import build_meta
+from crossband.graphs.plans.plan import Plan, Ref
 from crossband.registry import near
 
 LONGEST = 80  # characters of the rule of image sizes

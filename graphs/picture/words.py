@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from crossband import registry
-from crossband.graphs.sites import VARIANT
-from crossband.graphs.syntax import Step, Value
-from crossband.registry import Entry
+from crossband.blocks.contracts.block import BlockEntry
+from crossband.graphs.language.sites import VARIANT
+from crossband.graphs.language.syntax import Step, Value
 
 KINDS = ("attention", "convolution", "block", "join", "sampling", "pointwise")  # the first one in a node names its kind
 WIDTH = 25  # characters of a line
@@ -22,13 +22,13 @@ class Line:
     kind: str
 
 
-def kind_of(entry: Entry) -> str:
+def kind_of(entry: BlockEntry) -> str:
     """What a block is, as far as a picture tells blocks apart, by its contract.
 
     Several inputs make a join; a size that changes without any weights is sampling; what sees one pixel at
     a time is pointwise, what sees all of them attention; the rest is convolution.
     """
-    contract = entry.facts["contract"]
+    contract = entry.contract
     if contract is None:
         return "block"
     left, _, right = contract.text.partition("->")
@@ -36,14 +36,14 @@ def kind_of(entry: Entry) -> str:
     resized = before[2:] != after[2:]
     if "," in left:
         return "sampling" if resized and before[1] == after[1] else "join"
-    if resized and not entry.facts["inferred"]:
+    if resized and not entry.inferred:
         return "sampling"
-    if before == after and entry.facts["reach"] in (1, None):
-        return "pointwise" if entry.facts["reach"] == 1 else "attention"
+    if before == after and entry.reach in (1, None):
+        return "pointwise" if entry.reach == 1 else "attention"
     return "convolution"
 
 
-def words(step: Step, count: int, entry: Entry | None, inside: Sequence[str] = ()) -> Line:
+def words(step: Step, count: int, entry: BlockEntry | None, inside: Sequence[str] = ()) -> Line:
     """A step that runs `count` times, in few words: `RSU 7 · mid 32 → 64`. Defaults go without saying.
 
     `entry` is the registered block, None for a block of the graph, which is made of the blocks `inside`.
@@ -72,7 +72,7 @@ def shortened(text: str) -> str:
     return text if len(text) <= WIDTH + 3 else text[: WIDTH + 2].rstrip() + "…"
 
 
-def entry_of(step: Step, own: Mapping[str, object]) -> Entry | None:
+def entry_of(step: Step, own: Mapping[str, object]) -> BlockEntry | None:
     """The registered block of a step; None for one that is not registered, or is the graph's `own`."""
     return registry.blocks[step.block] if step.block in registry.blocks and step.block not in own else None
 

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from crossband import __version__, registry
-from crossband.registry import CrossbandError, hint
+from crossband.registry import CrossbandError, suggest
 
 VERBS: Mapping[str, str] = {
     "ls": "List blocks, losses, data sources, graphs and recipes",
@@ -40,7 +40,8 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The click command of a verb, which takes `--plugin` like the group."""
         if cmd_name not in VERBS:
-            ctx.fail(f"no verb named `{cmd_name}`{hint(cmd_name, VERBS)}")
+            hint = suggest(cmd_name, VERBS)
+            ctx.fail(f"no command named `{cmd_name}`" + (f"\nhint: {hint}" if hint else ""))
         command: click.Command = getattr(import_module(f"{__name__}.{cmd_name}"), cmd_name)
         if not any(parameter.name == "plugin" for parameter in command.params):
             command.params.append(_plugin_option())

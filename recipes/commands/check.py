@@ -11,8 +11,8 @@ from crossband.recipes.commands.output import colourful, print_json
 from crossband.registry import CrossbandError
 
 if TYPE_CHECKING:
-    from crossband.graphs.diagnostics import Place, Problems
-    from crossband.graphs.plan import Plan
+    from crossband.graphs.language.diagnostics import Place, Problems
+    from crossband.graphs.plans.plan import Plan
 
 KINDS = ("graph", "recipe")
 
@@ -30,7 +30,7 @@ def check(ctx: click.Context, files: tuple[str, ...], size: tuple[int, int] | No
     list of `{code, file, line, column, message, hint}`, empty where there are none. The exit code is 1 where there
     are errors.
     """
-    from crossband.graphs.diagnostics import Problems
+    from crossband.graphs.language.diagnostics import Problems
 
     problems = Problems()
     lines = [_checked(named, size, problems) for named in _asked(files, problems)]
@@ -68,9 +68,9 @@ def _checked(named: Named, size: tuple[int, int] | None, problems: "Problems") -
 
 
 def _graph(path: str, size: tuple[int, int] | None) -> str:
-    from crossband.graphs.checker import check as check_graph
-    from crossband.graphs.cost import count_parameters
-    from crossband.graphs.resolve import load
+    from crossband.graphs.checking.checker import check as check_graph
+    from crossband.graphs.language.resolve import load
+    from crossband.graphs.plans.cost import count_parameters
 
     plan = check_graph(path)
     _fit([(plan, load(path).at("inputs"))], size)
@@ -78,8 +78,8 @@ def _graph(path: str, size: tuple[int, int] | None) -> str:
 
 
 def _recipe(path: str, size: tuple[int, int] | None) -> str:
-    from crossband.graphs.cost import count_parameters
-    from crossband.recipes.spec.checker import check as check_recipe
+    from crossband.graphs.plans.cost import count_parameters
+    from crossband.recipes.language.checker import check as check_recipe
 
     experiment = check_recipe(path)
     recipe, plans = experiment.recipe, experiment.plans
@@ -90,8 +90,8 @@ def _recipe(path: str, size: tuple[int, int] | None) -> str:
 
 def _fit(plans: "list[tuple[Plan, Place | None]]", size: tuple[int, int] | None) -> None:
     """Raise InvalidFile where images of the size asked for do not pass through every graph."""
-    from crossband.graphs.diagnostics import Problems
-    from crossband.graphs.fit import refuse_size
+    from crossband.graphs.language.diagnostics import Problems
+    from crossband.graphs.plans.image_size import refuse_size
 
     if size is None:
         return
@@ -103,11 +103,10 @@ def _fit(plans: "list[tuple[Plan, Place | None]]", size: tuple[int, int] | None)
 
 def _gather(error: CrossbandError, problems: "Problems") -> None:
     """Add what an error says to the problems of all files."""
-    from crossband.graphs.diagnostics import InvalidFile
+    from crossband.graphs.language.diagnostics import InvalidFile
 
     if isinstance(error, InvalidFile):
         for each in error.problems:
             problems.add(each.code, each.message, each.place, each.hint, each.notes)
     else:
-        message, _, cure = str(error).partition("\nhint: ")
-        problems.add("E010", message, None, cure or None)
+        problems.add("E010", error.message, None, error.hint)

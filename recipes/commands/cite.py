@@ -10,11 +10,11 @@ import click
 from crossband import registry
 from crossband.recipes.commands import listing
 from crossband.recipes.commands.names import Named, meanings
-from crossband.registry import CrossbandError, Entry, hint
+from crossband.registry import CrossbandError, Entry, suggest
 
 if TYPE_CHECKING:
-    from crossband.graphs.plan import Plan
-    from crossband.graphs.syntax import Graph
+    from crossband.graphs.language.syntax import Graph
+    from crossband.graphs.plans.plan import Plan
 
 REFERENCES = listing.ROOT / "blocks" / "references.yaml"
 _SPECIAL = {
@@ -56,7 +56,9 @@ def cite(names: tuple[str, ...]) -> None:
     sources = references()
     keys = sorted({key for name in names for key in ([name] if name in sources else _keys(name))})
     if unknown := [key for key in keys if key not in sources]:
-        raise CrossbandError(f"no source named `{unknown[0]}` in `blocks/references.yaml`{hint(unknown[0], sources)}")
+        raise CrossbandError(
+            f"no source named `{unknown[0]}` in `blocks/references.yaml`", hint=suggest(unknown[0], sources)
+        )
     if not keys:
         click.echo("nothing to cite: no source is given for this", err=True)
     click.echo("\n\n".join(bibtex(key, sources[key]) for key in keys), nl=bool(keys))
@@ -64,8 +66,8 @@ def cite(names: tuple[str, ...]) -> None:
 
 def references() -> Mapping[str, Mapping[str, Any]]:
     """Every source by its key."""
-    from crossband.graphs.diagnostics import Problems
-    from crossband.graphs.reader import read
+    from crossband.graphs.language.diagnostics import Problems
+    from crossband.graphs.language.reader import read
 
     problems = Problems()
     document = read(REFERENCES, problems)
@@ -124,7 +126,7 @@ def _keys(name: str) -> set[str]:
 
 def _cited(named: Named) -> Iterator[str]:
     if named.kind == "graph":
-        from crossband.graphs.checker import check
+        from crossband.graphs.checking.checker import check
 
         yield from _of_plan(check(str(named.path)))
     elif named.kind == "recipe":
@@ -154,7 +156,7 @@ def _of_graph(graph: "Graph") -> Iterator[str]:
 
 def _of_recipe(path: str) -> Iterator[str]:
     from crossband.recipes.commands.show_recipe import cited
-    from crossband.recipes.spec.checker import check
+    from crossband.recipes.language.checker import check
 
     experiment = check(path)
     yield from cited(experiment.recipe)

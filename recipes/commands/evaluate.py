@@ -10,8 +10,8 @@ from crossband.recipes.commands.output import print_json, say
 from crossband.registry import CrossbandError
 
 if TYPE_CHECKING:
-    from crossband.recipes.measuring.evaluation import Table
-    from crossband.recipes.measuring.scoring import Scored
+    from crossband.recipes.metrics.evaluation import Table
+    from crossband.recipes.model.scoring import Scored
     from crossband.recipes.reporting.results import Results
 
 RANKING = ("ssim", "psnr", "mae", "mse", "rmse")  # the first that was measured orders a picture
@@ -62,8 +62,8 @@ def evaluate(
     weights file outside of a run folder needs `--data`.
     """
     _check_files(sheet, picture)
-    from crossband.recipes.measuring.evaluation import declared
-    from crossband.recipes.measuring.scoring import measure
+    from crossband.recipes.metrics.evaluation import declared
+    from crossband.recipes.model.scoring import measure
     from crossband.recipes.reporting.report import markdown
     from crossband.recipes.reporting.results import Results, together
     from crossband.recipes.training.runs import open_run
@@ -99,9 +99,9 @@ def _check_files(sheet: Path | None, picture: Path | None) -> None:
     """Refuse, before anything is measured, what could not be written afterwards."""
     for file in filter(None, (sheet, picture)):
         if file.exists():
-            raise CrossbandError(f"{file}: is there already\nhint: name another file")
+            raise CrossbandError(f"{file}: is there already", hint="name another file")
     if picture and picture.suffix.lower() != ".png":
-        raise CrossbandError(f"{picture}: a picture is written as PNG\nhint: name it `{picture.with_suffix('.png')}`")
+        raise CrossbandError(f"{picture}: a picture is written as PNG", hint=f"name it `{picture.with_suffix('.png')}`")
 
 
 def labels(runs: Sequence[Path]) -> list[str]:
@@ -115,8 +115,8 @@ def rank(results: "Results", by: str | None, count: int) -> dict[str, str]:
     table: Table = results.tables[next(iter(results.baselines))]
     by = by or next((name for name in RANKING if name in table.summary), None)
     if by is None:
-        raise CrossbandError("no image is best or worst by these metrics\nhint: add `psnr` or `mae` to `--metrics`")
-    from crossband.recipes.measuring.evaluation import declared
+        raise CrossbandError("no image is best or worst by these metrics", hint="add `psnr` or `mae` to `--metrics`")
+    from crossband.recipes.metrics.evaluation import declared
 
     metric, ranked = declared(by), table.ranked(by)
     last = len(ranked) - 1
@@ -145,7 +145,7 @@ def draw_examples(file: Path, shown: "Mapping[str, Sequence[Scored]]", captions:
 
 def _scored(run: Path, names: Sequence[str], split: str | None, options: Mapping[str, Any]) -> "list[Scored]":
     """The images of these names, and what a run makes of them. Computed again: a test set may not fit into memory."""
-    from crossband.recipes.measuring.scoring import score, whole_scenes
+    from crossband.recipes.model.scoring import score, whole_scenes
     from crossband.recipes.training.runs import open_run
 
     experiment, networks, source = open_run(run, **options)

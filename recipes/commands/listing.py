@@ -16,17 +16,17 @@ from typing import Any
 import click
 
 from crossband import registry
-from crossband.graphs import facts
-from crossband.graphs.resolve import GRAPHS
-from crossband.graphs.shelf import Shelf
+from crossband.graphs.building import facts
+from crossband.graphs.language.catalog import Catalog
+from crossband.graphs.language.resolve import GRAPHS
 from crossband.recipes.commands import PLUGGED
-from crossband.recipes.shelf import RECIPES
+from crossband.recipes.language.catalog import RECIPES
 from crossband.registry import Entry
 
 ROOT = Path(registry.__file__).parent
 DECORATED = {  # the kinds of registered things: their decorators, and the module, or the package that imports them
     "blocks": {"block": "blocks"},
-    "wrappers": {"wrapper": "blocks", "graph_wrapper": "graphs.multiscale"},
+    "wrappers": {"wrapper": "blocks", "graph_wrapper": "graphs.building.multiscale"},
     "losses": {"loss": "recipes.losses"},
     "sources": {"source": "recipes.data"},
 }
@@ -86,10 +86,8 @@ def registered(kind: str) -> list[Item]:
 
 def import_all() -> None:
     """Import all of the library that registers something, and with it torch."""
-    import crossband.blocks
-    import crossband.graphs.multiscale
-    import crossband.recipes.data
-    import crossband.recipes.losses  # noqa: F401
+    for kind in registry.KINDS.values():
+        len(kind)
 
 
 @cache
@@ -108,7 +106,7 @@ def summary(doc: str) -> str:
 
 
 def _entry_item(entry: Entry) -> Item:
-    contract = entry.facts.get("contract")
+    contract = getattr(entry, "contract", None)
     return Item(
         entry.name,
         summary(entry.doc),
@@ -213,15 +211,15 @@ def _graphs() -> list[Item]:
     return sorted(found, key=lambda item: bool(item.hybrid))
 
 
-def _file_item(path: Path, shelf: Shelf) -> Item:
-    return Item(path.stem, about(path), _cited(path, shelf))
+def _file_item(path: Path, catalog: Catalog) -> Item:
+    return Item(path.stem, about(path), _cited(path, catalog))
 
 
-def _cited(path: Path, shelf: Shelf) -> tuple[str, ...]:
+def _cited(path: Path, catalog: Catalog) -> tuple[str, ...]:
     """The sources that a shipped file names, or else those of the file that it extends."""
     data, _ = header(path.read_text("utf-8"))
-    if "cite" not in data and "extends" in data and (parent := shelf.find(data["extends"], path.parent)):
-        return _cited(parent, shelf)
+    if "cite" not in data and "extends" in data and (parent := catalog.find(data["extends"], path.parent)):
+        return _cited(parent, catalog)
     cite = data.get("cite", ())
     return (cite,) if isinstance(cite, str) else tuple(cite)
 
@@ -231,8 +229,8 @@ def header(text: str) -> tuple[Mapping[str, Any], str]:
 
     Only these keys are parsed: a list of all files is to be quick.
     """
-    from crossband.graphs.diagnostics import Problems
-    from crossband.graphs.reader import read_text
+    from crossband.graphs.language.diagnostics import Problems
+    from crossband.graphs.language.reader import read_text
 
     lines = text.lstrip().splitlines()
     kept, keep = [], False

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from crossband.recipes.commands import listing
-from crossband.registry import CrossbandError, hint
+from crossband.registry import CrossbandError, suggest
 
 KINDS = ("graph", "recipe", "block", "wrapper", "loss", "source")  # the first that knows a name is meant
 _PLURAL = {kind: f"{kind}es" if kind == "loss" else f"{kind}s" for kind in KINDS}
@@ -39,18 +39,18 @@ def meanings(name: str, kinds: Sequence[str] = KINDS) -> list[Named]:
             shelf = listing.WRITTEN.get(_PLURAL[kind])
             found.append(Named(kind, name, shelf.find(name) if shelf else None))
     if not found:
-        cure = hint(name, known) or "\nhint: `crossband ls` lists every name; a file is named by its path"
+        hint = suggest(name, known) or "`crossband ls` lists every name; a file is named by its path"
         if Path(f"{name}.yaml").is_file():
-            cure = f"\nhint: for the file, write `{name}.yaml`"
+            hint = f"for the file, write `{name}.yaml`"
         what = "nothing" if len(kinds) == len(KINDS) else f"no {' or '.join(kinds)}"
-        raise CrossbandError(f"{what} named `{name}`{cure}")
+        raise CrossbandError(f"{what} named `{name}`", hint=hint)
     return found
 
 
 def kind_of(file: str) -> str:
     """`graph` or `recipe`, by the key at the top of a YAML file. Raises InvalidFile where it is neither."""
-    from crossband.graphs.diagnostics import Problems
-    from crossband.graphs.reader import read
+    from crossband.graphs.language.diagnostics import Problems
+    from crossband.graphs.language.reader import read
 
     problems = Problems()
     document = read(file, problems)
@@ -65,8 +65,8 @@ def kind_of(file: str) -> str:
 
 def settings(texts: Sequence[str]) -> dict[str, Any]:
     """The params of a graph from `name=value` on the command line. Raises InvalidFile where one cannot be read."""
-    from crossband.graphs.diagnostics import Problems
-    from crossband.recipes.spec.layers import read_setting
+    from crossband.graphs.language.diagnostics import Problems
+    from crossband.recipes.language.layers import read_setting
 
     problems = Problems()
     found = [setting for text in texts if (setting := read_setting(text, problems))]

@@ -19,7 +19,7 @@ def schema(kind: str) -> None:
     """
     listing.import_all()
     if kind == "graph":
-        from crossband.graphs.schema import graph_schema as made
+        from crossband.graphs.language.schema import graph_schema as made
     else:
-        from crossband.recipes.spec.schema import recipe_schema as made
+        from crossband.recipes.language.schema import recipe_schema as made
     print_json(made())

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from crossband import registry
+from crossband.blocks.contracts.block import BlockEntry
 from crossband.recipes.commands import listing
 from crossband.recipes.commands.output import plain, print_facts, print_json, print_table
 from crossband.registry import Entry, Parameter, show
@@ -26,12 +27,12 @@ def show_entry(kind: str, name: str, form: str | None) -> None:
         return
     print_facts(
         {
-            entry.kind: entry.name,
+            kind: entry.name,
             "contract": contract_text(entry),
             "where": "; ".join(_conditions(entry)),
-            "inputs": ", ".join(entry.facts.get("inputs", ())),
-            "bands": ", ".join(f"{band} ({channels})" for band, channels in entry.facts.get("bands", {}).items()),
-            "pairing": " or ".join(entry.facts.get("pairing", ())),
+            "inputs": ", ".join(getattr(entry, "inputs", ())),
+            "bands": ", ".join(f"{band} ({channels})" for band, channels in getattr(entry, "bands", {}).items()),
+            "pairing": " or ".join(getattr(entry, "pairing", ())),
             "cite": entry.cite or "",
             "written in": entry.origin,
         }
@@ -45,11 +46,11 @@ def show_entry(kind: str, name: str, form: str | None) -> None:
 
 def contract_text(entry: Entry) -> str:
     """The contract of a block; what stands for it where it has none; nothing for anything else."""
-    if "contract" not in entry.facts:
+    if not isinstance(entry, BlockEntry):
         return ""
-    if contract := entry.facts["contract"]:
-        return contract.text
-    return "a function of the input shapes" if entry.facts["shape"] else "found by running it on the meta device"
+    if entry.contract:
+        return entry.contract.text
+    return "a function of the input shapes" if entry.shape else "found by running it on the meta device"
 
 
 def type_text(schema: Mapping[str, Any]) -> str:
@@ -77,7 +78,7 @@ def type_text(schema: Mapping[str, Any]) -> str:
 
 
 def _conditions(entry: Entry) -> list[str]:
-    contract = entry.facts.get("contract")
+    contract = getattr(entry, "contract", None)
     return [text.partition("#")[2].strip() or text for text, _ in contract.where] if contract else []
 
 
@@ -86,14 +87,14 @@ def _default(parameter: Parameter) -> str:
 
 
 def _as_dict(entry: Entry) -> dict[str, Any]:
-    inputs = entry.facts.get("inputs")
+    inputs = getattr(entry, "inputs", None)
     return {
         "name": entry.name,
         "doc": entry.doc,
         "cite": entry.cite,
-        **({"contract": contract_text(entry), "where": _conditions(entry)} if "contract" in entry.facts else {}),
+        **({"contract": contract_text(entry), "where": _conditions(entry)} if isinstance(entry, BlockEntry) else {}),
         **({"inputs": list(inputs)} if inputs else {}),
-        **{fact: entry.facts[fact] for fact in ("bands", "pairing") if fact in entry.facts},
+        **{fact: getattr(entry, fact) for fact in ("bands", "pairing") if hasattr(entry, fact)},
         "parameters": [
             {"name": p.name, "required": p.required, "type": type_text(p.schema), "schema": dict(p.schema)}
             for p in entry.parameters.values()

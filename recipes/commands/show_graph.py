@@ -9,21 +9,21 @@ from typing import Any
 import click
 from torch.fx import GraphModule
 
-from crossband.blocks.sizes import Shape, evaluate
-from crossband.graphs.checker import check
-from crossband.graphs.cost import Cost, build_meta, cost
-from crossband.graphs.diagnostics import Problems
-from crossband.graphs.explain import render_shape
-from crossband.graphs.fit import nearest, refuse_size, size_text, symbols_at
-from crossband.graphs.plan import Plan, Ref
-from crossband.graphs.receptive import receptive_fields
-from crossband.graphs.resolve import load
-from crossband.graphs.serial import digest, dump
-from crossband.graphs.syntax import Node
+from crossband.blocks.contracts.sizes import Shape, evaluate
+from crossband.graphs.checking.checker import check
+from crossband.graphs.checking.explain import render_shape
+from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.language.resolve import load
+from crossband.graphs.language.serial import digest, dump
+from crossband.graphs.language.syntax import Node
+from crossband.graphs.plans.cost import Cost, build_meta, cost
+from crossband.graphs.plans.image_size import nearest, refuse_size, size_text, symbols_at
+from crossband.graphs.plans.plan import Plan, Ref
+from crossband.graphs.plans.receptive import receptive_fields
+from crossband.recipes.basics.files import replacing
 from crossband.recipes.commands.listing import about
 from crossband.recipes.commands.names import settings
 from crossband.recipes.commands.output import plain, print_facts, print_json, print_table
-from crossband.recipes.files import replacing
 from crossband.registry import CrossbandError
 
 HEADINGS = ("node", "blocks", "output", "parameters", "MACs", "field")
@@ -78,7 +78,7 @@ def show_graph(
 
 
 def _draw(path: str, params: Mapping[str, Any], target: Path) -> None:
-    from crossband.graphs.draw import draw
+    from crossband.graphs.picture.draw import draw
 
     picture = draw(path, params)
     try:

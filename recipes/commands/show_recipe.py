@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from crossband.graphs.cost import count_parameters
-from crossband.graphs.serial import digest
-from crossband.graphs.writer import dump
+from crossband.graphs.language.serial import digest
+from crossband.graphs.language.writer import dump
+from crossband.graphs.plans.cost import count_parameters
 from crossband.recipes.commands.listing import about
 from crossband.recipes.commands.output import plain, print_facts, print_json, print_table
-from crossband.recipes.spec.checker import Experiment, check
-from crossband.recipes.spec.syntax import Paper, Recipe, Term
+from crossband.recipes.language.checker import Experiment, check
+from crossband.recipes.language.syntax import Paper, Recipe, Term
 
 
 def show_recipe(path: str, overrides: Sequence[str], form: str | None) -> None:

@@ -53,7 +53,7 @@ def translate(*, weights: str, source: str, target: str, bits: str, **options: A
     images keep their names and subfolders. Images of any size, grey or colour, 8 or 16 bits are read; float images,
     too, if `--range` says what their values mean. The result has the channels that the network gives.
     """
-    from crossband.recipes.translating.translation import BITS, translate
+    from crossband.recipes.model.translation import BITS, translate
 
     done = translate(weights, source, target, bits=BITS[bits], **options)
     count = len(done.files)

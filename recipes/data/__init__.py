@@ -4,12 +4,12 @@ Importing this package registers the sources; it does not import torch, which on
 and the cache need.
 """
 
-from crossband.recipes.data.demo import demo
+from crossband.recipes.data.demo.demo import demo
 from crossband.recipes.data.folders import folders
 from crossband.recipes.data.images import ImageError, read_image, write_image
 from crossband.recipes.data.pairs import pairs
 from crossband.recipes.data.published import flir, kaist, llvip, msrs, osu, roadscene
-from crossband.recipes.data.source import Band, DataError, Source, source
+from crossband.recipes.kinds.source import Band, DataError, Source, source
 
 __all__ = [
     "Band",

@@ -12,9 +12,9 @@ from einops import rearrange
 
 from crossband.recipes.data.images import LUMINANCE, Header, ImageError, read_header, read_image
 from crossband.recipes.data.layout import LEAVE_OUT, Found, Layout, choose, scan
-from crossband.recipes.data.source import CHANNELS, Band, DataError, Source
 from crossband.recipes.data.splits import Rule, divide, natural
-from crossband.registry import ArgumentError, hint
+from crossband.recipes.kinds.source import CHANNELS, Band, DataError, Source
+from crossband.registry import ArgumentError, CrossbandError, suggest
 
 Ranges = dict[str, tuple[float, float]]
 Outside = Literal["clip", "refuse"]
@@ -48,7 +48,7 @@ class Reading:
                     f"{name}: `range` of {band} must be two different finite numbers, got [{low}, {high}]"
                 )
         if self.outside == "refuse" and not self.range:
-            raise ArgumentError(f"{name}: `outside` is of a `range`\nhint: say `range: {{infrared: [LOW, HIGH]}}` too")
+            raise ArgumentError(f"{name}: `outside` is of a `range`", hint="say `range: {infrared: [LOW, HIGH]}` too")
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,12 @@ class Files:
 
     def _to_unit(self, path: Path, array: np.ndarray, range: tuple[float, float]) -> np.ndarray:
         if not np.isfinite(array).all():
-            raise ImageError(f"{path}: has pixels that are not finite\nhint: replace the file or take it out")
+            raise ImageError(f"{path}: has pixels that are not finite", hint="replace the file or take it out")
         low, high = range
         if self.outside == "refuse" and (array.min() < min(range) or array.max() > max(range)):
             raise ImageError(
-                f"{path}: has values from {array.min():g} to {array.max():g}, outside of `range` [{low:g}, {high:g}]"
-                "\nhint: make `range` wider, or say `outside: clip`"
+                f"{path}: has values from {array.min():g} to {array.max():g}, outside of `range` [{low:g}, {high:g}]",
+                hint="make `range` wider, or say `outside: clip`",
             )
         return ((array.astype(np.float64) - low) / (high - low)).clip(0, 1).astype(np.float32)
 
@@ -101,8 +101,8 @@ class Files:
             return array[..., :1]
         if not self.luminance:
             raise ImageError(
-                f"{path}: a colour image in a band of 1 channel"
-                "\nhint: `channels: {BAND: 3}` keeps the colour, `luminance: true` makes it grey"
+                f"{path}: a colour image in a band of 1 channel",
+                hint="`channels: {BAND: 3}` keeps the colour, `luminance: true` makes it grey",
             )
         grey = array.astype(np.float64) @ LUMINANCE
         return (np.rint(grey) if array.dtype.kind in "iu" else grey).astype(array.dtype)[..., None]
@@ -165,14 +165,17 @@ def check_files(
     """
     bands = {band: _files(found, band, reading) for band in found.files}
     names = {band: sorted(files, key=lambda name: (natural(name), name)) for band, files in found.files.items()}
-    lonely: list[str] = []
+    lonely: list[CrossbandError] = []
     if aligned:
         lonely = [*found.stray, *_unmatched(found)] if reading.unmatched == "error" else []
         shared = set.intersection(*(set(files) for files in found.files.values()))
         names = {band: [name for name in own if name in shared] for band, own in names.items()}
     headers, unreadable = _headers(bands, names)
     clashes = [*(_misaligned(bands, headers) if aligned else ()), *_types(bands, headers)]
-    _report([found.twins, lonely, unreadable, clashes, _colours(bands, headers)])
+    groups = [found.twins, lonely, unreadable, clashes, _colours(bands, headers)]
+    if count := sum(map(len, groups)):
+        files = "1 file is" if count == 1 else f"{count} files are"
+        raise DataError.gathered(f"the data cannot be used, {files} at fault", *groups)
     if not all(names.values()):
         raise DataError("no visible image has an infrared image of the same name")
     return bands, headers
@@ -194,65 +197,52 @@ def check_bands(source: str, parameter: str, given: Mapping[str, object]) -> Non
     """Raise ArgumentError where a mapping by band names another band."""
     for band in given:
         if band not in BANDS:
-            raise ArgumentError(f"{source}: `{parameter}` has no band `{band}`{hint(band, BANDS)}")
+            raise ArgumentError(f"{source}: `{parameter}` has no band `{band}`", hint=suggest(band, BANDS))
 
 
 def _headers(
     bands: Mapping[str, Files], names: Mapping[str, Sequence[str]]
-) -> tuple[dict[str, dict[str, Header]], list[str]]:
-    """What the files of each band say of themselves, and a line for each that cannot be read."""
+) -> tuple[dict[str, dict[str, Header]], list[CrossbandError]]:
+    """What the files of each band say of themselves, and an error for each that cannot be read."""
     headers: dict[str, dict[str, Header]] = {band: {} for band in bands}
-    unreadable: list[str] = []
+    unreadable: list[CrossbandError] = []
     for band, own in bands.items():
         for name in names[band]:  # one after the other: threads are slower, unless the disk is very far away
             try:
                 headers[band][name] = read_header(own.files[name])
             except ImageError as error:
-                unreadable.append(str(error))
+                unreadable.append(error)
     return headers, unreadable
 
 
-def _report(groups: Sequence[Sequence[str]]) -> None:
-    """Raise one DataError for all the lines, if there are any: a few of each group in full, the rest as a number."""
-    problems = [line for group in groups for line in group]
-    if not problems:
-        return
-    text = [f"the data cannot be used, {len(problems)} file{'s are' if len(problems) > 1 else ' is'} at fault"]
-    for group in groups:
-        text += ["  " + line.split("\nhint: ")[0] for line in group[:SHOWN]]
-        if len(group) > SHOWN:
-            text.append(f"  and {len(group) - SHOWN} more like these")
-    hints = dict.fromkeys(line.split("\nhint: ")[1] for line in problems if "\nhint: " in line)
-    raise DataError("\n".join([*text, *(f"hint: {cure}" for cure in hints)]), problems)
-
-
-def _unmatched(found: Found) -> list[str]:
-    lines = []
+def _unmatched(found: Found) -> list[CrossbandError]:
+    lines: list[CrossbandError] = []
     for band, other in (BANDS, BANDS[::-1]):
         for name in sorted(set(found.files[band]) - set(found.files[other]), key=natural):
             path, there = found.files[band][name], found.folders[other]
-            lines.append(f"{path}: no {other} image of this name in {there}\nhint: {LEAVE_OUT}")
+            lines.append(DataError(f"{path}: no {other} image of this name in {there}", hint=LEAVE_OUT))
     return lines
 
 
-def _misaligned(bands: Mapping[str, Files], headers: Mapping[str, Mapping[str, Header]]) -> list[str]:
-    """A line for each file whose size differs from its partner's."""
-    lines = []
+def _misaligned(bands: Mapping[str, Files], headers: Mapping[str, Mapping[str, Header]]) -> list[CrossbandError]:
+    """An error for each file whose size differs from its partner's."""
+    lines: list[CrossbandError] = []
     visible, infrared = (headers[band] for band in BANDS)
     for name in visible.keys() & infrared.keys():
         one, other = visible[name], infrared[name]
         if (one.height, one.width) != (other.height, other.width):
-            lines.append(
+            sizes = (
                 f"{bands['infrared'].files[name]}: {other.height}x{other.width} pixels, "
                 f"but {bands['visible'].files[name]} has {one.height}x{one.width}"
-                "\nhint: the images of a scene must be aligned pixel by pixel: resample one of them"
             )
-    return sorted(lines, key=natural)
+            hint = "the images of a scene must be aligned pixel by pixel: resample one of them"
+            lines.append(DataError(sizes, hint=hint))
+    return sorted(lines, key=lambda line: natural(line.message))
 
 
-def _types(bands: Mapping[str, Files], headers: Mapping[str, Mapping[str, Header]]) -> list[str]:
-    """A line for each file whose type is odd or has no scale."""
-    lines = []
+def _types(bands: Mapping[str, Files], headers: Mapping[str, Mapping[str, Header]]) -> list[CrossbandError]:
+    """An error for each file whose type is odd or has no scale."""
+    lines: list[CrossbandError] = []
     for band, own in bands.items():
         types = Counter(header.dtype for header in headers[band].values())
         if not types:
@@ -260,23 +250,22 @@ def _types(bands: Mapping[str, Files], headers: Mapping[str, Mapping[str, Header
         usual = types.most_common(1)[0][0]
         for name, header in headers[band].items():
             if header.dtype != usual:
-                lines.append(f"{own.files[name]}: {header.dtype} pixels, where most {band} images have {usual}")
+                odd = f"{own.files[name]}: {header.dtype} pixels, where most {band} images have {usual}"
+                lines.append(DataError(odd))
         if own.range is None and usual not in (np.uint8, np.uint16):
-            lines.append(
-                f"{own.folder}: {usual} pixels have no full scale"
-                f"\nhint: declare what becomes 0 and 1: `range: {{{band}: [LOW, HIGH]}}`"
-            )
+            hint = f"declare what becomes 0 and 1: `range: {{{band}: [LOW, HIGH]}}`"
+            lines.append(DataError(f"{own.folder}: {usual} pixels have no full scale", hint=hint))
     return lines
 
 
-def _colours(bands: Mapping[str, Files], headers: Mapping[str, Mapping[str, Header]]) -> list[str]:
-    """A line for each colour file found in a band of one channel. Only some are decoded: it takes long."""
-    lines = []
+def _colours(bands: Mapping[str, Files], headers: Mapping[str, Mapping[str, Header]]) -> list[CrossbandError]:
+    """An error for each colour file found in a band of one channel. Only some are decoded: it takes long."""
+    lines: list[CrossbandError] = []
     for band, own in bands.items():
         coloured = [name for name, header in headers[band].items() if header.channels > own.channels]
         for name in coloured[:: max(1, len(coloured) // COLOUR_PROBES)]:
             try:
                 own.decode(name)
             except ImageError as error:
-                lines.append(str(error).replace("BAND", band))
+                lines.append(ImageError(error.message, hint=error.hint and error.hint.replace("BAND", band)))
     return lines

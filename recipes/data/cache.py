@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from crossband.recipes.basics.files import replacing
 from crossband.recipes.data.geometry import Size, loaded, resize
-from crossband.recipes.data.source import DataError, Source
-from crossband.recipes.files import replacing
+from crossband.recipes.kinds.source import DataError, Source
 
 FORMAT = 1  # of the files below; another number makes all entries anew
 LIBRARIES = ("imagecodecs", "numpy", "Pillow", "tifffile", "torch")  # what pixels depend on, beside the file
@@ -41,7 +41,7 @@ class Cached(Source):
             raise DataError(f"{folder}: a file, and no folder for a cache")
         name, band = next(iter(next(iter(self.splits.values())))), next(iter(self.bands))
         if source.fingerprint(name, band) is None:
-            raise DataError("images of this data source cannot be kept in a cache\nhint: take `cache` out of `data`")
+            raise DataError("images of this data source cannot be kept in a cache", hint="take `cache` out of `data`")
 
     def read(self, name: str, bands: Collection[str] | None = None) -> dict[str, np.ndarray]:
         """The images of a scene, as Source.read promises, resized. Raises what the source raises, and DataError."""
@@ -61,7 +61,7 @@ class Cached(Source):
         except OSError as error:
             why = error.strerror or error
             cure = "name another folder in `data.cache`"
-            raise DataError(f"{path}: the cache cannot be used: {why}\nhint: {cure}") from None
+            raise DataError(f"{path}: the cache cannot be used: {why}", hint=cure) from None
         return image
 
     def _entry(self, name: str, band: str) -> Path:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from crossband.recipes.data.aligned import BANDS, EMPTY, Outside, Pairs, Ranges, Reading, check_files
 from crossband.recipes.data.layout import Layout, choose, scan
-from crossband.recipes.data.source import DataError, source
+from crossband.recipes.kinds.source import DataError, source
 from crossband.registry import ArgumentError
 
 TEST = Layout({"visible": "visible/**", "infrared": "infrared/**"}, ("visible", "infrared"), {})
@@ -38,11 +38,11 @@ def folders(
     given = {"visible": Path(visible), "infrared": Path(infrared)}
     if given["visible"] == given["infrared"]:
         raise ArgumentError(
-            "folders: `visible` and `infrared` are one folder\nhint: give each band a folder of its own"
+            "folders: `visible` and `infrared` are one folder", hint="give each band a folder of its own"
         )
     if missing := [path for path in given.values() if not path.is_dir()]:
         lines = "\n".join(f"{path}: no such folder" for path in missing)
-        raise DataError(f"{lines}\nhint: relative paths start at the working directory")
+        raise DataError(lines, hint="relative paths start at the working directory")
     choose("folder of aligned pairs", test, [TEST])
     parts = {
         "train": check_files(scan(given, dict.fromkeys(BANDS, "**")), reading, aligned=False),

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from crossband.recipes.data.images import full_scale
-from crossband.recipes.data.source import DataError, Source
+from crossband.recipes.kinds.source import DataError, Source
 
 Size = int | tuple[int, int]  # of both sides, or height and width
 
@@ -62,18 +62,17 @@ def check_window(geometry: Geometry, source: Source, names: Sequence[str]) -> No
         return
     high, wide = geometry.window
     sizes = {name: geometry.loaded(*((0, 0) if geometry.load else source.size(name))) for name in names}
-    small = [f"{name}: {height}x{width}" for name, (height, width) in sizes.items() if height < high or width < wide]
+    small = [
+        DataError(f"{name}: {height}x{width}")
+        for name, (height, width) in sizes.items()
+        if height < high or width < wide
+    ]
     if not small:
         return
     if geometry.load:
-        raise DataError(f"`load` {geometry.load} is smaller than `size` {geometry.size}\nhint: raise `load`")
-    more = f"\n  and {len(small) - 20} more" if len(small) > 20 else ""
-    listed = "".join(f"\n  {line}" for line in small[:20])
-    raise DataError(
-        f"{len(small)} scenes are smaller than the window {high}x{wide}:{listed}{more}"
-        "\nhint: make `size` smaller, or set `load` to resize first",
-        small,
-    )
+        raise DataError(f"`load` {geometry.load} is smaller than `size` {geometry.size}", hint="raise `load`")
+    message = f"{len(small)} scenes are smaller than the window {high}x{wide}:"
+    raise DataError.gathered(message, small, hint="make `size` smaller, or set `load` to resize first")
 
 
 def loaded(load: Size | None, size: tuple[int, int]) -> tuple[int, int]:

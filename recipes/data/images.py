@@ -63,7 +63,7 @@ def full_scale(dtype: np.dtype | type) -> float:
         return float(np.iinfo(kind).max)
     if kind.kind == "f":
         return 1.0
-    raise ImageError(f"{kind} has no full scale\nhint: declare the range of values of the file")
+    raise ImageError(f"{kind} has no full scale", hint="declare the range of values of the file")
 
 
 def write_image(path: str | os.PathLike[str], array: np.ndarray, bits: Literal[8, 16, 32] = 8) -> None:
@@ -77,9 +77,9 @@ def write_image(path: str | os.PathLike[str], array: np.ndarray, bits: Literal[8
     suffix = path.suffix.lower()
     allowed = {".png": (8, 16), ".tif": (8, 16, 32), ".tiff": (8, 16, 32), ".jpg": (8,), ".jpeg": (8,)}.get(suffix)
     if allowed is None:
-        raise ImageError(f"{path}: cannot write `{suffix}` images\nhint: choose `.png`, `.tif` or `.jpg`")
+        raise ImageError(f"{path}: cannot write `{suffix}` images", hint="choose `.png`, `.tif` or `.jpg`")
     if bits not in allowed:
-        raise ImageError(f"{path}: `{suffix}` cannot hold {bits} bits\nhint: choose `.tif`, or {allowed[-1]} bits")
+        raise ImageError(f"{path}: `{suffix}` cannot hold {bits} bits", hint=f"choose `.tif`, or {allowed[-1]} bits")
     pixels = _pixels(path, np.asarray(array), bits)
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{suffix}")
     try:
@@ -106,7 +106,9 @@ def _pixels(path: Path, array: np.ndarray, bits: int) -> np.ndarray:
         dtype = np.dtype(f"uint{bits}")
         return np.rint(array.clip(0, 1) * np.float64(np.iinfo(dtype).max)).astype(dtype)
     if array.dtype != np.dtype(f"uint{bits}"):
-        raise ImageError(f"{path}: {array.dtype} pixels cannot be written with {bits} bits\nhint: give float in [0, 1]")
+        raise ImageError(
+            f"{path}: {array.dtype} pixels cannot be written with {bits} bits", hint="give float in [0, 1]"
+        )
     return array
 
 
@@ -137,7 +139,7 @@ def _guarded(path: str | os.PathLike[str], work: Callable[[Path], T]) -> T:
         raise ImageError(f"{path}: no such file") from None
     except Exception as error:  # the decoders raise a dozen unrelated types on bad bytes
         why = str(error).splitlines()[0].removesuffix(".") if str(error) else type(error).__name__
-        raise ImageError(f"{path}: not a readable image: {why}\nhint: replace the file or take it out") from error
+        raise ImageError(f"{path}: not a readable image: {why}", hint="replace the file or take it out") from error
 
 
 @contextmanager
@@ -150,7 +152,7 @@ def _opened(path: Path) -> Iterator[tuple[Image.Image, bool, bytes]]:
         file.seek(0)
         image = Image.open(file, formats=["PNG", "JPEG", "BMP"])
         if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "I;16"):
-            raise ImageError(f"{path}: cannot use {image.mode} pixels\nhint: save it as grey or RGB")
+            raise ImageError(f"{path}: cannot use {image.mode} pixels", hint="save it as grey or RGB")
         yield image, head[24] == 16 and image.format == "PNG", tail  # the depth stands in the first chunk, IHDR
 
 
@@ -219,10 +221,10 @@ def _only_page(path: Path, file: "TiffFile") -> "TiffPage":
 
     page = file.pages[0]
     if len(file.pages) != 1 or not isinstance(page, TiffPage):
-        raise ImageError(f"{path}: holds {len(file.pages)} images\nhint: save each as a file of its own")
+        raise ImageError(f"{path}: holds {len(file.pages)} images", hint="save each as a file of its own")
     known = (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
     if page.photometric not in known or page.samplesperpixel > 4 or page.axes not in ("YX", "YXS", "SYX"):
-        raise ImageError(f"{path}: cannot use this kind of TIFF pixels\nhint: save it as grey or RGB")
+        raise ImageError(f"{path}: cannot use this kind of TIFF pixels", hint="save it as grey or RGB")
     return page
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossband.recipes.data.images import SUFFIXES
-from crossband.recipes.data.source import CHANNELS, DataError
 from crossband.recipes.data.splits import Rule
+from crossband.recipes.kinds.source import CHANNELS, DataError
 from crossband.registry import near
 
 SHOWN = 8  # how many folders an error message lists
@@ -43,15 +43,15 @@ class Found:
 
     folders: Mapping[str, Path]
     files: Mapping[str, Mapping[str, Path]]
-    stray: Sequence[str]
-    twins: Sequence[str]
+    stray: Sequence[DataError]
+    twins: Sequence[DataError]
 
 
 def choose(what: str, folder: str, layouts: Sequence[Layout]) -> Layout:
     """The layout that a folder has, the first being the usual one. Raises DataError with what it lacks and has."""
     root = Path(folder)
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder\nhint: relative paths start at the working directory")
+        raise DataError(f"{root}: no such folder", hint="relative paths start at the working directory")
     for layout in layouts:
         if not layout.missing(root):
             return layout
@@ -61,10 +61,10 @@ def choose(what: str, folder: str, layouts: Sequence[Layout]) -> Layout:
     inside = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     has = ", ".join(f"`{name}`" for name in inside[:SHOWN]) + (", ..." if len(inside) > SHOWN else "")
     message = f"{root}: no {what}: it has no {', '.join(others)}{' or ' if others else ''}{last}, only {has or 'files'}"
-    raise DataError(f"{message}\nhint: {_cure(root, inside, usual, missing)}", missing)
+    raise DataError(message, hint=_hint(root, inside, usual, missing))
 
 
-def _cure(root: Path, inside: Sequence[str], usual: Layout, missing: Sequence[str]) -> str:
+def _hint(root: Path, inside: Sequence[str], usual: Layout, missing: Sequence[str]) -> str:
     """What may be wrong with a folder: one too high, one with other names, or another one."""
     if nested := [name for name in inside if not usual.missing(root / name)]:
         return f"did you mean `{root / nested[0]}`?"
@@ -96,16 +96,16 @@ def scan(folders: Mapping[str, Path], images: Mapping[str, str]) -> Found:
             band, match = next(fits, (None, None))
             if band is None or match is None:
                 ends = " or ".join(f"`{images[band].removeprefix('**')}`" for band in here)
-                stray.append(f"{path}: the name does not end in {ends}\nhint: {LEAVE_OUT}")
+                stray.append(DataError(f"{path}: the name does not end in {ends}", hint=LEAVE_OUT))
                 continue
             name = "/".join(match.groups())
             if other := found[band].get(name):
-                twins.append(f"{path}: the scene `{name}` has another {band} image, {other.name}")
+                twins.append(DataError(f"{path}: the scene `{name}` has another {band} image, {other.name}"))
             found[band][name] = path
     for band, files in found.items():
         if not files:
             text = f"{folders[band]}: no {band} images{_words(images[band])}"
-            raise DataError(f"{text}\nhint: images are {', '.join(SUFFIXES)} files")
+            raise DataError(text, hint=f"images are {', '.join(SUFFIXES)} files")
     return Found(folders, found, stray, twins)
 
 

@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from crossband.recipes.data.geometry import Geometry, check_window
 from crossband.recipes.data.images import LUMINANCE
-from crossband.recipes.data.source import DataError, Pairing, Source
-from crossband.registry import ArgumentError, CrossbandError, hint
+from crossband.recipes.kinds.source import DataError, Pairing, Source
+from crossband.registry import ArgumentError, CrossbandError, suggest
 
 SHUFFLE, PARTNER, DRAW = 0, 1, 2  # what a random number is for: streams of one seed that do not meet
 
@@ -62,7 +62,9 @@ class Scenes(Dataset[dict[str, Any]]):
         self.channels = {name: band.channels for name, band in source.bands.items()} | dict(channels or {})
         for band, count in self.channels.items():
             if band not in source.bands or count not in (1, 3):
-                raise ArgumentError(f"the data cannot give {count} channels of `{band}`{hint(band, source.bands)}")
+                raise ArgumentError(
+                    f"the data cannot give {count} channels of `{band}`", hint=suggest(band, source.bands)
+                )
         check_window(geometry, source, list(dict.fromkeys([*self.names, *self.partners])))
 
     def __len__(self) -> int:
@@ -131,8 +133,8 @@ class Batches(Sampler[list[Draw]]):
         count = max(self.scenes, self.partners)
         if drop_last and count < batch * world_size:
             raise DataError(
-                f"{count} scenes do not fill one batch of {batch * world_size}"
-                "\nhint: make `batch` smaller, or add images"
+                f"{count} scenes do not fill one batch of {batch * world_size}",
+                hint="make `batch` smaller, or add images",
             )
         self.count, self.batch, self.seed = count, batch, seed
         self.shuffle, self.drop_last, self.unpaired = shuffle, drop_last, unpaired
@@ -241,7 +243,8 @@ def collate(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             (one, first), (other, second) = list(shapes.items())[:2]
             raise DataError(
                 f"one batch cannot hold images of different sizes: {one[1]}x{one[2]} ({first}) and "
-                f"{other[1]}x{other[2]} ({second})\nhint: set `size` or `load`, or `batch: 1`"
+                f"{other[1]}x{other[2]} ({second})",
+                hint="set `size` or `load`, or `batch: 1`",
             )
         batch[band] = torch.stack([item[band] for item in items])
     return batch

@@ -16,8 +16,8 @@ from crossband.recipes.data.aligned import (
     open_pairs,
 )
 from crossband.recipes.data.layout import Found, scan
-from crossband.recipes.data.source import DataError, source
 from crossband.recipes.data.splits import Rule
+from crossband.recipes.kinds.source import DataError, source
 from crossband.registry import ArgumentError
 
 LAST_TENTH: dict[str, Rule] = {"test": {"last": 0.1}}
@@ -69,10 +69,10 @@ def _folders(folder: str | None, given: Mapping[str, str | None]) -> dict[str, P
     folders = {band: Path(own[band]) if folder is None else Path(folder, band) for band in given}
     missing = [path for path in dict.fromkeys(folders.values()) if not path.is_dir()]
     if missing:
-        cure = "relative paths start at the working directory"
+        hint = "relative paths start at the working directory"
         if folder is not None and Path(folder).is_dir():
-            cure = f"{folder} must have the subfolders {' and '.join(f'`{band}`' for band in given)}"
-        raise DataError("\n".join(f"{path}: no such folder" for path in missing) + f"\nhint: {cure}")
+            hint = f"{folder} must have the subfolders {' and '.join(f'`{band}`' for band in given)}"
+        raise DataError("\n".join(f"{path}: no such folder" for path in missing), hint=hint)
     return folders
 
 

@@ -21,8 +21,8 @@ from typing import TypedDict
 
 import numpy as np
 
-from crossband.recipes.data.source import DataError
-from crossband.registry import hint, show
+from crossband.recipes.kinds.source import DataError
+from crossband.registry import show, suggest
 
 Rule = TypedDict(  # the keys that go together are those of RULES
     "Rule",
@@ -51,25 +51,27 @@ def divide(names: Sequence[str], rules: Mapping[str, Given]) -> dict[str, list[s
     """
     names = sorted(sorted(names), key=natural)
     taken: dict[str, list[str]] = {}
-    problems: list[str] = []
+    problems: list[DataError] = []
     for split, rule in rules.items():
         try:
             taken[split] = _apply(names, rule)
         except DataError as error:
-            problems.append(f"the split `{split}`: {error}")
+            problems.append(DataError(f"the split `{split}`: {error.message}", hint=error.hint))
     if problems:
-        raise DataError("\n".join(problems), problems)
+        raise DataError.gathered(None, problems)
     if "train" not in rules:
         others = {name for chosen in taken.values() for name in chosen}
         taken = {"train": [name for name in names if name not in others], **taken}
     problems = [
-        f"the split `{split}` is empty: none of {len(names)} scenes, `{names[0]}` to `{names[-1]}`, is left for it"
+        DataError(
+            f"the split `{split}` is empty: none of {len(names)} scenes, `{names[0]}` to `{names[-1]}`, is left for it"
+        )
         for split in taken
         if not taken[split]
     ]
     problems += _overlaps(taken)
     if problems:
-        raise DataError("\n".join(problems), problems)
+        raise DataError.gathered(None, problems)
     return taken
 
 
@@ -83,9 +85,9 @@ def _apply(names: Sequence[str], rule: Given) -> list[str]:
     if found := RULES.get(frozenset(rule)):
         return found(names, rule)
     raise DataError(
-        f"no rule has the keys {', '.join(f'`{key}`' for key in rule) or '(none)'}"
-        "\nhint: a rule is `from` and `to`, `first`, `last`, `every` (and `block`, `start`), `list`, `under`,"
-        " or `random` and `seed`"
+        f"no rule has the keys {', '.join(f'`{key}`' for key in rule) or '(none)'}",
+        hint="a rule is `from` and `to`, `first`, `last`, `every` (and `block`, `start`), `list`, `under`,"
+        " or `random` and `seed`",
     )
 
 
@@ -146,7 +148,7 @@ def _listed(names: Sequence[str], rule: Given) -> list[str]:
     for name in filter(None, wanted):
         stem = str(PurePosixPath(name).with_suffix(""))
         if name not in known and stem not in known:
-            raise DataError(f"no scene is called `{name}`{hint(name, names)}")
+            raise DataError(f"no scene is called `{name}`", hint=suggest(name, names))
         found.add(name if name in known else stem)
     return [name for name in names if name in found]
 
@@ -168,14 +170,15 @@ def _count(rule: Given, key: str, total: int) -> int:
     return min(value, total)
 
 
-def _overlaps(taken: Mapping[str, Sequence[str]]) -> list[str]:
-    """One line for each two splits that share scenes."""
-    splits, lines = list(taken), []
+def _overlaps(taken: Mapping[str, Sequence[str]]) -> list[DataError]:
+    """An error for each two splits that share scenes."""
+    splits, found = list(taken), []
     for at, one in enumerate(splits):
         for other in splits[at + 1 :]:
             if shared := sorted(set(taken[one]) & set(taken[other]), key=natural):
-                lines.append(f"the splits `{one}` and `{other}` share {len(shared)} scenes, first `{shared[0]}`")
-    return lines
+                shares = f"the splits `{one}` and `{other}` share {len(shared)} scenes, first `{shared[0]}`"
+                found.append(DataError(shares))
+    return found
 
 
 RULES: Mapping[frozenset[str], Callable[[Sequence[str], Given], list[str]]] = {

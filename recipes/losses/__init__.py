@@ -4,6 +4,7 @@ One module for each family, imported here by name so that what is registered can
 file. A loss of your own: write a function under `@loss("name")` in a module here, or in a plugin.
 """
 
+from crossband.recipes.kinds.loss import LossInputError, loss
 from crossband.recipes.losses.adversarial import (
     hinge,
     hinge_critic,
@@ -17,7 +18,6 @@ from crossband.recipes.losses.adversarial import (
 from crossband.recipes.losses.cosine import cosine
 from crossband.recipes.losses.features import feature_matching, patch_nce
 from crossband.recipes.losses.frequency import fft_l1
-from crossband.recipes.losses.loss import LossInputError, loss
 from crossband.recipes.losses.penalty import gradient_penalty, r1
 from crossband.recipes.losses.perceptual import perceptual
 from crossband.recipes.losses.pixel import bce, charbonnier, l1, mse

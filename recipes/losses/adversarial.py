@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from crossband.recipes.losses.loss import loss
+from crossband.recipes.kinds.loss import loss
 
 EDGE = 1e-6  # a probability is held this far from 0 and 1
 

@@ -6,8 +6,8 @@ import torch
 from annotated_types import Gt
 from torch import Tensor
 
-from crossband.recipes.colour import Range, to_unit
-from crossband.recipes.losses.loss import loss
+from crossband.recipes.basics.colour import Range, to_unit
+from crossband.recipes.kinds.loss import loss
 
 
 @loss("cosine", cite="anonymous_multiscale")

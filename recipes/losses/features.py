@@ -7,7 +7,7 @@ from annotated_types import Gt
 from torch import Tensor
 from torch.nn import functional as F
 
-from crossband.recipes.losses.loss import LossInputError, loss
+from crossband.recipes.kinds.loss import LossInputError, loss
 
 
 @loss("feature_matching", cite="wang2018pix2pixhd")

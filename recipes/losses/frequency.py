@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from crossband.recipes.losses.loss import loss
+from crossband.recipes.kinds.loss import loss
 
 
 @loss("fft_l1", cite="fan2025")

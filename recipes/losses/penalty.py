@@ -7,7 +7,7 @@ from a copy of the image that takes gradients.
 import torch
 from torch import Tensor
 
-from crossband.recipes.losses.loss import LossInputError, loss
+from crossband.recipes.kinds.loss import LossInputError, loss
 
 
 @loss("r1", same_shape=False, differentiates=True, cite="mescheder2018r1")

@@ -6,9 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from crossband.recipes.colour import Range, three_channels, to_unit
+from crossband.recipes.basics.colour import Range, three_channels, to_unit
+from crossband.recipes.kinds.loss import LossInputError, loss
 from crossband.recipes.losses import vgg
-from crossband.recipes.losses.loss import LossInputError, loss
 
 PIX2PIXHD = {"relu1_1": 1 / 32, "relu2_1": 1 / 16, "relu3_1": 1 / 8, "relu4_1": 1 / 4, "relu5_1": 1.0}
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and deviation, which the weights were trained with

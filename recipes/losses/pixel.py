@@ -6,7 +6,7 @@ from annotated_types import Gt
 from torch import Tensor
 from torch.nn import functional as F
 
-from crossband.recipes.losses.loss import loss
+from crossband.recipes.kinds.loss import loss
 
 SATURATION = 1e-6  # probabilities are held this far from 0 and 1: the gradient is at most 1e6 per pixel
 

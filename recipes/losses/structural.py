@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from crossband.recipes.colour import Range, to_unit
-from crossband.recipes.losses.loss import loss
+from crossband.recipes.basics.colour import Range, to_unit
+from crossband.recipes.kinds.loss import loss
 
 WINDOW, SIGMA = 11, 1.5  # Wang et al. 2004
 CONSTANTS = (0.01**2, 0.03**2)  # (K * data range)^2

@@ -4,7 +4,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from crossband.recipes.losses.loss import loss
+from crossband.recipes.kinds.loss import loss
 
 
 @loss("tv", least=2, cite="rudin1992tv")

@@ -13,9 +13,9 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from crossband.recipes.losses.loss import LossInputError
-from crossband.recipes.measuring.pretrained import Unavailable, read_tensors, weights_file
-from crossband.registry import hint
+from crossband.recipes.basics.pretrained import Unavailable, read_tensors, weights_file
+from crossband.recipes.kinds.loss import LossInputError
+from crossband.registry import suggest
 
 Name: TypeAlias = Literal["vgg16", "vgg19"]
 CONVOLUTIONS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}  # in each block; a pooling follows each block
@@ -39,10 +39,10 @@ def least_side(name: Name, wanted: Iterable[str]) -> int:
     for layer in wanted:
         if layer not in known:
             relus = [each for each in known if each.startswith("relu")]
-            raise LossInputError(f"{name} has no layer `{layer}`{hint(layer, relus)}")
+            raise LossInputError(f"{name} has no layer `{layer}`", hint=suggest(layer, relus))
         sides.append(known[layer][1])
     if len(sides) == 1:
-        raise LossInputError("`perceptual` compares no layer\nhint: write `layers: {relu3_3: 1.0}`")
+        raise LossInputError("`perceptual` compares no layer", hint="write `layers: {relu3_3: 1.0}`")
     return max(sides)
 
 

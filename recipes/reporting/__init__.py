@@ -1,1 +1,1 @@
-"""What a person looks at: pictures, curves and the report of a run."""
+"""What people read. In: tables, figures and images. Out: reports, pictures and sheets."""

@@ -20,9 +20,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from crossband.recipes.files import replacing
-from crossband.recipes.measuring.catalogue import METRICS
-from crossband.recipes.measuring.metrics import Metric
+from crossband.recipes.basics.files import replacing
+from crossband.recipes.metrics.catalogue import METRICS
+from crossband.recipes.metrics.metrics import Metric
 from crossband.registry import CrossbandError
 
 Curves = Mapping[str, Sequence[tuple[int, float]]]

@@ -18,8 +18,8 @@ from matplotlib.colors import Colormap
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from crossband.recipes.files import replacing
-from crossband.registry import CrossbandError, hint
+from crossband.recipes.basics.files import replacing
+from crossband.registry import CrossbandError, suggest
 
 PAPER, INK, FAINT, BROKEN = (255, 255, 255), (32, 33, 36), (110, 114, 120), (255, 0, 255)
 GAP, LINE, MARGIN = 8, 22, 16  # pixels: between images, for a line of text, around the picture
@@ -54,7 +54,7 @@ def draw(image: Tensor, colormap: str | None = None) -> Image.Image:
 
 def _colors(name: str) -> Colormap:
     if name not in matplotlib.colormaps:
-        raise CrossbandError(f"no colormap named `{name}`{hint(name, list(matplotlib.colormaps))}")
+        raise CrossbandError(f"no colormap named `{name}`", hint=suggest(name, list(matplotlib.colormaps)))
     return matplotlib.colormaps[name]
 
 

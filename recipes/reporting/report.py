@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from crossband.recipes.files import replacing
+from crossband.recipes.basics.files import replacing
 from crossband.registry import CrossbandError
 
 

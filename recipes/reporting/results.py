@@ -11,13 +11,13 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-from crossband.recipes.measuring.catalogue import METRICS
-from crossband.recipes.measuring.evaluation import Table
-from crossband.recipes.measuring.intervals import FEW, LEVEL, RESAMPLES, Difference, paired
-from crossband.recipes.measuring.metrics import Metric
-from crossband.recipes.measuring.verdict import verdicts
+from crossband.recipes.language.syntax import Figure, Paper
+from crossband.recipes.metrics.catalogue import METRICS
+from crossband.recipes.metrics.evaluation import Table
+from crossband.recipes.metrics.intervals import FEW, LEVEL, RESAMPLES, Difference, paired
+from crossband.recipes.metrics.metrics import Metric
+from crossband.recipes.metrics.verdict import verdicts
 from crossband.recipes.reporting.report import Grid, Notes, Part
-from crossband.recipes.spec.syntax import Figure, Paper
 
 ARROWS = {"lower": " ↓", "higher": " ↑", None: ""}
 ABSENT = "–"

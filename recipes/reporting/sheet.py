@@ -4,8 +4,8 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from crossband.recipes.files import replacing
-from crossband.recipes.measuring.evaluation import Table
+from crossband.recipes.basics.files import replacing
+from crossband.recipes.metrics.evaluation import Table
 
 
 def write_sheet(file: Path, tables: Mapping[str, Table]) -> int:

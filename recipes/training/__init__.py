@@ -1,1 +1,1 @@
-"""Recipes at work: one step, one loop, one run with its folder and checkpoints."""
+"""Training. In: a checked recipe and its data. Out: the folder of a run."""

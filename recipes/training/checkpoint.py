@@ -20,11 +20,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import crossband
-from crossband.graphs.builder import build
-from crossband.graphs.diagnostics import Problems
-from crossband.graphs.resolve import Library
-from crossband.recipes.files import replacing
-from crossband.recipes.testing import keep_training
+from crossband.graphs.building.build import build
+from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.language.resolve import Library
+from crossband.recipes.basics.files import replacing
+from crossband.recipes.model.as_trained import keep_training
 from crossband.registry import CrossbandError
 
 KEY = "crossband"
@@ -80,7 +80,7 @@ def load_weights(path: str | os.PathLike[str]) -> Weights:
         raise CheckpointError(f"{file}: not a weights file: {error}") from None
     if not isinstance(header, dict) or not {"graph", "digest", "facts"} <= header.keys():
         hint = "files that `crossband train` writes hold their network's graph"
-        raise CheckpointError(f"{file}: these weights do not say which network they belong to\nhint: {hint}")
+        raise CheckpointError(f"{file}: these weights do not say which network they belong to", hint=hint)
     return Weights(header["graph"], header["digest"], tensors, {**header["facts"], "crossband": header.get("version")})
 
 
@@ -106,8 +106,8 @@ def put_weights(network: nn.Module, weights: Weights, path: str | os.PathLike[st
     meta: Any = network.meta
     if weights.digest != meta["digest"]:
         raise CheckpointError(
-            f"{path}: these weights belong to another network\n{difference(weights.graph, meta['graph'])}"
-            "\nhint: use the recipe they were trained with, or change the graph to what the file holds"
+            f"{path}: these weights belong to another network\n{difference(weights.graph, meta['graph'])}",
+            hint="use the recipe they were trained with, or change the graph to what the file holds",
         )
     try:
         network.load_state_dict(dict(weights.tensors))
@@ -131,7 +131,7 @@ def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read what `save_state` wrote. Raises CheckpointError."""
     file = Path(path)
     if not file.is_file():
-        raise CheckpointError(f"{file}: no training state\nhint: `--resume` takes the folder of a run that saved one")
+        raise CheckpointError(f"{file}: no training state", hint="`--resume` takes the folder of a run that saved one")
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:

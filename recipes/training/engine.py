@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crossband.blocks.precision import widened
-from crossband.recipes.spec.experiment import Experiment, Loss, Step, depends, reaches
-from crossband.recipes.spec.flow import Value
-from crossband.recipes.spec.functions import Function
+from crossband.blocks.contracts.precision import widened
+from crossband.recipes.language.experiment import Experiment, Loss, Step, depends, reaches
+from crossband.recipes.language.flow import Value
+from crossband.recipes.language.functions import Function
 from crossband.registry import CrossbandError
 
 Batch = Mapping[str, Any]  # band -> `b c h w`, and `name`, the names of the images
@@ -172,7 +172,7 @@ def objective(turn: Turn, values: Values) -> tuple[Tensor, dict[str, Tensor]]:
 
 def _inputs(loss: Loss, call: tuple[Value, ...], values: Values, turn: Turn) -> Sequence[Tensor]:
     """The tensors of one call of a loss; those of a loss that differentiates, around its second one."""
-    if loss.entry.facts["differentiates"]:
+    if loss.entry.differentiates:
         score, point = call
         around = Around(values, point, turn)
         return around.get(score, turn), around.point

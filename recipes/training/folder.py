@@ -14,12 +14,12 @@ from typing import Any
 import torch
 
 import crossband
-from crossband.graphs.serial import dump as dump_graph
-from crossband.graphs.writer import dump
-from crossband.recipes.files import replacing
-from crossband.recipes.measuring.evaluation import Table
+from crossband.graphs.language.serial import dump as dump_graph
+from crossband.graphs.language.writer import dump
+from crossband.recipes.basics.files import replacing
+from crossband.recipes.language.experiment import Experiment
+from crossband.recipes.metrics.evaluation import Table
 from crossband.recipes.reporting.sheet import write_sheet
-from crossband.recipes.spec.experiment import Experiment
 from crossband.registry import CrossbandError
 
 RECIPE, STATE, LOG, WEIGHTS = "recipe.yaml", "state.pt", "metrics.jsonl", "weights"
@@ -35,7 +35,7 @@ def new_folder(recipe: str, wanted: Path | None = None) -> Path:
     if wanted is not None:
         if wanted.exists() and (not wanted.is_dir() or any(wanted.iterdir())):
             hint = f"name another folder, or go on with `crossband train --resume {wanted}`"
-            raise CrossbandError(f"{wanted}: is there already, and a run is never overwritten\nhint: {hint}")
+            raise CrossbandError(f"{wanted}: is there already, and a run is never overwritten", hint=hint)
         wanted.mkdir(parents=True, exist_ok=True)
         return wanted
     number = 1

@@ -13,19 +13,19 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from crossband import registry
-from crossband.graphs.checker import check as check_graph
-from crossband.graphs.diagnostics import Problems
-from crossband.graphs.document import Document
-from crossband.graphs.resolve import Library
-from crossband.recipes.data.source import Source
-from crossband.recipes.measuring.evaluation import Table
-from crossband.recipes.measuring.scoring import measure, open_source, whole_scenes
-from crossband.recipes.spec.checker import check, check_recipe
-from crossband.recipes.spec.experiment import Experiment
-from crossband.recipes.spec.flow import Value
-from crossband.recipes.spec.layers import Layers
-from crossband.recipes.spec.reading import load
-from crossband.recipes.spec.syntax import Data, Network, Recipe
+from crossband.graphs.checking.checker import check as check_graph
+from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.language.document import Document
+from crossband.graphs.language.resolve import Library
+from crossband.recipes.kinds.source import Source
+from crossband.recipes.language.checker import check, check_recipe
+from crossband.recipes.language.experiment import Experiment
+from crossband.recipes.language.flow import Value
+from crossband.recipes.language.layers import Layers
+from crossband.recipes.language.reading import load
+from crossband.recipes.language.syntax import Data, Network, Recipe
+from crossband.recipes.metrics.evaluation import Table
+from crossband.recipes.model.scoring import measure, open_source, whole_scenes
 from crossband.recipes.training.checkpoint import CheckpointError, Weights, load_state, load_weights, put_weights
 from crossband.recipes.training.folder import RECIPE, STATE, WEIGHTS, new_folder
 from crossband.recipes.training.session import RunResult, Session
@@ -108,7 +108,7 @@ def make_fabric(experiment: Experiment) -> Fabric:
     precision: Any = "32-true" if recipe.precision == "32" else recipe.precision
     if recipe.device == "cuda" and not torch.cuda.is_available():
         raise CrossbandError(
-            "the recipe asks for `device: cuda`, and there is no CUDA device\nhint: `--set device=cpu`"
+            "the recipe asks for `device: cuda`, and there is no CUDA device", hint="`--set device=cpu`"
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # advice for scripts that use Fabric themselves
@@ -187,7 +187,7 @@ def _of_weights(
     """A recipe without training, made up from what a weights file says of itself."""
     weights = load_weights(path)
     if data is None:
-        raise CrossbandError(f"{path}: these weights lie in no run folder\nhint: say which images: `--data FOLDER`")
+        raise CrossbandError(f"{path}: these weights lie in no run folder", hint="say which images: `--data FOLDER`")
     if overrides:
         raise CrossbandError(f"{path}: these weights lie in no run folder: there is no recipe to `--set` anything of")
     experiment = _experiment_of(weights, path, data)
@@ -205,8 +205,8 @@ def _experiment_of(weights: Weights, path: Path, data: Path) -> Experiment:
     needed = ("task", "network", "range", "channels")
     if missing := [f"`{fact}`" for fact in needed if not facts.get(fact)]:
         raise CheckpointError(
-            f"{path}: cannot be evaluated by itself: it does not say its {', '.join(missing)}"
-            "\nhint: evaluate the folder of its run"
+            f"{path}: cannot be evaluated by itself: it does not say its {', '.join(missing)}",
+            hint="evaluate the folder of its run",
         )
     task, name = facts["task"], facts["network"]
     result = Value("call", name, (Value("name", task["from"]),))

@@ -13,16 +13,17 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
+from crossband.recipes.basics.progress import Screen
 from crossband.recipes.data.loader import make_loader
-from crossband.recipes.data.source import Source
-from crossband.recipes.measuring.evaluation import Table
-from crossband.recipes.measuring.scoring import Scored, measure, score, training_scenes, whole_scenes
+from crossband.recipes.kinds.source import Source
+from crossband.recipes.language.experiment import Experiment
+from crossband.recipes.metrics.evaluation import Table
+from crossband.recipes.model.scoring import Scored, measure, score, training_scenes, whole_scenes
 from crossband.recipes.reporting.curves import curves, draw_curves, read_log
 from crossband.recipes.reporting.pictures import sample_grid, save
 from crossband.recipes.reporting.report import Report as Page
 from crossband.recipes.reporting.report import write_report
 from crossband.recipes.reporting.results import Results
-from crossband.recipes.spec.experiment import Experiment
 from crossband.recipes.training.checkpoint import save_state
 from crossband.recipes.training.engine import NotFinite
 from crossband.recipes.training.folder import (
@@ -36,7 +37,6 @@ from crossband.recipes.training.folder import (
     write_tables,
 )
 from crossband.recipes.training.loop import Report, fit, steps_per_epoch
-from crossband.recipes.training.progress import Screen
 from crossband.recipes.training.state import Training, set_up
 from crossband.registry import CrossbandError
 
@@ -100,7 +100,8 @@ class Session:
             self._train(training)
             return self._finish(training)
         except NotFinite as error:
-            raise NotFinite(f"{error}\nnote: {self.folder} keeps the checkpoint of step {self._saved}") from error
+            kept = f"{self.folder} keeps the checkpoint of step {self._saved}"
+            raise NotFinite(error.message, hint=error.hint, notes=[*error.notes, kept]) from error
         finally:
             self.log.close()
 
@@ -108,7 +109,7 @@ class Session:
         data, world = self.experiment.recipe.data, self.fabric.world_size
         if data.batch % world:
             raise CrossbandError(
-                f"`batch` {data.batch} cannot be shared by {world} processes\nhint: make it a multiple"
+                f"`batch` {data.batch} cannot be shared by {world} processes", hint="make it a multiple"
             )
         scenes = training_scenes(self.experiment, self.source)
         return make_loader(
@@ -143,8 +144,8 @@ class Session:
                 if self._stopped():
                     self._checkpoint(training)
                     raise Interrupted(
-                        f"stopped after step {report.step} of {self.total}, everything is saved"
-                        f"\nhint: `crossband train --resume {self.folder}` goes on"
+                        f"stopped after step {report.step} of {self.total}, everything is saved",
+                        hint=f"`crossband train --resume {self.folder}` goes on",
                     )
 
     def _act(self, training: Training, report: Report) -> None:

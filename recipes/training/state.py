@@ -11,17 +11,17 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from crossband.graphs.builder import build
-from crossband.recipes.fit import fit_by_padding
-from crossband.recipes.spec.experiment import Experiment
-from crossband.recipes.spec.flow import Value
-from crossband.recipes.spec.functions import Function, make_functions
-from crossband.recipes.spec.syntax import Recipe
-from crossband.recipes.testing import keep_training
+from crossband.graphs.building.build import build
+from crossband.recipes.kinds.optimizer import Rate, make_optimizer
+from crossband.recipes.language.experiment import Experiment
+from crossband.recipes.language.flow import Value
+from crossband.recipes.language.functions import Function, make_functions
+from crossband.recipes.language.syntax import Recipe
+from crossband.recipes.model.as_trained import keep_training
+from crossband.recipes.model.foreign import put_foreign
+from crossband.recipes.model.padding import fit_by_padding
 from crossband.recipes.training.checkpoint import CheckpointError, difference, load_weights, put_weights, save_weights
 from crossband.recipes.training.engine import Turn, turns
-from crossband.recipes.training.foreign import put_foreign
-from crossband.recipes.training.optim import Rate, make_optimizer
 
 Tensors = dict[str, Tensor]
 
@@ -204,7 +204,7 @@ def prepare_losses(experiment: Experiment, device: torch.device) -> dict[str, st
     """Ready what losses look through, and say which weights that is. Raises Unavailable where they are missing."""
     found: dict[str, str] = {}
     for loss in (loss for step in experiment.steps for loss in step.losses.values()):
-        if prepare := loss.entry.facts["prepare"]:
+        if prepare := loss.entry.prepare:
             found |= prepare(device, **loss.term.arguments)
     return found
 

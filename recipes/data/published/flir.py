@@ -5,8 +5,8 @@ from pathlib import Path
 
 from crossband.recipes.data.aligned import EMPTY, Outside, Pairs, Ranges, Reading, Unmatched, open_set
 from crossband.recipes.data.layout import Layout
-from crossband.recipes.data.source import DataError, source
 from crossband.recipes.data.splits import Rule
+from crossband.recipes.kinds.source import DataError, source
 
 LISTS = {"train": "align_train.txt", "test": "align_validation.txt"}
 LAYOUT = Layout(
@@ -46,8 +46,8 @@ def _lists(folder: str) -> dict[str, Rule]:
     """The rules of the two lists. They name a scene, or its infrared image."""
     if missing := [name for name in LISTS.values() if not Path(folder, name).is_file()]:
         raise DataError(
-            f"{folder}: no {' and no '.join(f'`{name}`' for name in missing)}, which list its splits"
-            "\nhint: say which are for testing: `split: {test: {last: 0.2}}`"
+            f"{folder}: no {' and no '.join(f'`{name}`' for name in missing)}, which list its splits",
+            hint="say which are for testing: `split: {test: {last: 0.2}}`",
         )
     return {split: {"list": _names(Path(folder, name))} for split, name in LISTS.items()}
 

@@ -5,9 +5,9 @@ from typing import Literal
 
 from crossband.recipes.data.aligned import EMPTY, Outside, Pairs, Ranges, Reading, Unmatched, open_set
 from crossband.recipes.data.layout import Layout
-from crossband.recipes.data.source import source
 from crossband.recipes.data.splits import Rule
-from crossband.registry import ArgumentError, hint
+from crossband.recipes.kinds.source import source
+from crossband.registry import ArgumentError, suggest
 
 DAY = ("set00", "set01", "set02", "set06", "set07", "set08")
 NIGHT = ("set03", "set04", "set05", "set09", "set10", "set11")
@@ -48,7 +48,7 @@ def kaist(
     chosen = SETS[sets] if isinstance(sets, str) else tuple(sets)
     for name in chosen:
         if name not in SETS["all"]:
-            raise ArgumentError(f"kaist: `sets` has no `{name}`{hint(name, SETS['all'])}")
+            raise ArgumentError(f"kaist: `sets` has no `{name}`", hint=suggest(name, SETS["all"]))
     images = {band: pattern.replace("*", f"{{{','.join(chosen)}}}", 1) for band, pattern in LAYOUT.images.items()}
     reading = Reading(range, outside, luminance, unmatched)
     return open_set("kaist", folder, [replace(LAYOUT, images=images)], reading, split)

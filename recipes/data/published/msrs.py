@@ -2,8 +2,8 @@
 
 from crossband.recipes.data.aligned import EMPTY, Outside, Pairs, Ranges, Reading, Unmatched, open_set
 from crossband.recipes.data.layout import Layout
-from crossband.recipes.data.source import source
 from crossband.recipes.data.splits import Rule
+from crossband.recipes.kinds.source import source
 
 LAYOUTS = (
     Layout(

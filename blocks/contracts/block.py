@@ -1,0 +1,151 @@
+"""The decorators that make an ordinary `nn.Module` a block or a wrapper of the registry."""
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from torch import nn
+
+from crossband import registry
+from crossband.blocks.contracts.contract import Contract, ContractError
+from crossband.blocks.contracts.sizes import Shape, Size
+from crossband.registry import ArgumentError, Entry, description, parameters_of, show
+
+Module = TypeVar("Module", bound=type[nn.Module])
+ShapeFunction = Callable[..., tuple[Shape, ...]]
+Reach = int | str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockEntry(Entry):
+    """A registered block: see `block` for what each of these says."""
+
+    contract: Contract | None
+    shape: ShapeFunction | None
+    inferred: tuple[str, ...]
+    outputs: tuple[str, ...]
+    reach: Reach | tuple[Reach, ...] | Callable[..., Any]
+    exports: bool | str
+    deterministic: bool | str | Callable[..., bool | str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrapperEntry(Entry):
+    """A wrapper around a whole network. One that `rewrites` takes its graph and gives another, before it is built."""
+
+    rewrites: bool = False
+
+
+def block(
+    name: str,
+    *,
+    contract: str | None = None,
+    where: Sequence[str] = (),
+    shape: ShapeFunction | None = None,
+    outputs: Sequence[str] = ("out",),
+    reach: Reach | tuple[Reach, ...] | Callable[..., Any] = None,
+    exports: bool | str = True,
+    deterministic: bool | str | Callable[..., bool | str] = True,
+    cite: str | None = None,
+    **functions: Callable[..., Size],
+) -> Callable[[Module], Module]:
+    """Register a module class as the block `name`.
+
+    contract: the shape contract, see `crossband.blocks.contracts.contract`; `functions` are those it calls, each
+        taking sizes first and every argument of the block as keywords. Without a contract and without
+        `shape` the block is probed on the meta device.
+    where: conditions on the contract's names that must hold.
+    shape: for what notation cannot say: `shape(*input_shapes, **arguments)` gives the output shapes.
+    outputs: names of the outputs of `forward`, where it returns a tuple; with a `shape` function that gives
+        fewer for some arguments, the first so many.
+    reach: over how many rows, or columns, of the input one row or column of the output spreads: a
+        number, an expression over the parameters, or a function of them; a tuple where inputs differ;
+        None where it is unbounded or not known. See `crossband.blocks.contracts.reach`.
+    exports: True, or the reason why `torch.export` cannot take it.
+    deterministic: True, or the reason why the same input gives another output in every call, even in eval; a
+        function of the arguments where they decide.
+    cite: key of the source in `blocks/references.yaml`.
+
+    The constructor takes the inferred channels first and its options as keywords. A contract infers the
+    axes that it names like parameters; without one, the parameters that are not keyword-only are the
+    channels of the inputs in their order. The class checks its arguments when it is made, from YAML or
+    from Python: ArgumentError says which is wrong.
+    """
+
+    def register(cls: Module) -> Module:
+        if cls.__name__ != name:
+            raise ContractError(f"the block `{name}` is the class `{cls.__name__}`: give both one name")
+        parsed = Contract.parse(contract, where, **functions) if contract is not None else None
+        taken = inspect.signature(cls).parameters
+        if parsed and (unknown := sorted(parsed.names() - parsed.axes - taken.keys())):
+            raise ContractError(f"the contract of `{name}` uses `{unknown[0]}`: neither an axis nor a parameter")
+        positional = (axis for axis, parameter in taken.items() if parameter.kind is not parameter.KEYWORD_ONLY)
+        inferred = tuple(axis for axis in taken if axis in parsed.axes) if parsed else tuple(positional)
+        entry = BlockEntry(
+            name=name,
+            factory=cls,
+            parameters=parameters_of(cls, skip=inferred),
+            cite=cite,
+            contract=parsed,
+            shape=shape,
+            inferred=inferred,
+            outputs=tuple(outputs),
+            reach=reach,
+            exports=exports,
+            deterministic=deterministic,
+            **description(cls),
+        )
+        registry.blocks.add(entry)
+        _check_arguments(cls, entry, inferred, parsed)
+        return cls
+
+    return register
+
+
+def wrapper(name: str, *, cite: str | None = None) -> Callable[[Module], Module]:
+    """Register a module class that wraps a whole network: its first argument is the network.
+
+    `forward` takes and returns what the network does. Wrappers are named under `wrap:` in a graph.
+    """
+
+    def register(cls: Module) -> Module:
+        network = next(iter(inspect.signature(cls).parameters))
+        parameters = parameters_of(cls, skip=(network,))
+        entry = WrapperEntry(name=name, factory=cls, parameters=parameters, cite=cite, **description(cls))
+        registry.wrappers.add(entry)
+        _check_arguments(cls, entry)
+        return cls
+
+    return register
+
+
+def _check_arguments(
+    cls: type[nn.Module], entry: Entry, inferred: Sequence[str] = (), contract: Contract | None = None
+) -> None:
+    """Make the constructor of `cls` check its arguments against the registered schemas first."""
+    plain = cls.__init__
+    signature = inspect.signature(plain)
+
+    @functools.wraps(plain)
+    def checked(self: nn.Module, *args: Any, **kwargs: Any) -> None:
+        try:
+            bound = signature.bind(self, *args, **kwargs)
+        except TypeError as error:
+            given = {key: value for key, value in kwargs.items() if key not in inferred}
+            entry.check(given)
+            raise ArgumentError(f"{entry.name}: {error}") from None
+        bound.apply_defaults()
+        values = dict(list(bound.arguments.items())[1:])
+        for key in inferred:
+            if type(values[key]) is not int or values[key] < 1:
+                raise ArgumentError(
+                    f"{entry.name}: `{key}` must be a whole number of at least 1, got {show(values[key])}"
+                )
+        entry.check({key: value for key, value in values.items() if key in entry.parameters})
+        if problems := contract.argument_problems(values) if contract else []:
+            raise ArgumentError(f"{entry.name}: {'; '.join(problems)}")
+        plain(self, *args, **kwargs)
+
+    cls.__init__ = checked  # type: ignore[method-assign]

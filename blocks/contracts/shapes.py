@@ -1,0 +1,40 @@
+"""The one question that everything else asks of a block: which shapes come out of these shapes?"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from crossband.blocks.contracts.block import BlockEntry
+from crossband.blocks.contracts.contract import ContractError, Result
+from crossband.blocks.contracts.sizes import Shape
+
+
+def shapes_of(entry: BlockEntry, shapes: Sequence[Shape], arguments: Mapping[str, Any]) -> Result:
+    """Output shapes, inferred arguments and conditions of a block for symbolic or plain input shapes.
+
+    Asks the contract of the block, its shape function, or, where it has neither, a probe that runs it on
+    the meta device. Missing arguments take their defaults. Raises ContractError where it does not take
+    such inputs: their number, their axes, or channels that are not known.
+    """
+    arguments = {name: p.default for name, p in entry.parameters.items() if not p.required} | dict(arguments)
+    if contract := entry.contract:
+        return contract.apply(shapes, arguments, entry.inferred)
+    inferred = _channels(entry, shapes)
+    if shape := entry.shape:
+        return Result.of(shape(*shapes, **arguments), inferred)
+    from crossband.blocks.contracts.probe import probe
+
+    return probe(entry, shapes, arguments, inferred)
+
+
+def _channels(entry: BlockEntry, shapes: Sequence[Shape]) -> dict[str, int]:
+    """The channels of the inputs for the parameters that are not keyword-only, in order."""
+    names = entry.inferred
+    if len(shapes) < max(1, len(names)):
+        raise ContractError(f"takes at least {max(1, len(names))} inputs, got {len(shapes)}")
+    found: dict[str, int] = {}
+    for name, shape in zip(names, shapes, strict=False):
+        channels = shape[1] if len(shape) > 1 else None
+        if not isinstance(channels, int):
+            raise ContractError(f"needs a known number for `{name}`, got {channels}")
+        found[name] = channels
+    return found

@@ -1,0 +1,1 @@
+"""Networks by name. In: a name, path, `Graph` or `Plan`. Out: an `nn.Module`, also with weights from elsewhere."""

@@ -1,0 +1,75 @@
+"""Wrappers of a graph, not of its module: the graph is written anew before it is checked."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Annotated
+
+from annotated_types import Ge, Le
+
+from crossband import registry
+from crossband.blocks.contracts.block import WrapperEntry
+from crossband.graphs.language.syntax import Graph, Node, Output, Step, Value
+from crossband.registry import description, parameters_of
+
+Rewrite = Callable[..., Graph]
+HALVED = {"kernel": 3, "stride": 2, "padding": 1, "count_include_pad": False}  # an odd side keeps its middle
+
+
+def graph_wrapper(name: str, *, cite: str | None = None) -> Callable[[Rewrite], Rewrite]:
+    """Register a function that takes a graph and gives another as the wrapper `name`."""
+
+    def register(function: Rewrite) -> Rewrite:
+        parameters = parameters_of(function, skip=("graph",))
+        said = description(function)
+        entry = WrapperEntry(name=name, factory=function, parameters=parameters, cite=cite, rewrites=True, **said)
+        registry.wrappers.add(entry)
+        return function
+
+    return register
+
+
+@graph_wrapper("MultiScale", cite="wang2018pix2pixhd")
+def multi_scale(graph: Graph, *, scales: Annotated[int, Ge(1), Le(8)] = 3) -> Graph:
+    """The same network on each scale of an image pyramid, with weights of its own for each.
+
+    Scale 1 sees the inputs as they are, each further one sees them halved once more by 3x3 averages, `b c h w` to
+    `b c ceil(h/2) ceil(w/2)`, which leave out what lies beyond the edge. Every output and tap is there once for
+    each scale: `score` becomes `score_1`, `score_2`, `score_3`. Other wrappers go around the whole.
+    """
+    name = next(name for name in (graph.name, f"{graph.name}_one") if name not in graph.blocks)
+    whole = replace(graph, outputs={**graph.outputs, **_as_outputs(graph)}, taps={}, blocks={})
+    given = {param: f"={param}" for param in graph.params}
+    nodes: dict[str, Node] = {}
+    ends: dict[str, Output] = {}
+    seen = tuple(graph.inputs)
+    for scale in range(1, scales + 1):
+        if scale > 1:
+            halved = {f"{read}_{scale}": Step("AvgPool", HALVED, place=graph.place) for read in graph.inputs}
+            nodes |= {new: Node(new, (step,), (read,)) for (new, step), read in zip(halved.items(), seen, strict=True)}
+            seen = tuple(halved)
+        nodes[f"scale_{scale}"] = Node(f"scale_{scale}", (Step(name, given, place=graph.place),), seen)
+        ends |= {each.name: each for each in _outputs_at(graph, scale)}
+    taps = {f"{tap}_{scale}": f"scale_{scale}.{tap}" for tap in graph.taps for scale in range(1, scales + 1)}
+    return replace(graph, nodes=nodes, outputs=ends, taps=taps, blocks={**graph.blocks, name: whole})
+
+
+def _as_outputs(graph: Graph) -> dict[str, Output]:
+    """The taps as outputs, of whatever size they are."""
+    return {
+        tap: Output(tap, tuple(f"{axis}_{tap}" for axis in "chw"), target, graph.at("taps", tap))
+        for tap, target in graph.taps.items()
+        if target
+    }
+
+
+def _outputs_at(graph: Graph, scale: int) -> Iterator[Output]:
+    """What the network gives at one scale: promised as it is at the first, with sizes of their own at the others."""
+    for output in filter(None, graph.outputs.values()):
+        sizes = [_size_at(size, scale) for size in output.shape[1:]] if scale > 1 else output.shape[1:]
+        shape = (*output.shape[:1], *sizes)
+        yield Output(f"{output.name}_{scale}", shape, f"scale_{scale}.{output.name}", output.place)
+
+
+def _size_at(size: Value, scale: int) -> Value:
+    """A name for a size at one scale: `h` becomes `h_2`; a number is the same at each scale, and so is wrong."""
+    return f"{size}_{scale}" if isinstance(size, str) and not size.startswith("=") else size

@@ -1,0 +1,164 @@
+"""One step on known shapes: the call it becomes, or the scope of the local block it enters."""
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+from crossband import registry
+from crossband.blocks.contracts.block import BlockEntry
+from crossband.blocks.contracts.contract import ContractError
+from crossband.blocks.contracts.shapes import shapes_of
+from crossband.blocks.contracts.sizes import Condition, Shape, Size, evaluate, symbols_of
+from crossband.graphs.checking.explain import choices, faults, render_shape
+from crossband.graphs.checking.scope import Invalid, Scope, refuse_others
+from crossband.graphs.checking.state import Flow, Use, Walk, folder_of
+from crossband.graphs.language.resolve import find, shipped
+from crossband.graphs.language.sites import label_of
+from crossband.graphs.language.syntax import Graph, Notes, Step
+from crossband.graphs.plans.plan import Call, Ref, Requirement
+from crossband.registry import near
+
+USUAL = 512  # pixels of an image side, for which sizes inside must stay sensible
+LARGEST = 1 << 20
+DEEPEST = 40  # divisions inside each other in one size
+
+
+def call_block(walk: Walk, use: Use, entry: BlockEntry) -> tuple[Flow, Step]:
+    """One call of a registered block."""
+    arguments = walk.scope.noted(use.notes).arguments(entry, use.step.arguments, use.arguments_place)
+    try:
+        result = shapes_of(entry, use.shapes, arguments)
+    except ContractError as error:
+        walk.refuse("E024", f"{entry.name} {error}", use.place, _inputs_hint(use), use.notes)
+    _require(walk, use, result.conditions)
+    _refuse_giants(walk, use, result.outputs)
+    complete = {**arguments, **result.inferred}
+    if walk.findings.modules.setdefault(use.module, complete) != complete:
+        message = f"{entry.name} is shared, but its channels would change from one use to the next"
+        walk.refuse("E030", message, use.place, use.found, use.notes)
+    reads = tuple(ref for _, ref, _ in use.inputs)
+    walk.findings.calls.append(
+        Call(use.call, use.module, use.node, entry, complete, reads, result.outputs, use.place, use.notes)
+    )
+    outputs = zip(entry.outputs, result.outputs, strict=False)  # a block may give fewer than it has names for
+    flow = {name: (Ref(use.call, index), shape) for index, (name, shape) in enumerate(outputs)}
+    return flow, Step(entry.name, arguments)
+
+
+def check_alone(walk: Walk, step: Step, notes: Notes) -> None:
+    """Report what is wrong with a step whose inputs are unknown: its name and its arguments."""
+    place = step.place and step.place.child()
+    try:
+        if block := walk.local_blocks.get(step.block):
+            params_given(walk, Use(step, (), "", "", "", notes), block, notes)
+        elif step.block in registry.blocks:
+            walk.scope.noted(notes).arguments(registry.blocks[step.block], step.arguments, place)
+        elif not find(step.block, folder_of(step.place)):
+            refuse_unknown(walk, step, notes)
+    except Invalid:
+        return
+
+
+def refuse_unknown(walk: Walk, step: Step, notes: Notes) -> NoReturn:
+    """Report that no block, local block or graph has this name."""
+    name = step.block.removesuffix(".yaml").removesuffix(".yml")
+    matches = near(name, [*walk.local_blocks, *registry.blocks, *shipped()])
+    hint = f"did you mean `{matches[0]}`?" if matches else "`crossband ls blocks` lists them"
+    if name != step.block and find(name, folder_of(step.place)):
+        hint = f"write `{name}`: a graph is used as a block by its name"
+    failures = tuple((failure, None) for failure in registry.plugin_failures)
+    walk.refuse("E010", f"no block named `{step.block}`", step.place, hint, (*notes, *failures))
+
+
+def refuse_shadows(walk: Walk, graph: Graph) -> None:
+    """Report local blocks that have the name of a registered one."""
+    for name in (name for name in graph.blocks if label_of(name) in registry.blocks):
+        place = graph.blocks[name] and graph.at("blocks", name)
+        message = f"`{label_of(name)}` is a registered block, a local block cannot have its name"
+        walk.report("E016", message, place and place.on_key(), "take another name")
+
+
+def params_given(walk: Walk, use: Use, graph: Graph, notes: Notes) -> Scope:
+    """The params of a local block or graph, those given worked out where it is used."""
+    place = use.arguments_place
+    good = True
+    given = {}
+    for name, value in use.step.arguments.items():
+        here = place and place.child(name)
+        if name not in graph.params:
+            hint = choices(name, list(graph.params)) or "it has no params"
+            message = f"`{use.step.block}` has no param `{name}`"
+            walk.findings.problems.add("E011", message, here and here.on_key(), hint, use.notes)
+            good = False
+            continue
+        try:
+            given[name] = walk.scope.noted(use.notes).value(value, here)
+        except Invalid:
+            good = False
+    if not good:
+        raise Invalid
+    scope = Scope(given, walk.findings.problems, notes)
+    own = {name: value for name, value in graph.params.items() if name not in given}
+    inside = scope.params(own, lambda name: graph.at("params", name))
+    if refuse_others(graph, given, lambda name: place and place.child(name), walk.findings.problems, use.notes):
+        raise Invalid
+    return inside
+
+
+def bind_inputs(
+    walk: Walk, use: Use, graph: Graph, scope: Scope
+) -> tuple[dict[str, Size], dict[str, tuple[int | str, ...]], Scope]:
+    """What the inputs of a local block give names to, the inputs free of expressions, and the scope inside."""
+    if len(use.inputs) != len(graph.inputs):
+        wanted = " and ".join(f"`{name}`" for name in graph.inputs)
+        message = f"`{use.step.block}` takes {len(graph.inputs)} inputs, {wanted}, got {len(use.inputs)}"
+        walk.refuse("E024", message.replace(" 1 inputs", " 1 input"), use.place, _inputs_hint(use), use.notes)
+    axes: dict[str, Size] = {}
+    written: dict[str, tuple[int | str, ...]] = {}
+    conditions: list[Condition] = []
+    for number, (name, shape) in enumerate(zip(graph.inputs, use.shapes, strict=True)):
+        place = graph.at("inputs", name)
+        if not graph.inputs[name]:
+            raise Invalid  # it could not be read, which is reported
+        written[name] = tuple(
+            scope.size(item, place and place.child(axis)) for axis, item in enumerate(graph.inputs[name])
+        )
+        if len(written[name]) != len(shape) - 1:
+            form = ", ".join(map(str, written[name]))
+            message = f"`{use.step.block}` takes `{name}` as [{form}], got {render_shape(shape)}"
+            walk.refuse("E024", message, use.place, _inputs_hint(use), use.notes)
+        for axis, (item, size) in enumerate(zip(written[name], shape[1:], strict=True), 1):
+            wanted = axes.setdefault(item, size) if isinstance(item, str) else item
+            if size != wanted:
+                reason = f"`{name}` must have {wanted}, got {size}"
+                conditions.append(Condition(size - wanted, False, reason, axis, number, wanted))
+    _require(walk, use, conditions)
+    return axes, written, scope.with_names(axes)
+
+
+def _require(walk: Walk, use: Use, conditions: Sequence[Condition]) -> None:
+    """Report the conditions that no image size meets; keep those that some do."""
+    reads = [(name, shape) for name, _, shape in use.inputs]
+    refused = [condition for condition in conditions if not walk.can_hold(condition)]
+    for code, message, hint in faults(refused, use.step.block, reads):
+        walk.findings.problems.add(code, message, use.place, hint, use.notes)
+    if refused:
+        raise Invalid
+    for condition in (condition for condition in conditions if condition.certain is None):
+        [(code, message, hint)] = faults([condition], use.step.block, reads)
+        walk.findings.requirements.append(Requirement(condition, code, message, use.place, hint, use.notes))
+
+
+def _refuse_giants(walk: Walk, use: Use, shapes: Sequence[Shape]) -> None:
+    """Sizes that no memory holds, or so involved that they cannot be checked, are slips of the finger."""
+    for size in (size for shape in shapes for size in shape[1:]):
+        if not isinstance(size, int) and size.depth > DEEPEST:
+            message = f"{use.step.block}: more than {DEEPEST} changes of size in a row cannot be checked"
+        elif evaluate(size, dict.fromkeys(symbols_of(size), USUAL)) > LARGEST:
+            message = f"{use.step.block}: its output would be larger than {LARGEST} for an image of {USUAL} pixels"
+        else:
+            continue
+        walk.refuse("E032", message, use.place, use.found, use.notes)
+
+
+def _inputs_hint(use: Use) -> str:
+    return f"{use.found}; say `from:` for what it reads" if use.inputs else "say `from:` for what it reads"

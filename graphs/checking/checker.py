@@ -1,0 +1,171 @@
+"""The checker: walks a graph once on symbolic shapes and finds everything that is wrong with it.
+
+No tensor runs. Channels are inferred, every argument is held to its schema, every shape follows from
+the contracts, and the admissible image sizes come out. What is found broken makes what depends on it
+unknown, not wrong, so that one mistake is one message.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from crossband import registry
+from crossband.blocks.contracts.sizes import Shape, symbol
+from crossband.graphs.checking.apply import refuse_shadows
+from crossband.graphs.checking.explain import choices
+from crossband.graphs.checking.refused import fixed_sizes, refuse_fixed_sizes, refuse_hopeless
+from crossband.graphs.checking.scope import Invalid, Scope, refuse_others
+from crossband.graphs.checking.state import Findings, Flow, Walk
+from crossband.graphs.checking.usage import report_unused
+from crossband.graphs.checking.walk import run
+from crossband.graphs.language.diagnostics import InvalidFile, Problems
+from crossband.graphs.language.resolve import Library, pass_on
+from crossband.graphs.language.syntax import Graph, Step, Value
+from crossband.graphs.plans.admissible import derive
+from crossband.graphs.plans.cost import build_meta
+from crossband.graphs.plans.plan import Plan, Ref, Wrap
+
+BATCH = symbol("the batch")  # no axis of a file can have this name
+
+
+def check(source: str | Path | Graph, params: Mapping[str, Value] | None = None) -> Plan:
+    """Check a graph, by shipped name, path or as a `Graph`, with other values for some params.
+
+    Raises InvalidFile with every fault found.
+    """
+    problems = Problems()
+    plan = check_into(source, problems, params)
+    problems.raise_if_any()
+    assert plan is not None
+    return plan
+
+
+def check_into(
+    source: str | Path | Graph, problems: Problems, params: Mapping[str, Value] | None = None
+) -> Plan | None:
+    """As `check`, but faults are added to `problems`, and the answer is None where there are any."""
+    library = Library(Problems())
+    graph = source if isinstance(source, Graph) else library.load(str(source))
+    findings = Findings(library, lineage=dict(graph.lineage) if graph else {})
+    plan = None
+    if graph and _takes(findings, graph, params or {}):
+        graph = graph.with_params(params or {})
+        plan = _plan(findings, graph)
+        if plan is None and (fixed := fixed_sizes(graph)):
+            free = Findings(Library(Problems()))
+            _plan(free, fixed.freed(graph))
+            refuse_fixed_sizes(findings, free, graph, fixed)
+    if plan and plan.wrap and not _wraps(plan, findings.problems):
+        plan = None
+    pass_on(library.problems, problems, findings.origin)
+    return plan
+
+
+def _wraps(plan: Plan, problems: Problems) -> bool:
+    """Whether the wrappers of a graph take its network, which only their constructors can tell; faults are reported."""
+    try:
+        build_meta(plan)
+    except InvalidFile as error:
+        pass_on(error.problems, problems, lambda _: ())
+        return False
+    return True
+
+
+def _takes(findings: Findings, graph: Graph, params: Mapping[str, Value]) -> bool:
+    unknown = [name for name in params if name not in graph.params]
+    for name in unknown:
+        hint = choices(name, list(graph.params)) or "it has no params"
+        findings.problems.add("E011", f"`{graph.name}` has no param `{name}`", graph.at("params"), hint)
+    return not unknown
+
+
+def _plan(findings: Findings, graph: Graph) -> Plan | None:
+    """The plan of a whole graph, or None where something is wrong."""
+    scope = Scope({}, findings.problems).params(graph.params, lambda name: graph.at("params", name))
+    wrong = refuse_others(graph, scope.names, lambda name: graph.at("params", name), findings.problems)
+    scope = replace(scope, broken=scope.broken | wrong)
+    inputs = {name: _input(graph, name, scope) for name in graph.inputs}
+    axes = {str(size): size for shape in inputs.values() if shape for size in shape[1:] if not isinstance(size, int)}
+    flows: dict[str, Flow | None] = {
+        name: {name: (Ref(name), shape)} if shape else None for name, shape in inputs.items()
+    }
+    wrap = wrappers_of(findings, graph, scope)
+    graph = rewritten(graph, wrap)
+    written = {
+        name: tuple(size if isinstance(size, int) else str(size) for size in (inputs[name] or ())[1:])
+        for name in inputs
+    }
+    walk = Walk(findings, replace(graph, inputs=written), scope.with_names(axes), flows, graph.blocks, axes)
+    refuse_shadows(walk, graph)
+    outputs, resolved = run(walk)
+    taps = _taps(walk)
+    report_unused(walk, graph)
+    sizes = derive([requirement.condition for requirement in findings.requirements], list(axes))
+    if not findings.problems:
+        refuse_hopeless(findings, graph, sizes)
+    if findings.problems or graph.partial:
+        return None
+    modules = tuple(each for each in wrap if not each.rewrites)
+    resolved = replace(
+        resolved,
+        cite=tuple(dict.fromkeys((*graph.cite, *findings.cite))),
+        blocks=findings.blocks,
+        wrap={each.entry.name: Step(each.entry.name, each.arguments) for each in modules},
+        taps={name: walk.read_name(str(target)) for name, target in graph.taps.items()},
+    )
+    ends = {name: found[0] for name, found in outputs.items() if found}
+    shapes = {name: shape for name, shape in inputs.items() if shape}
+    return Plan(resolved, shapes, tuple(findings.calls), ends, taps, modules, sizes)
+
+
+def _input(graph: Graph, name: str, scope: Scope) -> Shape | None:
+    """The symbolic shape of an input of the whole graph; None where it is wrong, being reported."""
+    place = graph.at("inputs", name)
+    if not graph.inputs[name]:  # could not be read
+        return None
+    try:
+        items = [scope.size(item, place and place.child(number)) for number, item in enumerate(graph.inputs[name])]
+    except Invalid:
+        return None
+    if not isinstance(items[0], int):
+        hint = "write `[3, H, W]`, or `[=channels, H, W]` with a param"
+        message = f"the channels of `{name}` must be a number, got `{items[0]}`"
+        scope.problems.add("E006", message, place and place.child(0), hint)
+        return None
+    return BATCH, *(size if isinstance(size, int) else symbol(size) for size in items)
+
+
+def _taps(walk: Walk) -> dict[str, Ref]:
+    taps: dict[str, Ref] = {}
+    for name, target in walk.graph.taps.items():
+        place = walk.graph.at("taps", name)
+        if name in walk.graph.outputs:
+            walk.report("E041", f"`{name}` is an output already", place and place.on_key(), "rename the tap")
+        elif found := walk.look_up(str(target), place, "E041"):
+            taps[name] = found[0]
+    return taps
+
+
+def rewritten(graph: Graph, wrap: Sequence[Wrap]) -> Graph:
+    """The graph as those of its wrappers want it that write it anew."""
+    for each in (each for each in wrap if each.rewrites):
+        graph = each.entry.factory(graph, **each.arguments)
+    return graph
+
+
+def wrappers_of(findings: Findings, graph: Graph, scope: Scope) -> list[Wrap]:
+    """What a graph says under `wrap`, in order; faults are reported."""
+    found = []
+    for name, step in graph.wrap.items():
+        if step is None:
+            continue
+        if name not in registry.wrappers:
+            findings.problems.add("E060", f"no wrapper named `{name}`", step.place, choices(name, [*registry.wrappers]))
+            continue
+        place = step.place and step.place.child()
+        try:
+            entry = registry.wrappers[name]
+            found.append(Wrap(entry, scope.arguments(entry, step.arguments, place), step.place))
+        except Invalid:
+            continue
+    return found

@@ -1,0 +1,87 @@
+"""The words for shapes that do not fit: what was expected, what was found, what would be right."""
+
+from collections.abc import Sequence
+
+from crossband.blocks.contracts.sizes import Condition, Shape, Size
+from crossband.registry import near
+
+FEW = 16  # names that are worth listing
+MOST = 3  # inputs of one block that are told to be wrong: more of them have one cause
+LONG = 40  # characters of a size
+
+
+def choices(name: str, known: Sequence[str]) -> str | None:
+    """The hint for a name that is not among those `known`: the nearest, or all where they are few."""
+    if matches := near(name, known):
+        return f"did you mean `{matches[0]}`?"
+    return f"choose from {', '.join(f'`{each}`' for each in known)}" if 0 < len(known) <= FEW else None
+
+
+def render_shape(shape: Shape) -> str:
+    """A shape without its batch, as `64×H/2×W/2`."""
+    return "×".join(_factor(size) for size in shape[1:])
+
+
+def shapes_in_words(reads: Sequence[tuple[str, Shape]]) -> str:
+    """Values and their shapes: `en5` is 512×H/16×W/16."""
+    words = [f"`{name}` is {render_shape(shape)}" for name, shape in reads]
+    return ", ".join(words if len(words) <= 2 * MOST else [*words[:MOST], f"and {len(words) - MOST} more"])
+
+
+def trail(names: Sequence[str], between: str) -> str:
+    """Names that lead from one to the next, the middle of many left out."""
+    quoted = [f"`{name}`" for name in names]
+    return between.join(quoted if len(quoted) <= FEW else [*quoted[:MOST], "...", *quoted[-MOST:]])
+
+
+def faults(
+    conditions: Sequence[Condition], block: str, reads: Sequence[tuple[str, Shape]]
+) -> list[tuple[str, str, str | None]]:
+    """Code, message and hint for conditions of `block` that its inputs, by name and shape, do not meet.
+
+    The height and the width of one input are one fault, and so are all outputs of which nothing is left.
+    """
+    inputs = shapes_in_words(reads)
+    found: dict[object, tuple[str, str, str | None]] = {}
+    for condition in conditions:
+        if condition.input is None:
+            empty = condition.axis is not None
+            hint = f"{inputs}; {condition.cure}" if condition.cure else inputs
+            found.setdefault("empty" if empty else condition.reason, ("E032", f"{block}: {condition.reason}", hint))
+        elif condition.axis == 1:
+            name = reads[condition.input][0]
+            found[condition.input, 1] = _channels(condition, block, name, reads[condition.input][1], inputs)
+        else:
+            both = [each for each in conditions if each.input == condition.input and each.axis != 1]
+            found[condition.input, 2] = _sides(both, block, reads, inputs)
+    return list(found.values())[:MOST]
+
+
+def _channels(condition: Condition, block: str, name: str, shape: Shape, inputs: str) -> tuple[str, str, str | None]:
+    message = f"{block} needs {condition.wanted} channels from `{name}`, which has {shape[1]}"
+    cure = f"`{{Conv: {{out: {condition.wanted}, kernel: 1}}}}` on `{name}` makes them agree"
+    return "E030", message, f"{inputs}; {cure}"
+
+
+def _sides(
+    conditions: Sequence[Condition], block: str, reads: Sequence[tuple[str, Shape]], inputs: str
+) -> tuple[str, str, str | None]:
+    """The height, the width or both of one input."""
+    name, shape = reads[conditions[0].input or 0]
+    words = {2: "height", 3: "width"}
+    side = "size" if len(conditions) > 1 else words.get(conditions[0].axis or 0, f"axis {conditions[0].axis}")
+    wanted = "×".join(_factor(each.wanted or 0) for each in conditions)
+    found = "×".join(_factor(shape[each.axis or 0]) for each in conditions)
+    cure = "`ResizeTo` or `UpCat` brings the first of two to the size of the second"
+    if all(each.wanted == 1 for each in conditions):
+        cure = f"`GlobalPool` on `{name}` makes it so"
+    elif len(reads) < 2:
+        cure = "a strided `Conv`, a pool or `Resize` changes sizes"
+    return "E031", f"{block} needs the {side} {wanted} from `{name}`, which has {found}", f"{inputs}; {cure}"
+
+
+def _factor(size: Size) -> str:
+    text = str(size)
+    if len(text) > LONG:
+        return f"{text[:LONG]}..."
+    return f"({text})" if "+" in text or "-" in text[1:] else text

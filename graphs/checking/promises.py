@@ -1,0 +1,81 @@
+"""What outputs promise, held against what arrives."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from crossband.blocks.contracts.sizes import Condition, Shape, Size
+from crossband.graphs.checking.explain import choices, render_shape
+from crossband.graphs.checking.scope import Invalid
+from crossband.graphs.checking.state import Found, Walk
+from crossband.graphs.language.syntax import Output
+from crossband.graphs.plans.plan import Requirement
+
+
+def kept_output(walk: Walk, output: Output, named: dict[str, Size]) -> tuple[Found | None, Output | None]:
+    """The value of an output, held to the shape it promises, and the output free of expressions.
+
+    `named` are the sizes of names that no input has: the first output that uses one gives it its size.
+    """
+    value = _value(walk, output)
+    try:
+        promise = _promise(walk, output)
+    except Invalid:
+        return None, None
+    if value is None or not _kept(walk, output, promise, value[1], named):
+        return None, None
+    return value, replace(output, shape=tuple(promise), reads=walk.read_name(str(output.reads)))
+
+
+def _value(walk: Walk, output: Output) -> Found | None:
+    name, place = str(output.reads), output.place
+    if name == output.name and name not in walk.flows:  # it names no node and says nothing else
+        hint = choices(name, [*walk.graph.nodes]) or "say which node it is"
+        walk.report("E020", f"no node is named like the output `{name}`", place and place.on_key(), f"{hint} (`from:`)")
+        return None
+    written = place.written() if place else None
+    says = isinstance(written, dict) and "from" in written
+    return walk.look_up(name, place and (place.child("from") if says else place.on_key()))
+
+
+def _promise(walk: Walk, output: Output) -> list[int | str]:
+    place = output.place
+    here = place and (place.child("shape") if isinstance(place.written(), dict) else place)
+    promise = []
+    for number, item in enumerate(output.shape):
+        own = here and here.child(number)
+        if isinstance(item, str) and item in walk.graph.params and item not in walk.axes:
+            hint = f"write `={item}` for its value"
+            walk.refuse("E006", f"`{item}` is a param, not a size that an input gives", own, hint, walk.notes)
+        promise.append(walk.scope.size(item, own))
+    return promise
+
+
+def _kept(walk: Walk, output: Output, promise: Sequence[int | str], shape: Shape, named: dict[str, Size]) -> bool:
+    """Whether a shape is what an output promises; where that depends on the image, it becomes a requirement."""
+    text = "×".join(map(str, promise))
+    message = f"`{output.name}` promises {text}, but `{output.reads}` is {render_shape(shape)}"
+    hint = f"change `{output.reads}`, or promise [{', '.join(map(_writable, range(len(shape) - 1), shape[1:]))}]"
+    if len(promise) != len(shape) - 1:
+        walk.report("E040", message, output.place, hint)
+        return False
+    for axis, (item, size) in enumerate(zip(promise, shape[1:], strict=True), 1):
+        wanted = (
+            item if isinstance(item, int) else walk.axes[item] if item in walk.axes else named.setdefault(item, size)
+        )
+        if size == wanted:
+            continue
+        condition = Condition(size - wanted, False, message, axis, None, wanted)
+        if item in named:
+            hint = f"`{item}` is {wanted} in an output above; another size needs another name"
+        if not walk.can_hold(condition):
+            walk.report("E040", message, output.place, hint)
+            return False
+        requirement = Requirement(condition, "E040", message, output.place, hint, walk.notes)
+        walk.findings.requirements.append(requirement)
+    return True
+
+
+def _writable(axis: int, size: Size) -> str:
+    """A size as a promise can say it: a number, a name of the inputs, or else a name that is free."""
+    return str(size) if re.fullmatch(r"\w+", str(size)) else ("c", "h", "w")[min(axis, 2)]

@@ -1,0 +1,217 @@
+"""What is written becomes what is meant: expressions are worked out, arguments are held to their schemas."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from crossband.blocks.contracts.block import BlockEntry
+from crossband.blocks.contracts.sizes import Dim
+from crossband.graphs.language.diagnostics import Place, Problems
+from crossband.graphs.language.expressions import ExpressionError, is_expression, parse
+from crossband.graphs.language.schema import NAME
+from crossband.graphs.language.syntax import Graph, Notes, Value
+from crossband.registry import Entry, Fault, near, show, suggest
+
+MAX_ITEMS = 1000  # of a list that an expression makes
+PlaceOf: TypeAlias = Callable[[str], Place | None]
+_NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+def refuse_others(
+    graph: Graph, values: Mapping[str, Any], place_of: PlaceOf, problems: Problems, notes: Notes = ()
+) -> frozenset[str]:
+    """The params whose value, or an item of it, is none of their choices; each is reported."""
+    wrong: set[str] = set()
+    for name, choices in graph.choices.items():
+        if name not in graph.params:
+            place = graph.at("choices", name)
+            cure = suggest(name, graph.params) or "declare it under `params:`"
+            problems.add("E015", f"`{name}` has choices, but is no param", place and place.on_key(), cure, notes)
+        value, place = values.get(name), place_of(name)
+        items = enumerate(value) if isinstance(value, list) else [(None, value)]
+        for number, item in items if name in values else ():
+            if item not in choices:
+                here = place.child(number) if place and number is not None else place
+                matches = near(str(item), [str(choice) for choice in choices])
+                cure = f"did you mean `{matches[0]}`?" if matches else None
+                what = f"`{name}`" if number is None else f"an item of `{name}`"
+                message = f"{what} must be {' or '.join(map(show, choices))}, got {show(item)}"
+                problems.add("E012", message, here, cure, notes)
+                wrong.add(name)
+    return frozenset(wrong)
+
+
+class Invalid(Exception):
+    """A part of the graph is wrong, said so already, and what depends on it cannot be checked."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The names that expressions may use here: params, and in a local block its axes.
+
+    `broken` are params whose own value is wrong: what uses them is unknown, not wrong.
+    """
+
+    names: Mapping[str, Any]
+    problems: Problems
+    notes: Notes = ()
+    broken: frozenset[str] = frozenset()
+
+    def value(self, value: Value, place: Place | None) -> Any:
+        """`value` with its expressions worked out. Raises Invalid, the fault being reported."""
+        if isinstance(value, list):
+            return [self.value(item, place and place.child(number)) for number, item in enumerate(value)]
+        if isinstance(value, dict):
+            return {key: self.value(item, place and place.child(key)) for key, item in value.items()}
+        if not is_expression(value):
+            return value
+        known = {name: number for name, number in self.names.items() if not isinstance(number, Dim)}
+        try:
+            expression = parse(value)
+            if self.broken & expression.names():
+                raise Invalid
+            result = expression.evaluate(known)
+            if _items(result) > MAX_ITEMS:
+                raise ExpressionError(f"the list has more than {MAX_ITEMS} items", 0, len(value))
+            return result
+        except ExpressionError as error:
+            self._report(error, place)
+            raise Invalid from None
+
+    def size(self, value: Value, place: Place | None) -> int | str:
+        """One item of a shape: a number of at least 1, or the name of an axis. Raises Invalid, reported."""
+        size = self.value(value, place)
+        if (type(size) is int and size >= 1) or (isinstance(size, str) and re.fullmatch(NAME, size)):
+            return size
+        worked_out = f", which `{value}` gives" if is_expression(value) else ""
+        message = f"a size is a whole number of at least 1 or a name, got {show(size)}{worked_out}"
+        self.problems.add("E006", message, place, "write `[3, H, W]`, or `[=channels, H, W]` with a param", self.notes)
+        raise Invalid
+
+    def with_names(self, names: Mapping[str, Any]) -> "Scope":
+        """The scope with further names."""
+        return replace(self, names={**self.names, **names})
+
+    def noted(self, notes: Notes) -> "Scope":
+        """The scope with other notes to what it reports."""
+        return replace(self, notes=notes)
+
+    def params(self, declared: Mapping[str, Value], place_of: PlaceOf | None = None) -> "Scope":
+        """A scope with params added; the value of one may use others. Faults are reported."""
+        scope = self
+        ordered, circle = _in_order(declared)
+        for name in ordered:
+            try:
+                value = scope.value(declared[name], place_of(name) if place_of else None)
+                scope = scope.with_names({name: value})
+            except Invalid:
+                scope = replace(scope, broken=scope.broken | {name})
+        if circle:
+            names = " and ".join(f"`{name}`" for name in circle)
+            message = (
+                f"{names} use{'s itself' if len(circle) == 1 else ' each other'}, so there is no value to begin with"
+            )
+            place = place_of(circle[0]) if place_of else None
+            self.problems.add("E015", message, place, "give one of them a number", self.notes)
+        return replace(scope, broken=scope.broken | set(circle))
+
+    def arguments(self, entry: Entry, given: Mapping[str, Value], place: Place | None) -> dict[str, Any]:
+        """Every argument of a block, defaults included. Raises Invalid, each fault being reported."""
+        good = True
+        values: dict[str, Any] = {}
+        for name, value in given.items():
+            here = place and place.child(name)
+            parameter = entry.parameters.get(name)
+            if parameter is None:
+                self._unknown(entry, name, here and here.on_key())
+                good = False
+                continue
+            try:
+                values[name] = self.value(value, here)
+            except Invalid:
+                good = False
+                continue
+            if fault := parameter.fault(values[name]):
+                self._unfit(entry, name, value, fault, here)
+                good = False
+        if self._missing(entry, given, place) or not good:
+            raise Invalid
+        defaults = {name: parameter.default for name, parameter in entry.parameters.items() if not parameter.required}
+        return {**defaults, **values}
+
+    def _report(self, error: ExpressionError, place: Place | None) -> None:
+        here = place and place.within(error.offset, error.length)
+        if isinstance(self.names.get(error.unknown or ""), Dim):
+            message = f"`{error.unknown}` depends on the image"
+            hint = "an expression takes params, and in a local block the channels of its inputs"
+            self.problems.add("E015", message, here, hint, self.notes)
+        elif error.unknown:
+            nothing = "declare it under `params:`"
+            self.problems.add("E015", error.message, here, error.hint or nothing, self.notes)
+        else:
+            self.problems.add("E014", error.message, here, error.hint, self.notes)
+
+    def _unfit(self, entry: Entry, name: str, value: Value, fault: Fault, place: Place | None) -> None:
+        worked_out = f", which `{value}` gives" if is_expression(value) else ""
+        if isinstance(value, str) and value in {*self.names, *self.broken}:
+            hint = f"write `={value}` for the value of the param"
+        elif isinstance(value, str) and not worked_out and (matches := near(value, _choices(entry, name))):
+            hint = f"did you mean `{matches[0]}`?"
+        else:
+            hint = fault.hint
+        self.problems.add("E012", f"{entry.name}: `{name}` {fault.message}{worked_out}", place, hint, self.notes)
+
+    def _unknown(self, entry: Entry, name: str, place: Place | None) -> None:
+        if isinstance(entry, BlockEntry) and name in entry.inferred:
+            hint = f"leave it out: `{name}` is the number of channels that comes in"
+        elif matches := near(name, entry.parameters):
+            hint = f"did you mean `{matches[0]}`?"
+        else:
+            hint = f"it takes {', '.join(f'`{known}`' for known in entry.parameters) or 'none'}"
+        self.problems.add("E011", f"{entry.name} has no parameter `{name}`", place, hint, self.notes)
+
+    def _missing(self, entry: Entry, given: Mapping[str, Value], place: Place | None) -> bool:
+        missing = [name for name, parameter in entry.parameters.items() if parameter.required and name not in given]
+        misspelt = {match for name in given if name not in entry.parameters for match in near(name, missing)[:1]}
+        for name in (name for name in missing if name not in misspelt):
+            message = f"{entry.name} needs the parameter `{name}`"
+            hint = f"write `{{{entry.name}: {{{name}: ...}}}}`"
+            self.problems.add("E013", message, place and place.on_key() if given else place, hint, self.notes)
+        return bool(missing)
+
+
+def _in_order(declared: Mapping[str, Value]) -> tuple[list[str], list[str]]:
+    """The params so that each comes after those it uses, and those that use each other."""
+    texts = {name: str(value) if "=" in str(value) else "" for name, value in declared.items()}
+    uses = {name: set(_NAME.findall(text)) & declared.keys() for name, text in texts.items()}
+    readers: dict[str, list[str]] = {}
+    for name, used in uses.items():
+        for other in used:
+            readers.setdefault(other, []).append(name)
+    ordered = [name for name, used in uses.items() if not used]
+    for name in ordered:  # grows while it is read
+        for reader in readers.get(name, ()):
+            uses[reader].discard(name)
+            if not uses[reader]:
+                ordered.append(reader)
+    return ordered, [name for name, used in uses.items() if used]
+
+
+def _items(value: Any) -> int:
+    """How many numbers and texts a value holds, as far as it matters."""
+    if not isinstance(value, list):
+        return 1
+    total = 0
+    for item in value:
+        total += _items(item)
+        if total > MAX_ITEMS:
+            break
+    return total
+
+
+def _choices(entry: Entry, name: str) -> list[str]:
+    """The words that a parameter takes."""
+    schema = entry.parameters[name].schema
+    words = [*schema.get("enum", ()), *schema.get("if", {}).get("enum", ())]
+    return [word for word in words if isinstance(word, str)]

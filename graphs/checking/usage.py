@@ -1,0 +1,70 @@
+"""What a graph declares and never uses: each is a mistake, most often a misspelt name."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from crossband.graphs.checking.state import Walk
+from crossband.graphs.language.diagnostics import Place
+from crossband.graphs.language.expressions import is_expression
+from crossband.graphs.language.syntax import Graph
+from crossband.registry import near
+
+
+def report_unused(walk: Walk, graph: Graph) -> None:
+    """Report nodes and inputs of a walked graph that nothing reads, and params and local blocks that nothing uses.
+
+    Params and blocks count where they are written in the graph's own file: a graph may well leave idle what it
+    inherits from the one it extends.
+    """
+    if graph.partial:
+        return  # what is missing may be what uses them
+    for name, node in () if walk.miswired else graph.nodes.items():
+        if node and name not in walk.used:
+            _report(
+                walk, "nothing reads the node", name, node.place, "read it, make it an output or a tap, or remove it"
+            )
+    for name in () if walk.miswired else graph.inputs:
+        if name not in walk.used:
+            _report(walk, "nothing reads the input", name, graph.at("inputs", name), "let a node read it, or remove it")
+    texts = set(_texts(graph))
+    named = {name for text in texts if is_expression(text) for name in re.findall(r"[A-Za-z_]\w*", text)}
+    for name in graph.params:
+        meant = name in texts or near(name, sorted(named - graph.params.keys()))  # so written, which is reported
+        if name not in named and not meant and graph.owns(place := graph.at("params", name)):
+            matches = near(name, sorted({*named, *graph.params} - {name}))
+            hint = f"did you mean `{matches[0]}`?" if matches else f"use it as `={name}`, or remove it"
+            _report(walk, "nothing uses the param", name, place, hint)
+    uses = set(_blocks_used(graph))
+    for name, block in graph.blocks.items():
+        if block and name not in uses and graph.owns(block.place):
+            _report(walk, "nothing uses the block", name, block.place, "use it as a node, or remove it")
+
+
+def _report(walk: Walk, what: str, name: str, place: Place | None, hint: str) -> None:
+    walk.report("E021", f"{what} `{name}`", place and place.on_key(), hint)
+
+
+def _blocks_used(graph: Graph) -> Iterator[str]:
+    for body in (graph, *filter(None, graph.blocks.values())):
+        for node in filter(None, body.nodes.values()):
+            yield from (step.block for step in node.steps)
+
+
+def _texts(graph: Graph) -> Iterator[str]:
+    """Every text in the values of a graph, those of its local blocks aside: they have params of their own."""
+    nodes = list(filter(None, graph.nodes.values()))
+    steps = [step for node in nodes for step in node.steps] + list(filter(None, graph.wrap.values()))
+    shapes = [*graph.inputs.values(), *(output.shape for output in graph.outputs.values() if output)]
+    repeats = [each.repeat for each in (*nodes, *steps)]
+    yield from _texts_in([*graph.params.values(), *shapes, *repeats, *(step.arguments for step in steps)])
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _texts_in(list(value.values()))
+    elif isinstance(value, Sequence):
+        for item in value:
+            yield from _texts_in(item)

@@ -1,0 +1,281 @@
+"""One pass through the nodes of a graph, or of one use of a local block, in the order of what they read."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from crossband import registry
+from crossband.blocks.contracts.sizes import Size
+from crossband.graphs.checking.apply import (
+    bind_inputs,
+    call_block,
+    check_alone,
+    params_given,
+    refuse_shadows,
+    refuse_unknown,
+)
+from crossband.graphs.checking.explain import trail
+from crossband.graphs.checking.promises import kept_output
+from crossband.graphs.checking.scope import Invalid
+from crossband.graphs.checking.state import MAX_DEPTH, MAX_STEPS, Flow, Found, Input, Use, Walk, folder_of
+from crossband.graphs.checking.usage import report_unused
+from crossband.graphs.language.diagnostics import Place
+from crossband.graphs.language.resolve import find
+from crossband.graphs.language.schema import MAX_REPEAT
+from crossband.graphs.language.sites import Site, sites_of, written_out
+from crossband.graphs.language.syntax import Graph, Node, Notes, Output, Step, Value
+from crossband.registry import show
+
+
+def run(walk: Walk) -> tuple[dict[str, Found | None], Graph]:
+    """The outputs, and the graph free of expressions."""
+    nodes = {name: node for name, node in walk.graph.nodes.items() if node}
+    resolved: dict[str, Node] = {}
+    for node in _ordered(walk, nodes):
+        try:
+            walk.flows[node.name], written = _node(walk, node)
+        except Invalid:
+            walk.flows[node.name] = None
+            continue
+        if written:
+            resolved[node.name] = written
+    outputs: dict[str, Found | None] = {}
+    promised: dict[str, Output | None] = {}
+    named: dict[str, Size] = {}
+    for name, output in walk.graph.outputs.items():
+        if output:
+            outputs[name], promised[name] = kept_output(walk, output, named)
+    ordered = {name: resolved[name] for name in nodes if name in resolved}
+    graph = Graph(walk.graph.name, walk.graph.inputs, ordered, promised, cite=walk.graph.cite, doc=walk.graph.doc)
+    return outputs, graph
+
+
+def _ordered(walk: Walk, nodes: Mapping[str, Node]) -> list[Node]:
+    """The nodes so that each comes after what it reads; those that read each other are reported and left out."""
+    ordered: list[Node] = []
+    done: set[str] = set()
+    bad: set[str] = set()
+    for start in (name for name in nodes if name not in done):
+        opened: dict[str, Iterator[str]] = {start: _read_by(nodes[start], nodes)}
+        while opened and (name := next(reversed(opened))):
+            read = next(opened[name], None)
+            if read is None:
+                del opened[name]
+                done.add(name)
+                if name not in bad:
+                    ordered.append(nodes[name])
+                elif opened:
+                    bad.add(next(reversed(opened)))
+            elif read in opened:
+                circle = list(opened)[list(opened).index(read) :]
+                if not bad & set(circle):  # else part of one that is reported
+                    _circle(walk, circle, nodes)
+                bad.update(circle)
+            elif read not in done:
+                opened[read] = _read_by(nodes[read], nodes)
+            elif read in bad:
+                bad.add(name)
+    walk.miswired |= bool(bad)
+    for name in bad:
+        walk.flows[name] = None
+        walk.used.update(_read_by(nodes[name], walk.graph.inputs), _read_by(nodes[name], nodes))
+        _check_alone(walk, nodes[name], nodes[name].steps)
+    return ordered
+
+
+def _read_by(node: Node, known: Mapping[str, object]) -> Iterator[str]:
+    """The nodes that a node reads, in order; none if it could not be read itself."""
+    reads = node.reads or () if node.steps else ()
+    return iter([name for read in reads if (name := read.partition(".")[0]) in known])
+
+
+def _circle(walk: Walk, names: Sequence[str], nodes: Mapping[str, Node]) -> None:
+    """Report nodes of which each reads the next and the last the first, at one that reads what is written below."""
+    place_of = {name: number for number, name in enumerate(nodes)}
+    pairs = zip(names, [*names[1:], names[0]], strict=True)
+    first = next(number for number, (name, read) in enumerate(pairs) if place_of[name] <= place_of[read])
+    names = [*names[first:], *names[:first]]
+    node, read = nodes[names[0]], names[1 % len(names)]
+    place = _reads_place(node, [name.partition(".")[0] for name in node.reads or ()].index(read))
+    if len(names) == 1:
+        walk.report("E023", f"`{node.name}` reads itself", place, "a node reads inputs and other nodes")
+    else:
+        message = f"nodes read each other in a circle: {trail([*names, names[0]], ' <- ')}"
+        walk.report("E022", message, place, f"let `{node.name}` read another node")
+
+
+def _node(walk: Walk, node: Node) -> tuple[Flow, Node | None]:
+    """What a node gives, and the node free of expressions; None where it only passes on what it reads."""
+    reads = node.reads or ()
+    values = [(name, walk.look_up(name, _reads_place(node, number))) for number, name in enumerate(reads)]
+    inputs = [(name, *value) for name, value in values if value]
+    counts = _counts(walk, node)
+    if counts is None or len(inputs) < len(values):
+        _check_alone(walk, node, node.steps)
+        raise Invalid
+    repeat, *of_steps = counts
+    _check_alone(walk, node, [step for step, count in zip(node.steps, of_steps, strict=True) if repeat * count == 0])
+    sites = sites_of(node, repeat, of_steps)
+    if not sites:
+        return _passed_on(walk, node, inputs), None
+    flow, steps = _through(walk, node, sites, inputs)
+    written = written_out(node, steps, repeat, of_steps)
+    return flow, replace(written, reads=tuple(walk.read_name(name) for name in reads))
+
+
+def _through(walk: Walk, node: Node, sites: Sequence[Site], inputs: Sequence[Input]) -> tuple[Flow, list[Step]]:
+    """What comes out of a node's chain, and the chain free of expressions.
+
+    A step reads the first value that the one before it gave. In a repetition, of a step or of the node, all that
+    came out takes the place of the first inputs, and the inputs behind them stay.
+    """
+    several = len({site.label for site in sites}) > 1
+    flow: Flow = {}
+    made: dict[str | int, Step] = {}
+    steps: list[Step] = []
+    turn, taken = 0, inputs
+    for index, (step, label, number, in_turn, again) in enumerate(sites):
+        threads = again > 0 or in_turn > turn
+        if flow:
+            taken = _carried(node, flow, inputs if in_turn > turn else taken if again else taken[:1])
+        turn = in_turn
+        own = f"{node.name}.{label}" if several else node.name
+        call = f"{own}.{number}" if number > 1 else own
+        notes = _notes(walk, node, step)
+        use = Use(step, taken, walk.modules + own, walk.calls + call, walk.top or node.name, notes)
+        try:
+            flow, resolved = _apply(walk, use)
+        except Invalid:
+            rest = {id(site.step): site.step for site in sites[index + 1 :] if site.step is not step}
+            _check_alone(walk, node, list(rest.values()))
+            raise
+        if made.setdefault(label, resolved) != resolved:
+            message = f"`{step.block}` is shared, but would not be the same in each of its uses"
+            walk.refuse("E030", message, use.place, use.found, notes)
+        if made.setdefault(id(step), resolved) != resolved and threads and len(taken) > 1:
+            message = f"`{step.block}` keeps an input in each repetition, but would not be the same in each"
+            walk.refuse("E030", message, use.place, use.found, notes)
+        steps.append(resolved)
+    return flow, steps
+
+
+def _carried(node: Node, flow: Flow, inputs: Sequence[Input]) -> list[Input]:
+    """What the next step takes: what the last one gave, in place of the first inputs, and the inputs behind them."""
+    given = [(node.name, *found) for found in flow.values()]
+    return [*given[: len(inputs)], *inputs[len(given) :]]
+
+
+def _check_alone(walk: Walk, node: Node, steps: Sequence[Step]) -> None:
+    """Report what is wrong with steps themselves, where what comes in is not known."""
+    for step in steps:
+        check_alone(walk, step, _notes(walk, node, step))
+
+
+def _notes(walk: Walk, node: Node, step: Step) -> Notes:
+    """Which node a step is in, where its line does not show that, and how the walk came here."""
+    here = node.place and node.place.on_key()
+    mark, own = here and here.mark, step.place and step.place.mark
+    if here and mark and own and mark.line != own.line:
+        return (f"in the node `{node.name}`", here), *walk.notes
+    return walk.notes
+
+
+def _counts(walk: Walk, node: Node) -> list[int] | None:
+    """How often a node is repeated, and each of its steps; None where one of them is wrong, being reported."""
+    place = node.place and node.place.child("repeat")
+    try:
+        counts = [_repeat(walk, node.repeat, place), *(_repeat(walk, step.repeat, step.place) for step in node.steps)]
+    except Invalid:
+        return None
+    blocks = counts[0] * sum(counts[1:])
+    if blocks > MAX_STEPS:
+        walk.report("E006", f"`{node.name}` would be {blocks} blocks, more than {MAX_STEPS}", place, "repeat it less")
+        return None
+    return counts
+
+
+def _repeat(walk: Walk, value: Value, place: Place | None) -> int:
+    count = walk.scope.value(value, place)
+    if not isinstance(count, int) or not 0 <= count <= MAX_REPEAT:
+        message = f"`repeat` must be a whole number from 0 to {MAX_REPEAT}, got {show(count)}"
+        walk.refuse("E006", message, place, None, walk.notes)
+    return int(count)  # a comparison such as `'en5' in places` counts as 0 or 1
+
+
+def _passed_on(walk: Walk, node: Node, inputs: Sequence[Input]) -> Flow:
+    """A node repeated no times gives the first of what it reads, as many as its chain would give."""
+    names = _outputs_of(walk, node)
+    if len(names) > len(inputs):
+        message = f"`{node.name}` is repeated 0 times and gives {len(names)} values, but reads {len(inputs)}"
+        walk.refuse("E024", message, node.place and node.place.on_key(), "let it read as many as it gives", walk.notes)
+    for output, (name, *_) in zip(names, inputs, strict=False):
+        walk.passed_on[f"{node.name}.{output}"] = walk.read_name(name)
+    walk.passed_on[node.name] = walk.read_name(inputs[0][0])
+    return {output: (ref, shape) for output, (_, ref, shape) in zip(names, inputs, strict=False)}
+
+
+def _outputs_of(walk: Walk, node: Node) -> list[str]:
+    """The names of what a node's chain gives, without applying it; of one value where that is not known."""
+    name, place = (node.steps[-1].block, node.steps[-1].place) if node.steps else ("", None)
+    if block := walk.local_blocks.get(name):
+        return list(block.outputs)
+    if name in registry.blocks:
+        return list(registry.blocks[name].outputs)
+    known = name and find(name, folder_of(place))
+    graph = walk.findings.library.load(name, place, folder_of(place)) if known else None
+    return list(graph.outputs) if graph else ["out"]
+
+
+def _apply(walk: Walk, use: Use) -> tuple[Flow, Step]:
+    """What a step gives, and the step free of expressions. Raises Invalid, the fault being reported."""
+    name = use.step.block
+    walk.findings.steps += 1
+    if walk.findings.steps > MAX_STEPS:
+        if walk.findings.steps == MAX_STEPS + 1:
+            walk.report("E006", f"the graph has more than {MAX_STEPS} blocks", use.place, "repeat them less")
+        raise Invalid
+    if block := walk.local_blocks.get(name):
+        return _walk_into(walk, use, block)
+    if name in registry.blocks:
+        return call_block(walk, use, registry.blocks[name])
+    if not name.endswith((".yaml", ".yml")) and find(name, folder_of(use.place)):
+        graph = walk.findings.library.load(name, use.place, folder_of(use.place))
+        if graph is None:
+            raise Invalid
+        walk.findings.lineage.update(graph.lineage)
+        walk.findings.cite.extend(graph.cite)
+        refuse_shadows(walk, graph)
+        return _walk_into(walk, use, graph)
+    refuse_unknown(walk, use.step, use.notes)
+
+
+def _walk_into(walk: Walk, use: Use, graph: Graph) -> tuple[Flow, Step]:
+    """One use of a local block or of another graph."""
+    name = use.step.block
+    if any(graph is other for _, other in walk.active):
+        message = f"a block contains itself: {trail([*(each for each, _ in walk.active), name], ' uses ')}"
+        walk.refuse("E053", message, use.place, "let one of them use another block, or `repeat:` one", use.notes)
+    if len(walk.active) >= MAX_DEPTH:
+        walk.refuse("E053", f"blocks are nested more than {MAX_DEPTH} deep", use.place, None, use.notes)
+    if graph.partial and not (graph.inputs and graph.outputs):
+        raise Invalid  # too little of it could be read, which is reported
+    notes: Notes = ((f"in the block `{name}`, used here", use.place), *use.notes)
+    axes, inputs, scope = bind_inputs(walk, use, graph, params_given(walk, use, graph, notes))
+    inner = walk.into(use, replace(graph, inputs=inputs), scope, axes)
+    inner.active = (*walk.active, (name, graph))
+    outputs, resolved = run(inner)
+    report_unused(inner, graph)
+    flow = {output: value for output, value in outputs.items() if value}
+    if len(flow) < len(outputs):
+        raise Invalid
+    return flow, Step(walk.findings.local_name(name, resolved))
+
+
+def _reads_place(node: Node, number: int) -> Place | None:
+    """Where a node says what it reads: in its `from`, or by standing where it stands."""
+    if node.place is None:
+        return None
+    raw = node.place.written()
+    written = raw.get("from") if isinstance(raw, dict) else None
+    if written is None:
+        return node.place.on_key()
+    return node.place.child("from", number) if isinstance(written, list) else node.place.child("from")

@@ -1,0 +1,237 @@
+"""A graph file becomes a `Graph`: its structure is validated, its parts get their places."""
+
+import keyword
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Any, TypeVar
+
+from crossband.graphs.language.diagnostics import Place, Problems
+from crossband.graphs.language.reader import Document
+from crossband.graphs.language.schema import NAME, NODE_KEYS, graph_schema
+from crossband.graphs.language.sites import VARIANT
+from crossband.graphs.language.syntax import Graph, Insertion, Node, Output, Step, Value
+from crossband.graphs.language.validate import unusable, usable_name
+from crossband.registry import near, show
+
+T = TypeVar("T")
+FREE = ((), ("params",), ("outputs",), ("taps",))  # where a name is no attribute of a module
+FORMS = {  # how each section is written
+    "params": "write `params: {width: 64}`",
+    "choices": "write `choices: {norm: [instance, batch]}`",
+    "inputs": "write `inputs: {image: [3, H, W]}`",
+    "nodes": "write a node as `name: Block`, `name: {Block: {...}}` or `name: [Block, ...]`",
+    "outputs": "write `outputs: {name: [1, H, W]}`, or `name: {from: node, shape: [1, H, W]}`",
+    "taps": "write `taps: {name: node}`",
+    "blocks": "write `blocks: {name: {inputs: ..., nodes: ..., outputs: ...}}`",
+    "insert": "write `insert: {name: {after: node, Block: {...}}}`",
+    "wrap": "write `wrap: {Wrapper: {...}}`",
+}
+
+
+def parse(document: Document, problems: Problems) -> Graph | None:
+    """The graph that a document holds; faults go to `problems`.
+
+    Parts whose structure is wrong are left out and the graph is `partial`, so that the rest can be checked all
+    the same. None where nothing can be said of the rest.
+    """
+    before = len(problems)
+    broken = unusable(document, _structure(), problems, "graph", FORMS)
+    if any(len(path) < 2 for path in broken):
+        return None
+    parser = _Parser(problems, {path[:2] for path in broken})
+    if re.search(NAME, document.data["graph"]):  # else it is reported already
+        parser.name(document.data["graph"], document.place("graph"))
+    graph = parser.graph(document.data["graph"], document.data, document.place())
+    return replace(graph, partial=len(problems) > before)
+
+
+@cache
+def _structure() -> dict[str, Any]:
+    return graph_schema(arguments=False)
+
+
+class _Parser:
+    """`broken` are the parts of the file, by section and name, that have the wrong structure."""
+
+    def __init__(self, problems: Problems, broken: set[tuple[str | int, ...]]) -> None:
+        self.problems = problems
+        self.broken = broken
+
+    def graph(self, name: str, data: Mapping[str, Any], place: Place) -> Graph:
+        for section in ("params", "inputs", "nodes", "outputs", "taps", "blocks", "insert"):
+            for key in data.get(section, {}):
+                self.name(key, place.child(section, key).on_key())
+        self.distinct(data, place)
+        cite = () if any("cite" in path[:1] for path in self.broken) else data.get("cite", ())
+        return Graph(
+            name=name,
+            extends=data.get("extends"),
+            cite=(cite,) if isinstance(cite, str) else tuple(cite),
+            doc=data.get("doc"),
+            params=data.get("params", {}),
+            choices=self.parts(data, "choices", place, lambda key, values, at: tuple(values)),
+            inputs=self.parts(data, "inputs", place, lambda key, shape, at: tuple(shape)),
+            nodes=self.parts(data, "nodes", place, self.node),
+            outputs=self.parts(data, "outputs", place, self.output),
+            taps=self.parts(data, "taps", place, lambda key, target, at: target),
+            blocks=self.parts(data, "blocks", place, self.block),
+            wrap=self.parts(data, "wrap", place, self.wrapper),
+            insert={key: part for key, part in self.parts(data, "insert", place, self.insertion).items() if part},
+            place=place,
+        )
+
+    def parts(
+        self, data: Mapping[str, Any], section: str, place: Place, make: Callable[[str, Any, Place], T]
+    ) -> dict[str, T]:
+        """The parts of one section by name, those of the wrong structure left out, or there without content."""
+        found: dict[str, Any] = {}
+        for key, value in data.get(section, {}).items():
+            here = place.child(section, key)
+            if here.path not in self.broken:
+                found[key] = make(key, value, here)
+            elif section == "nodes":
+                found[key] = Node(key, (), place=here)
+            elif section == "inputs":
+                found[key] = ()
+            elif section == "blocks":
+                found[key] = Graph(key, partial=True, place=here)
+        return found
+
+    def distinct(self, data: Mapping[str, Any], place: Place) -> None:
+        """An input, a node and a param cannot share a name, nor can an axis and a param."""
+        inputs, params = data.get("inputs", {}), data.get("params", {})
+        for key in (key for key in data.get("nodes", {}) if key in inputs):
+            here = place.child("nodes", key).on_key()
+            self.problems.add("E016", f"`{key}` is an input and a node", here, "rename one of them")
+            self.broken.add(here.path)
+        for key, shape in inputs.items():
+            for number, axis in enumerate(shape if isinstance(shape, list) else ()):
+                if isinstance(axis, str) and axis in params:
+                    here = place.child("inputs", key, number)
+                    hint = f"write `={axis}` for its value, or give the axis another name"
+                    self.problems.add("E016", f"`{axis}` is a param, so an axis cannot have this name", here, hint)
+
+    def block(self, name: str, data: Any, place: Place) -> Graph | None:
+        if data is None:
+            return None
+        before = len(self.problems)
+        known = {key: data[key] for key in ("doc", "params", "inputs", "nodes", "outputs") if key in data}
+        return replace(self.graph(name, known, place), partial=len(self.problems) > before)
+
+    def wrapper(self, name: str, data: Any, place: Place) -> Step | None:
+        return None if data is None else Step(name, data, place=place.on_key())
+
+    def node(self, name: str, data: Any, place: Place) -> Node | None:
+        """A node in any of its forms: `Name`, `{Name: ...}`, a chain, or a mapping with `do`; null removes."""
+        before = len(self.problems)
+        match data:
+            case None:
+                return None
+            case str():
+                return Node(name, (Step(data, place=place),), place=place)
+            case list():
+                node = Node(name, self.chain(data, place), place=place)
+            case _:
+                node = self.mapping(name, data, place)
+        return node if len(self.problems) == before else replace(node, steps=())
+
+    def mapping(self, name: str, data: Mapping[str, Any], place: Place) -> Node:
+        blocks = [key for key in data if key not in NODE_KEYS]
+        steps: tuple[Step, ...] = ()
+        if len(blocks) + ("do" in data) != 1:
+            self.one_block(blocks, "do" in data, place)
+        else:
+            steps = self.chain(data["do"], place.child("do")) if "do" in data else (self.step(blocks[0], data, place),)
+        reads = data.get("from")
+        return Node(
+            name,
+            steps,
+            reads=(reads,) if isinstance(reads, str) else tuple(reads) if reads else None,
+            repeat=data.get("repeat", 1),
+            share=data.get("share", False),
+            doc=data.get("doc"),
+            place=place,
+        )
+
+    def chain(self, items: list[Any], place: Place) -> tuple[Step, ...]:
+        steps = []
+        for number, item in enumerate(items):
+            here = place.child(number)
+            if isinstance(item, str):
+                steps.append(Step(item, place=here))
+                continue
+            blocks = [key for key in item if key not in ("repeat", "share")]
+            if len(blocks) == 1 and blocks[0] not in NODE_KEYS:
+                steps.append(self.step(blocks[0], item, here, item.get("repeat", 1), item.get("share", False)))
+            else:
+                self.one_block(blocks, False, here)
+        return tuple(steps)
+
+    def step(self, block: str, data: Mapping[str, Any], place: Place, repeat: Value = 1, share: bool = False) -> Step:
+        arguments = data[block]
+        if arguments is not None and not isinstance(arguments, dict):
+            message = f"`{block}` takes a mapping of arguments, got {show(arguments)}"
+            self.problems.add("E006", message, place.child(block), f"write `{{{block}: {{name: value}}}}`")
+            arguments = None
+        return Step(block, arguments or {}, repeat, share, place.child(block).on_key())
+
+    def insertion(self, name: str, data: Any, place: Place) -> Insertion | None:
+        anchors = [key for key in ("after", "before") if key in data]
+        if len(anchors) != 1:
+            found = "it has both" if anchors else "it has neither"
+            message = f"`{name}` needs one of `after` and `before`, which say where to insert it; {found}"
+            self.problems.add("E051", message, place.on_key(), "write `after: NODE` beside the block")
+            return None
+        node = self.node(name, {key: value for key, value in data.items() if key not in anchors}, place)
+        return Insertion(node, data[anchors[0]], anchors[0] == "after") if node else None
+
+    def output(self, name: str, data: Any, place: Place) -> Output | None:
+        match data:
+            case None:
+                return None
+            case list():
+                return Output(name, tuple(data), place=place)
+        return Output(name, tuple(data["shape"]), data.get("from"), place=place)
+
+    def one_block(self, blocks: list[str], chain: bool, place: Place) -> None:
+        """Report a node or step that names no block, or several: most often a misspelt key beside the block."""
+        meant = [(block, key) for block in blocks for key in near(block, NODE_KEYS)[:1]]
+        if meant and len(blocks) + chain - len(meant) == 1:
+            for block, key in meant:
+                here = place.child(block).on_key()
+                self.problems.add("E005", f"a node takes no key `{block}`", here, f"did you mean `{key}`?")
+            return
+        named = " and ".join(f"`{block}`" for block in [*blocks, *(["do"] if chain else [])])
+        hint = "write `{Block: {...}}`, beside it `from`, `repeat`, `share`, `doc`; several blocks go under `do`"
+        self.problems.add("E025", f"one block makes a node, here {f'are {named}' if named else 'is none'}", place, hint)
+
+    def name(self, name: str, place: Place) -> None:
+        """Most names become attributes of a module, so those that a module has already are refused."""
+        if "blocks" in place.path[-2:-1]:  # a resolved graph calls the further forms of a block `stage.2`
+            name = VARIANT.sub("", name)
+        if not re.fullmatch(NAME, name):
+            message = f"{show(name)} is not a name: letters, digits and `_`, a letter first"
+            self.problems.add("E016", message, place, f"`{usable_name(name)}` would do")
+        elif keyword.iskeyword(name) or (name in _taken() and place.path[-2:-1] not in FREE):
+            self.problems.add("E016", f"`{name}` is reserved: modules or Python have it", place, f"`{name}_` would do")
+
+
+@cache
+def _taken() -> frozenset[str]:
+    """What every torch module is or has. Kept as text, since reading a file must not import torch."""
+    return frozenset(_MODULE.split())
+
+
+_MODULE = """
+T_destination add_module add_submodule apply bfloat16 buffers call_super_init children code compile cpu cuda
+delete_all_unused_submodules delete_submodule double dump_patches eval extra_repr float forward get_buffer
+get_extra_state get_parameter get_submodule graph half ipu load_state_dict meta modules mtia named_buffers
+named_children named_modules named_parameters parameters print_readable recompile register_backward_hook
+register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook
+register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook
+register_module register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
+self set_extra_state shape_env set_submodule share_memory state_dict taps to to_empty to_folder torch train training
+type xpu zero_grad from do repeat share doc after before H W
+"""

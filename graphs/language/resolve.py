@@ -1,0 +1,112 @@
+"""From a name or path to one flat graph: files are found and read, `extends` is worked out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from crossband.graphs.language.catalog import Catalog
+from crossband.graphs.language.diagnostics import Diagnostic, Place, Problems
+from crossband.graphs.language.extend import merged, wired
+from crossband.graphs.language.parse import parse
+from crossband.graphs.language.reader import Document, read, read_text
+from crossband.graphs.language.syntax import Graph, Node, Notes
+from crossband.registry import near
+
+FOLDER = Path(__file__).parents[1]
+GRAPHS = Catalog((FOLDER, FOLDER / "hybrids"))
+MAX_PARENTS = 32
+find = GRAPHS.find
+
+
+def shipped() -> list[str]:
+    """The names of the graphs that come with the library."""
+    return list(GRAPHS.files())
+
+
+def load(name: str | Path) -> Graph:
+    """The resolved graph of a shipped name or a path. Raises InvalidFile with every fault found."""
+    problems = Problems()
+    graph = Library(problems).load(str(name))
+    problems.raise_if_any()
+    assert graph is not None
+    return graph
+
+
+def pass_on(found: Problems, problems: Problems, notes_of: Callable[[Diagnostic], Notes]) -> None:
+    """Add what was found to `problems`, each with further notes."""
+    for each in found:
+        problems.add(each.code, each.message, each.place, each.hint, (*each.notes, *notes_of(each)))
+
+
+@dataclass
+class Library:
+    """Graphs by file, each read once per check."""
+
+    problems: Problems
+    _graphs: dict[Path, Graph | None] = field(default_factory=dict)
+    _open: list[Path] = field(default_factory=list)
+
+    def load(self, name: str, place: Place | None = None, beside: Path | None = None) -> Graph | None:
+        """The resolved graph called `name`; None where it is not there or is wrong, with the reason in `problems`."""
+        path = find(name, beside)
+        if path is None:
+            matches = near(name, shipped())
+            hint = f"did you mean `{matches[0]}`?" if matches else "`crossband ls graphs` lists those that are shipped"
+            self.problems.add("E050" if place else "E010", f"no graph named `{name}`", place, hint)
+            return None
+        return self.load_file(path, place)
+
+    def load_file(self, path: Path, place: Place | None = None) -> Graph | None:
+        """The resolved graph in the file at `path`. Its faults are noted as met at `place`, where it is named."""
+        key = path.resolve()
+        if key in self._open:
+            trail = " extends ".join(f"`{each.stem}`" for each in (*self._open[self._open.index(key) :], key))
+            self.problems.add("E053", f"a graph extends itself: {trail}", place, "let one of them extend another graph")
+            return None
+        if len(self._open) >= MAX_PARENTS:
+            message = f"graphs extend each other more than {MAX_PARENTS} deep"
+            self.problems.add("E053", message, place, "extend a graph nearer to the first")
+            return None
+        if key not in self._graphs:
+            self._open.append(key)
+            found = Library(Problems(), self._graphs, self._open)
+            document = read(path, found.problems)
+            self._graphs[key] = found.resolve(document) if document else None
+            self._open.pop()
+            pass_on(found.problems, self.problems, lambda _: ((f"`{path.stem}` is used here", place),) if place else ())
+        return self._graphs[key]
+
+    def load_text(self, text: str, file: str = "<text>") -> Graph | None:
+        """The resolved graph written in `text`."""
+        document = read_text(text, self.problems, file)
+        return self.resolve(document) if document else None
+
+    def resolve(self, document: Document) -> Graph | None:
+        """The flat graph of one document; None where too little of it is right to check the rest."""
+        graph = parse(document, self.problems)
+        if graph is None:
+            return None
+        if graph.extends is None:
+            return self._alone(graph)
+        parent = self.load(graph.extends, graph.at("extends"), Path(document.file).parent)
+        before = len(self.problems)
+        whole = merged(parent, graph, self.problems) if parent else None
+        return whole if len(self.problems) == before else None
+
+    def _alone(self, graph: Graph) -> Graph:
+        """A graph that extends nothing, and so has nothing to remove and nothing to splice into."""
+        for section in ("nodes", "outputs", "taps", "blocks", "wrap"):
+            for name in [name for name, part in getattr(graph, section).items() if part is None]:
+                place = graph.at(section, name)
+                cure = f"write `{{{name}: {{}}}}`, or remove the line" if section == "wrap" else "give it a value"
+                message = f"`{name}` is null, which removes it, but there is nothing to remove it from"
+                self.problems.add("E052", message, place and place.on_key(), f"{cure}; only `extends` knows removal")
+        if graph.insert:
+            place = graph.at("insert")
+            message = "`insert` splices into the graph that this one extends, and it extends none"
+            self.problems.add(
+                "E051", message, place and place.on_key(), "put the nodes under `nodes:`, or say `extends:`"
+            )
+        nodes = {name: node or Node(name, (), place=graph.at("nodes", name)) for name, node in graph.nodes.items()}
+        nulls = any(node is None for node in graph.nodes.values())
+        return wired(replace(graph, nodes=nodes, insert={}, partial=graph.partial or nulls))

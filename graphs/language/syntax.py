@@ -1,0 +1,100 @@
+"""The parts of a graph as written: a file becomes a `Graph` of `Node`s of `Step`s, each knowing its place.
+
+Two graphs are equal when they say the same thing, wherever they say it: places take no part in equality.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+from crossband.graphs.language.diagnostics import Place
+
+Value: TypeAlias = Any  # a number, text, bool, null or a list of them; text that begins with `=` is an expression
+Note: TypeAlias = tuple[str, Place | None]
+Notes: TypeAlias = tuple[Note, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One block applied to what came before: `{RSU: {depth: 7}}`. Its place is that of the block's name."""
+
+    block: str
+    arguments: Mapping[str, Value] = field(default_factory=dict)
+    repeat: Value = 1
+    share: bool = False
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A named value: the nodes or inputs it reads, and the steps from there. `reads` is None until resolved."""
+
+    name: str
+    steps: tuple[Step, ...]
+    reads: tuple[str, ...] | None = None
+    repeat: Value = 1
+    share: bool = False
+    doc: str | None = None
+    place: Place | None = field(default=None, compare=False)
+    notes: Notes = field(default=(), compare=False)
+
+
+@dataclass(frozen=True)
+class Output:
+    """A named result with the shape it promises, batch aside."""
+
+    name: str
+    shape: tuple[Value, ...]
+    reads: str | None = None
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Insertion:
+    """A node spliced in after or before another one."""
+
+    node: Node
+    anchor: str
+    after: bool
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph or a local block. None in a mapping marks what a child removes from the graph it extends.
+
+    Parts that come from a graph it extends stand in another file: `homes` has the places of those that do not know
+    their own, by section and name, and `lineage` tells, by file, how that file came in. A `partial` graph is one
+    whose text has faults: parts are missing, and a node without steps is one that could not be read.
+    """
+
+    name: str
+    inputs: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    nodes: Mapping[str, Node | None] = field(default_factory=dict)
+    outputs: Mapping[str, Output | None] = field(default_factory=dict)
+    params: Mapping[str, Value] = field(default_factory=dict)
+    choices: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)  # all that a param, or an item of it, may be
+    taps: Mapping[str, str | None] = field(default_factory=dict)
+    blocks: Mapping[str, "Graph | None"] = field(default_factory=dict)
+    wrap: Mapping[str, Step | None] = field(default_factory=dict)
+    insert: Mapping[str, Insertion] = field(default_factory=dict)
+    extends: str | None = None
+    cite: tuple[str, ...] = ()
+    doc: str | None = None
+    place: Place | None = field(default=None, compare=False)
+    partial: bool = field(default=False, compare=False)
+    homes: Mapping[tuple[str, str], Place] = field(default_factory=dict, compare=False)
+    lineage: Mapping[str, Note] = field(default_factory=dict, compare=False)
+
+    def at(self, section: str, *path: str | int) -> Place | None:
+        """The place of a part of this graph, in the file where it is written."""
+        if path and (home := self.homes.get((section, str(path[0])))):
+            return home.child(*path[1:]) if path[1:] else home
+        return self.place.child(section, *path) if self.place else None
+
+    def owns(self, place: Place | None) -> bool:
+        """Whether a part is written in this graph's own file, not in one that it extends."""
+        return place is None or self.place is None or place.document is self.place.document
+
+    def with_params(self, params: Mapping[str, Value]) -> "Graph":
+        """The same graph with other values for some of its params."""
+        return replace(self, params={**self.params, **params})

@@ -1,0 +1,79 @@
+"""A document against a JSON Schema, with the faults as diagnostics at their places."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.language.reader import Document
+from crossband.registry import explain, near, show
+
+Path: TypeAlias = tuple[str | int, ...]
+SECTION_AND_NAME = 2
+
+
+def validate(document: Document, schema: Mapping[str, Any], problems: Problems, what: str) -> bool:
+    """Add every fault of `document` to `problems`; `what` names the file's kind in them. True if there is none."""
+    before = len(problems)
+    unusable(document, schema, problems, what)
+    return len(problems) == before
+
+
+def unusable(
+    document: Document, schema: Mapping[str, Any], problems: Problems, what: str, hints: Mapping[str, str] | None = None
+) -> set[Path]:
+    """As `validate`, but the answer is the paths of the values that cannot be used as they are.
+
+    A key too many, or a name that is malformed, is a fault that leaves its surroundings usable. `hints` say, by
+    top-level key, how its values are written.
+    """
+    from jsonschema import Draft202012Validator
+
+    found: set[Path] = set()
+    for error in Draft202012Validator(schema).iter_errors(document.data):
+        path = tuple(error.absolute_path)
+        place, where = document.place(*path), _where(path, what)
+        match error.validator:
+            case "additionalProperties":
+                known = list(error.schema.get("properties", {}))
+                for key in [key for key in error.instance if key not in known]:
+                    hint = _hint(key, known)
+                    problems.add("E005", f"{where} takes no key `{key}`", document.place(*path, key, key=True), hint)
+            case "required":
+                found.add(path)
+                for key in [key for key in error.validator_value if key not in error.instance]:
+                    meant = near(
+                        key, [name for name in error.instance if name not in error.schema.get("properties", {})]
+                    )
+                    if not meant:  # a misspelt key is told as such
+                        problems.add("E007", f"{where} needs the key `{key}`", place, f"add `{key}:`")
+            case "pattern":
+                message = f"{where} must be letters, digits and `_`, a letter first, got {show(error.instance)}"
+                problems.add("E016", message, place, f"`{usable_name(str(error.instance))}` would do")
+            case _:
+                found.add(path)
+                message, hint = explain(error)
+                hint = (hints or {}).get(str(path[0]), hint) if 0 < len(path) <= SECTION_AND_NAME else hint
+                problems.add("E006", f"{where} {message}", place, hint)
+    return found
+
+
+def usable_name(text: str) -> str:
+    """A name like `text` that consists of letters, digits and `_`."""
+    return re.sub(r"[^A-Za-z0-9_]", "_", text.strip()).lstrip("_0123456789") or "name"
+
+
+def _where(path: Path, what: str) -> str:
+    """A value in words: by its key, or as an item of the list that has one."""
+    if not path:
+        return f"the {what}"
+    if isinstance(path[-1], str):
+        return f"`{path[-1]}`"
+    named = next((step for step in reversed(path) if isinstance(step, str)), what)
+    return f"item {path[-1] + 1} of `{named}`"
+
+
+def _hint(key: str, known: list[str]) -> str | None:
+    if matches := near(key, known):
+        return f"did you mean `{matches[0]}`?"
+    return f"choose from {', '.join(f'`{name}`' for name in known)}" if len(known) <= 16 else None

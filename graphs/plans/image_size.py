@@ -1,0 +1,40 @@
+"""One image size and a graph: whether it passes, and if not, which does."""
+
+from collections.abc import Mapping
+
+from crossband.blocks.contracts.sizes import Dim, evaluate
+from crossband.graphs.language.diagnostics import Place, Problems
+from crossband.graphs.plans.plan import Plan
+
+
+def symbols_at(plan: Plan, height: int, width: int) -> dict[str, int]:
+    """The numbers that the symbols of a graph's inputs, such as H and W, have for images of this size."""
+    found: dict[str, int] = {}
+    for shape in plan.inputs.values():
+        for size, side in zip(shape[2:], (height, width), strict=False):
+            if isinstance(size, Dim):
+                found |= dict.fromkeys(size.symbols, side)
+    return found
+
+
+def nearest(plan: Plan, height: int, width: int) -> dict[str, int]:
+    """The numbers for the admissible size that is closest along each axis by itself."""
+    return plan.sizes.nearest(**symbols_at(plan, height, width))
+
+
+def size_text(plan: Plan, numbers: Mapping[str, int]) -> str:
+    """An image size as `512x640`: that of the first input."""
+    return "x".join(str(evaluate(size, numbers)) for size in next(iter(plan.inputs.values()))[2:])
+
+
+def refuse_size(plan: Plan, height: int, width: int, problems: Problems, place: Place | None = None) -> bool:
+    """Whether images of this size do not pass through a graph: then E034 in `problems` says which do."""
+    numbers = symbols_at(plan, height, width)
+    inputs = [zip(shape[2:], (height, width), strict=False) for shape in plan.inputs.values()]
+    fixed = all(evaluate(size, numbers) == side for sides in inputs for size, side in sides)
+    if fixed and plan.sizes.admits(**numbers):
+        return False
+    closest = nearest(plan, height, width)
+    cure = f"; nearest: {size_text(plan, closest)}" if plan.sizes.admits(**closest) else ""
+    problems.add("E034", f"{height}x{width} does not pass through `{plan.graph.name}`", place, f"{plan.sizes}{cure}")
+    return True

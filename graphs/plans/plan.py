@@ -1,0 +1,94 @@
+"""A checked graph: the blocks to call in order, with every argument, shape and condition known."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from crossband.blocks.contracts.block import BlockEntry, WrapperEntry
+from crossband.blocks.contracts.sizes import Condition, Shape
+from crossband.graphs.language.diagnostics import Place
+from crossband.graphs.language.syntax import Graph, Notes
+from crossband.graphs.plans.admissible import SizeRule
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A value of a plan: an input or a call by name, and which of its outputs."""
+
+    source: str
+    index: int = 0
+
+
+@dataclass(frozen=True)
+class Call:
+    """One application of a block. `module` is where its weights live; two calls share weights by sharing it."""
+
+    name: str
+    module: str
+    node: str
+    entry: BlockEntry
+    arguments: Mapping[str, Any]
+    reads: tuple[Ref, ...]
+    shapes: tuple[Shape, ...]
+    place: Place | None
+    notes: Notes = ()
+
+
+@dataclass(frozen=True)
+class Wrap:
+    """A wrapper around the whole network: of its module, or one that rewrites its graph."""
+
+    entry: WrapperEntry
+    arguments: Mapping[str, Any]
+    place: Place | None
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether it writes the graph anew, and leaves nothing to do when the module is built."""
+        return self.entry.rewrites
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A condition on the image size, and the part of the graph that makes it."""
+
+    condition: Condition
+    code: str
+    message: str
+    place: Place | None
+    hint: str | None = None
+    notes: Notes = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A graph that passed every check.
+
+    `graph` is its resolved form, free of expressions: what the digest is taken of and what a checkpoint
+    keeps. Shapes are symbolic, batch first; `sizes` says which heights and widths are admissible.
+    """
+
+    graph: Graph
+    inputs: Mapping[str, Shape]
+    calls: tuple[Call, ...]
+    outputs: Mapping[str, Ref]
+    taps: Mapping[str, Ref]
+    wrap: tuple[Wrap, ...]
+    sizes: SizeRule
+
+    @cached_property
+    def shapes(self) -> Mapping[str, tuple[Shape, ...]]:
+        """The symbolic shapes that each input and call gives, batch first."""
+        return {name: (shape,) for name, shape in self.inputs.items()} | {c.name: c.shapes for c in self.calls}
+
+    def shape(self, ref: Ref) -> Shape:
+        """The symbolic shape of one value."""
+        return self.shapes[ref.source][ref.index]
+
+    def by_node(self) -> Iterator[tuple[str, list[Call]]]:
+        """The calls of each node of the graph, in the order in which they run."""
+        groups: dict[str, list[Call]] = {}
+        for call in self.calls:
+            groups.setdefault(call.node, []).append(call)
+        yield from groups.items()

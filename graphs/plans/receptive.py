@@ -1,0 +1,82 @@
+"""Receptive fields: over how many rows of an input each value of a graph looks.
+
+A block whose output looks at `reach` rows of what it reads widens the field by `reach - 1` of these rows, each as
+many rows of the graph's input as the sizes say: where a value has H/4 rows, one of them is worth 4. What joins
+takes the widest of its parts. Rows stand for columns too; holes of a dilation count as seen. See
+`crossband.blocks.contracts.reach` for the reach of a block.
+"""
+
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import TypeAlias
+
+from crossband.blocks.contracts.reach import reach_of
+from crossband.blocks.contracts.shapes import shapes_of
+from crossband.blocks.contracts.sizes import NotPeriodic, Shape, Size, period, symbol, symbols_of
+from crossband.graphs.plans.plan import Plan, Ref
+
+Field: TypeAlias = tuple[Fraction | float, Fraction | float]  # rows seen, and the worth of the coarsest row on the way
+ROWS = 2  # the axis of the height in `b c h w`
+
+
+def receptive_fields(plan: Plan) -> Mapping[str, float]:
+    """The rows that one row of each input and call looks at, by its name; `math.inf` where all or unknown.
+
+    With several inputs, the widest of the fields in them, each counted in rows of its own input.
+    """
+    shapes = plan.shapes if _symbolic(plan) else _freed(plan)
+    rows = {name: shapes[name][0][ROWS] if len(shapes[name][0]) > ROWS else 1 for name in plan.inputs}
+    fields: dict[str, dict[str, Field]] = {name: {name: (Fraction(1), Fraction(1))} for name in plan.inputs}
+    for call in plan.calls:
+        found = fields.setdefault(call.name, {})
+        reaches = reach_of(call.entry, call.arguments, len(call.reads))
+        for ref, reach in zip(call.reads, reaches, strict=True):
+            for source, field in fields[ref.source].items():
+                wider = _widened(field, reach, _worth(shapes, ref, rows[source]))
+                found[source] = max(found.get(source, wider), wider)
+    widest = {name: [field for field, _ in found.values()] for name, found in fields.items()}
+    return {name: max(map(_whole, found), default=math.inf) for name, found in widest.items()}
+
+
+def _widened(field: Field, reach: float, worth: Fraction | float) -> Field:
+    """The field of a block that looks at `reach` rows of a value, each worth so many rows of the input.
+
+    Where the value was enlarged from coarser rows, neighbours may lie astride these, so whole ones are counted.
+    """
+    width, coarsest = field[0], max(field[1], worth)
+    if reach == 1 or math.inf in (reach, worth, width):
+        return (width if reach == 1 else math.inf), coarsest
+    return width + math.ceil((Fraction(reach) - 1) * worth / coarsest) * coarsest, coarsest
+
+
+def _worth(shapes: Mapping[str, tuple[Shape, ...]], ref: Ref, rows: Size) -> Fraction | float:
+    """How many rows of an input one row of a value is worth, in a large image."""
+    shape = shapes[ref.source][ref.index]
+    if len(shape) <= ROWS or isinstance(rows, int):
+        return math.inf
+    try:
+        every, rise = period(shape[ROWS], *symbols_of(rows))
+    except NotPeriodic:
+        return math.inf
+    return Fraction(every, rise) if rise > 0 else math.inf
+
+
+def _symbolic(plan: Plan) -> bool:
+    return all(not isinstance(size, int) for shape in plan.inputs.values() for size in shape[ROWS:])
+
+
+def _freed(plan: Plan) -> dict[str, tuple[Shape, ...]]:
+    """The shapes of a graph for one image size, as they would be for any: only so are strides known."""
+    found: dict[str, tuple[Shape, ...]] = {
+        name: ((*shape[:ROWS], *(symbol(f"size_{size}") for size in shape[ROWS:])),)
+        for name, shape in plan.inputs.items()
+    }
+    for call in plan.calls:
+        inputs = [found[ref.source][ref.index] for ref in call.reads]
+        found[call.name] = shapes_of(call.entry, inputs, call.arguments).outputs
+    return found
+
+
+def _whole(field: Fraction | float) -> float:
+    return math.inf if field == math.inf else math.ceil(field)

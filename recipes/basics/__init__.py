@@ -1,0 +1,1 @@
+"""What every room of the recipes uses, and what uses none of them: image ranges, files, progress, cached weights."""

@@ -1,0 +1,124 @@
+"""What a data source is: a set of named scenes, each with one image per band, aligned as a rule.
+
+A source says where images come from and what their numbers mean. What training does with them
+(sizes, crops, flips, batches) is the loader's business.
+"""
+
+import functools
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, ParamSpec, TypeVar
+
+import numpy as np
+
+from crossband.registry import CrossbandError, Entry, RegistryError, description, parameters_of, sources, suggest
+
+P = ParamSpec("P")
+S = TypeVar("S", bound="Source")
+Pairing = Literal["paired", "unpaired"]
+CHANNELS: Mapping[str, int] = MappingProxyType({"visible": 3, "infrared": 1})  # the bands of a source, unless it says
+
+
+class DataError(CrossbandError):
+    """The data cannot be used as declared. `faults` has every one."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band of a source: how many channels its images have, 1 or 3."""
+
+    channels: int
+
+
+class Source(ABC):
+    """A set of named scenes. A subclass sets the attributes and is immutable afterwards.
+
+    `bands` names what every scene has (`visible`, `infrared`); `splits` gives the scene names of
+    `train`, `test` and any other split. Splits do not overlap. Scenes are aligned, but for the splits in
+    `unpaired`: there each band has scenes of its own, whose names it gives, and `splits` has those of the first band.
+    """
+
+    bands: Mapping[str, Band]
+    splits: Mapping[str, Sequence[str]]
+    unpaired: Mapping[str, Mapping[str, Sequence[str]]] = MappingProxyType({})
+
+    @abstractmethod
+    def read(self, name: str, bands: Collection[str] | None = None) -> dict[str, np.ndarray]:
+        """The images of a scene by band, `c h w`: those of the `bands` asked for, or all of them.
+
+        All bands have the same height and width. uint8 and uint16 stand for value / full scale;
+        float32 is already in [0, 1]. The scale follows from the declared range of the source and
+        never from the image's own minimum or maximum. The caller may write to the arrays.
+        """
+
+    def size(self, name: str) -> tuple[int, int]:
+        """Height and width of a scene. Sources that know it without decoding the image override this."""
+        first = next(iter(self.bands))
+        return self.read(name, [first])[first].shape[1:]
+
+    def names(self, split: str, band: str | None = None) -> Sequence[str]:
+        """The scene names of a split, or of one `band` of it. Raises DataError if there is no such split."""
+        if split not in self.splits:
+            raise DataError(f"the data has no split `{split}`", hint=suggest(split, self.splits))
+        return self.unpaired.get(split, {}).get(band or "", self.splits[split])
+
+    def fingerprint(self, name: str, band: str) -> bytes | None:
+        """All that the image of a scene follows from: equal bytes, equal pixels. None where it is not known."""
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceEntry(Entry):
+    """A registered data source: its bands with their channels, and whether it gives paired or unpaired images."""
+
+    bands: Mapping[str, int]
+    pairing: tuple[Pairing, ...]
+
+
+def source(
+    name: str,
+    *,
+    cite: str | None = None,
+    bands: Mapping[str, int] = CHANNELS,
+    pairing: Sequence[Pairing] = ("paired", "unpaired"),
+) -> Callable[[Callable[P, S]], Callable[P, S]]:
+    """Register a function that returns a Source as the data source `name` of the recipes.
+
+    Its parameters are keyword-only and have type hints: they are what a recipe sets in YAML. The
+    function that is returned checks its arguments first and raises ArgumentError naming the wrong
+    ones. Recipes are checked by what is said here, before any image is there: `bands` are those of its
+    scenes and their channels, unless a parameter `channels` says otherwise; `pairing` is what it can give.
+    Aligned scenes can be given unpaired too. A parameter `range` has, by band, the values of image files that
+    become 0 and 1: weights keep it. Raises RegistryError, when the module is imported, if a parameter breaks this
+    contract.
+    """
+
+    def register(function: Callable[P, S]) -> Callable[P, S]:
+        for parameter in inspect.signature(function).parameters.values():
+            if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+                raise RegistryError(
+                    f"the data source `{name}`: the parameter `{parameter.name}` must be keyword-only",
+                    hint="put `*` before the first parameter",
+                )
+
+        @functools.wraps(function)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> S:
+            entry.check(kwargs)
+            return function(*args, **kwargs)
+
+        entry = SourceEntry(
+            name=name,
+            factory=checked,
+            parameters=parameters_of(function),
+            cite=cite,
+            bands=dict(bands),
+            pairing=tuple(pairing),
+            **description(function),
+        )
+        sources.add(entry)
+        return checked
+
+    return register

@@ -1,0 +1,368 @@
+"""A recipe against the graphs, losses and bands that it names: everything that is wrong, before any tensor runs."""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from crossband import registry
+from crossband.graphs.building.key_maps import load_into as load_keys
+from crossband.graphs.checking.checker import check_into as check_graph
+from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.language.resolve import Library
+from crossband.graphs.language.resolve import find as find_graph
+from crossband.graphs.language.resolve import shipped as shipped_graphs
+from crossband.graphs.plans.plan import Plan
+from crossband.recipes.kinds.loss import LossEntry, LossInputError
+from crossband.recipes.kinds.optimizer import OPTIMIZERS, SCHEDULE, schedule_problem
+from crossband.recipes.language.bands import ROLES, channels_of
+from crossband.recipes.language.experiment import Experiment, Loss, Step, reaches
+from crossband.recipes.language.flow import Value
+from crossband.recipes.language.flow_shapes import Shape, Values, Wrong
+from crossband.recipes.language.functions import FUNCTIONS, words
+from crossband.recipes.language.reading import load_into
+from crossband.recipes.language.syntax import Phase, Recipe, Term
+from crossband.recipes.metrics.catalogue import METRICS
+from crossband.registry import Entry, explain, near
+
+
+def check(name: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+    """Check a recipe, by shipped name or path, with `key=value` overrides. Raises InvalidFile with every fault."""
+    problems = Problems()
+    experiment = check_into(name, problems, overrides)
+    problems.raise_if_any()
+    assert experiment is not None
+    return experiment
+
+
+def check_into(name: str | Path, problems: Problems, overrides: Sequence[str] = ()) -> Experiment | None:
+    """As `check`, but faults are added to `problems`, and the answer is None where there are any."""
+    recipe = load_into(name, problems, overrides)
+    return check_recipe(recipe, problems) if recipe else None
+
+
+def check_recipe(
+    recipe: Recipe,
+    problems: Problems,
+    bands: Mapping[str, int] | None = None,
+    size: tuple[int, int] | None = None,
+) -> Experiment | None:
+    """Check a recipe that was read. Where its data are at hand, `bands` are their channels and `size` is theirs."""
+    return _Checker(recipe, problems, bands, size).experiment()
+
+
+class _Checker:
+    def __init__(
+        self, recipe: Recipe, problems: Problems, bands: Mapping[str, int] | None, size: tuple[int, int] | None
+    ) -> None:
+        self.recipe = recipe
+        self.problems = problems
+        self.bands = channels_of(recipe.data.source, recipe.data.arguments, recipe.data.channels, bands)
+        self.plans = {name: self.plan(name) for name in recipe.networks}
+        window = _window(recipe) or size or (None, None)
+        shapes: dict[str, Shape] = {band: (channels, *window) for band, channels in self.bands.items()}
+        self.values = Values(recipe, self.plans, shapes, problems)
+
+    def experiment(self) -> Experiment | None:
+        recipe, problems = self.recipe, self.problems
+        self.names()
+        steps = tuple(self.step(phase) for phase in recipe.phases)
+        self.data()
+        self.networks(steps)
+        result, kept = self.result(), self.kept()
+        for number, name in enumerate(recipe.evaluate.metrics or ()):
+            if name not in METRICS:
+                self.fault(
+                    "E070", f"no metric named `{name}`", "evaluate", "metrics", number, hint=_hint(name, METRICS)
+                )
+        self.papers()
+        self.unused()
+        if problems or result is None:
+            return None
+        plans = {name: plan for name, plan in self.plans.items() if plan}
+        taps = {name: tuple(sorted(found)) for name, found in self.values.taps.items()}
+        return Experiment(recipe, plans, taps, steps, result, kept, self.bands)
+
+    def plan(self, name: str) -> Plan | None:
+        """The checked graph of a network."""
+        network, recipe = self.recipe.networks[name], self.recipe
+        # a shipped name first: recipes are often called as the graph that they are about
+        path = (network.graph in shipped_graphs() and find_graph(network.graph)) or find_graph(
+            network.graph, recipe.layers.folder
+        )
+        place = recipe.at("networks", name, "graph")
+        if path is None:
+            self.problems.add(
+                "E070", f"no graph named `{network.graph}`", place, _hint(network.graph, shipped_graphs())
+            )
+            return None
+        graph = Library(self.problems).load_file(path, place)
+        if graph is None:
+            return None
+        unknown = [param for param in network.params if param not in graph.params]
+        for param in unknown:
+            hint = _hint(param, list(graph.params))
+            place = recipe.at("networks", name, "params", param, key=True)
+            self.problems.add("E070", f"the graph `{network.graph}` has no param `{param}`", place, hint)
+        plan = None if unknown else check_graph(graph, self.problems, network.params)
+        if plan and isinstance(network.weights, Mapping):
+            self.weights(name, network.weights, plan)
+        return plan
+
+    def weights(self, name: str, written: Mapping[str, str], plan: Plan) -> None:
+        """Weights from elsewhere: the key map is there, and the network has the nodes that it fills."""
+        keys = load_keys(written["keys"], self.problems, self.recipe.at("networks", name, "weights", "keys"))
+        into = written.get("into", "")
+        modules = [f"{call.module}." for call in plan.calls]
+
+        def has(node: str) -> bool:
+            return any(module.startswith(node) for module in modules)
+
+        if into and not has(f"{into}."):
+            hint = _hint(into, list(plan.graph.nodes))
+            self.fault("E070", f"`{name}` has no node `{into}`", "networks", name, "weights", "into", hint=hint)
+        elif keys and (absent := [node for node in keys.nodes(into) if not has(node)]):
+            message = f"the key map `{keys.name}` fills `{absent[0][:-1]}`, and `{name}` has no such node"
+            hint = f"it is of the graph `{keys.graph}`: say by `into` which node of `{name}` that is"
+            self.fault("E070", message, "networks", name, "weights", "keys", hint=hint)
+
+    def names(self) -> None:
+        """A name means one thing: a band, a network, a function or a value of the flow."""
+        recipe = self.recipe
+        for name in (name for name in recipe.networks if name in FUNCTIONS):
+            self.fault("E016", f"`{name}` is a function already", "networks", name, key=True, hint="take another name")
+        for section, others in (("networks", self.bands), ("flow", {**self.bands, **recipe.networks})):
+            for name in (name for name in getattr(recipe, section) if name in {**others, **ROLES}):
+                what = "a network" if name in recipe.networks and section == "flow" else "a band"
+                self.fault("E016", f"`{name}` is {what} already", section, name, key=True, hint="take another name")
+        for role, band in (("from", recipe.source), ("to", recipe.target)):
+            if band not in self.bands:
+                self.fault("E070", f"the data have no band `{band}`", "task", role, hint=_hint(band, list(self.bands)))
+
+    def step(self, phase: Phase) -> Step:
+        """A phase with its losses looked up."""
+        losses = {name: loss for name, term in phase.terms.items() if (loss := self.loss(term))}
+        path = () if "losses" in self.recipe.resolved else ("phases", phase.name)
+        own = self.recipe.resolved["phases"][phase.name] if path else {}
+        for number, name in enumerate(phase.train if path else ()):
+            if name not in self.recipe.networks:
+                hint = _hint(name, list(self.recipe.networks))
+                self.fault("E070", f"no network named `{name}`", *path, "train", number, hint=hint)
+            elif self.recipe.networks[name].frozen:
+                message = f"`{name}` is frozen, and the phase `{phase.name}` trains it"
+                self.fault("E075", message, *path, "train", number, hint="remove `frozen: true`, or train another")
+        self.learning(phase, path if "optimizer" in own else (), path if "schedule" in own else ())
+        return Step(phase, losses)
+
+    def learning(self, phase: Phase, optimizer_path: tuple[str, ...], schedule_path: tuple[str, ...]) -> None:
+        """The optimizer and the schedule of a phase."""
+        name, arguments = phase.optimizer
+        if name not in OPTIMIZERS:
+            hint = _hint(name, list(OPTIMIZERS))
+            self.fault("E077", f"no optimizer named `{name}`", *optimizer_path, "optimizer", name, hint=hint, key=True)
+        else:
+            self.arguments(OPTIMIZERS[name], arguments, "E077", *optimizer_path, "optimizer", name)
+        before = len(self.problems)
+        for error in Draft202012Validator(SCHEDULE).iter_errors(phase.schedule):
+            where = [str(step) for step in error.absolute_path]
+            what = f"`{where[-1]}`" if where else "the schedule"
+            message, hint = explain(error)
+            self.fault("E077", f"{what} {message}", *schedule_path, "schedule", *where, hint=hint)
+        problem = schedule_problem(phase.schedule, self.recipe.epochs or self.recipe.steps or 0)
+        if problem and len(self.problems) == before:
+            self.fault("E077", problem, *schedule_path, "schedule", hint="its parts add up to `epochs` (or `steps`)")
+
+    def loss(self, term: Term) -> Loss | None:
+        """A term with its calls looked up, their number, outputs and shapes held to what the loss takes."""
+        entry = registry.losses[term.loss]
+        right = self.arguments(entry, term.arguments, "E072", *term.path)
+        where = (*term.path, term.loss)
+        listed = isinstance(_at(self.recipe.resolved, where), list)
+        found: list[list[tuple[Value, Shape]]] = []
+        for number, value in enumerate(term.inputs):
+            try:
+                found.append(self.values.outputs(value, (*where, number) if listed else where))
+            except Wrong:
+                right = False
+        if not right:
+            return None
+        wanted = entry.inputs
+        if len(found) != len(wanted):
+            inputs = f"{len(wanted)} input{'s' if len(wanted) != 1 else ''} ({', '.join(wanted)})"
+            message = f"`{term.loss}` takes {inputs}, got {len(found)}"
+            self.fault("E072", message, *where)
+            return None
+        count = max(len(outputs) for outputs in found)
+        if any(len(outputs) not in (1, count) for outputs in found):
+            self.fault("E072", f"`{term.loss}` compares values with different numbers of outputs", *where)
+            return None
+        rows = [[outputs[min(turn, len(outputs) - 1)] for outputs in found] for turn in range(count)]
+        if entry.same_shape and not all(self.agree(term.loss, row, where) for row in rows):
+            return None
+        if entry.differentiates and not all(self.differentiable(term.loss, row, where) for row in rows):
+            return None
+        if not all(self.large_enough(entry, term, row, where) for row in rows):
+            return None
+        return Loss(term, entry, tuple(tuple(value for value, _ in row) for row in rows))
+
+    def agree(self, loss: str, row: Sequence[tuple[Value, Shape]], where: tuple[str, ...]) -> bool:
+        """Whether the inputs of a loss have one shape."""
+        (first, shape), *others = row
+        for value, other in others:
+            if any(a != b for a, b in zip(shape, other, strict=True) if None not in (a, b)):
+                message = (
+                    f"`{loss}` compares images of one shape: `{first}` is {words(shape)}, `{value}` is {words(other)}"
+                )
+                self.fault("E076", message, *where)
+                return False
+        return True
+
+    def differentiable(self, loss: str, row: Sequence[tuple[Value, Shape]], where: tuple[str, ...]) -> bool:
+        """Whether a loss is given a score and what the score is computed from."""
+        (score, _), (point, _) = row
+        if point != score and point in score.walk():
+            return True
+        message = f"`{loss}` differentiates `{score}` in `{point}`, from which it is not computed"
+        self.fault("E072", message, *where, hint=f"give it a score and its image, such as `[critic({point}), {point}]`")
+        return False
+
+    def large_enough(
+        self, entry: LossEntry, term: Term, row: Sequence[tuple[Value, Shape]], where: tuple[str, ...]
+    ) -> bool:
+        """Whether the images, where their size is known, are as large as a loss needs them."""
+        try:
+            least = entry.least_side(term.arguments)
+        except LossInputError as error:
+            self.fault("E072", error.message, *term.path, hint=error.hint)
+            return False
+        for value, shape in row:
+            if any(size is not None and size < least for size in shape[-2:]):
+                message = f"`{term.loss}` takes images of at least {least}x{least}, `{value}` is {words(shape)}"
+                self.fault("E034", message, *where)
+                return False
+        return True
+
+    def arguments(self, entry: Entry, given: Mapping[str, Any], code: str, *path: str) -> bool:
+        """Hold the arguments of a registered thing to its schemas, each fault at its place."""
+        before = len(self.problems)
+        for name, problem in entry.problems(given):
+            unknown = name in given and name not in entry.parameters
+            where = [*path, *([name] if name in given else [])]
+            self.fault(code, problem.message, *where, key=unknown, hint=problem.hint)
+        return len(self.problems) == before
+
+    def data(self) -> None:
+        """The source is registered and takes its arguments."""
+        name, arguments = self.recipe.data.source, self.recipe.data.arguments
+        bare = isinstance(self.recipe.resolved["data"]["source"], str)
+        path = ("data", "source") if bare else ("data", "source", name)
+        if name not in registry.sources:
+            hint = _hint(name, list(registry.sources))
+            self.fault("E074", f"no data source named `{name}`", *path, hint=hint, key=not bare)
+            return
+        entry, asked = registry.sources[name], self.recipe.pairing
+        self.arguments(entry, arguments, "E072", *path)
+        if asked not in entry.pairing:
+            given = " or ".join(entry.pairing)
+            message = f"the task is {asked}, and the data source `{name}` gives {given} images only"
+            cure = f"say `pairing: {given}` in `task`, or take another source"
+            self.fault("E079", message, *path, hint=cure, key=not bare)
+
+    def networks(self, steps: Sequence[Step]) -> None:
+        """Every network is called and, unless frozen, trained; every phase trains what its losses depend on."""
+        for name, network in self.recipe.networks.items():
+            trained = any(name in step.phase.train for step in steps)
+            if not trained and not network.frozen:
+                hint = "add it to `train` of a phase, or say `frozen: true`"
+                self.fault("E075", f"no phase trains the network `{name}`", "networks", name, key=True, hint=hint)
+        if self.problems:
+            return
+        for step in steps:
+            short = "losses" in self.recipe.resolved
+            path = () if short else ("phases", step.phase.name)
+            reached: set[str] = set()
+            for name, loss in step.losses.items():
+                own = {network for value in loss.learned_from() for network in reaches(value, self.plans)}
+                if not own & set(step.phase.train):
+                    message = f"the loss `{name}` depends on no network that its phase trains"
+                    self.fault("E075", message, *path, "losses", name, key=True)
+                reached |= own
+            for number, name in enumerate(step.phase.train):
+                if name not in reached:
+                    message = f"the phase `{step.phase.name}` trains `{name}`, and none of its losses depends on it"
+                    where = ("networks", name) if short else (*path, "train", number)
+                    self.fault("E075", message, *where, key=short)
+
+    def result(self) -> Value | None:
+        """The value that is the translation: as `evaluate.output` says, else the first of the flow."""
+        given = self.recipe.evaluate.output
+        name = given or next(iter(self.recipe.resolved["flow"]))
+        base, _, part = name.partition(".")
+        if base not in self.recipe.resolved["flow"]:
+            hint = _hint(base, list(self.recipe.flow))
+            self.fault("E070", f"no value named `{base}` in the flow", "evaluate", "output", hint=hint)
+            return None
+        self.values.used.add(base)
+        value = Value("name", base)
+        where = ("evaluate", "output") if given else ("flow", name)
+        try:
+            found, shape = self.values.look_up(Value("part", part, (value,)) if part else value, where)
+        except Wrong:
+            return None
+        channels = self.bands.get(self.recipe.target)
+        if None not in (shape[0], channels) and shape[0] != channels:
+            message = f"the result `{name}` has {shape[0]} channels, `{self.recipe.target}` has {channels}"
+            self.fault("E076", message, *where)
+        return found
+
+    def papers(self) -> None:
+        """The figures of a paper stand for metrics of ours."""
+        alone = isinstance(self.recipe.resolved.get("paper"), Mapping)
+        for number, paper in enumerate(self.recipe.paper):
+            for name in (name for name in paper.values if name not in METRICS):
+                path = ("paper", *(() if alone else (number,)), "values", name)
+                self.fault("E070", f"no metric named `{name}`", *path, hint=_hint(name, METRICS), key=True)
+
+    def kept(self) -> frozenset[Value]:
+        """The values that `keep` names."""
+        found = set()
+        for number, name in enumerate(self.recipe.keep):
+            if name not in self.recipe.resolved["flow"]:
+                hint = _hint(name, list(self.recipe.flow))
+                self.fault("E070", f"no value named `{name}` in the flow", "keep", number, hint=hint)
+                continue
+            try:
+                found.add(self.values.look_up(Value("name", name), ("keep", number))[0])
+            except Wrong:
+                continue
+        return frozenset(found)
+
+    def unused(self) -> None:
+        if self.problems:
+            return
+        for section in ("flow", "networks"):
+            what = "value" if section == "flow" else "network"
+            for name in (name for name in getattr(self.recipe, section) if name not in self.values.used):
+                self.fault("E021", f"the {what} `{name}` is never used", section, name, key=True, hint="remove it")
+
+    def fault(self, code: str, message: str, *path: str | int, hint: str | None = None, key: bool = False) -> None:
+        self.problems.add(code, message, self.recipe.at(*path, key=key), hint)
+
+
+def _window(recipe: Recipe) -> tuple[int, int] | None:
+    """Height and width of the images that training sees, where the recipe fixes them."""
+    size = recipe.data.geometry.get("size") or recipe.data.geometry.get("load")
+    return (size, size) if isinstance(size, int) else size
+
+
+def _at(data: Any, path: Sequence[str]) -> Any:
+    for step in path:
+        data = data[step]
+    return data
+
+
+def _hint(name: str, known: Collection[str]) -> str | None:
+    if matches := near(name, list(known)):
+        return f"did you mean `{matches[0]}`?"
+    return f"choose from {', '.join(f'`{other}`' for other in known)}" if 0 < len(known) <= 16 else None

@@ -1,0 +1,63 @@
+"""A recipe that is right: what to build, what to compute and in which order. `spec.checker` makes it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crossband.graphs.plans.plan import Plan
+from crossband.recipes.kinds.loss import LossEntry
+from crossband.recipes.language.flow import Value
+from crossband.recipes.language.syntax import Phase, Recipe, Term
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A term ready to compute: `weight` times the sum of the loss over `calls`, each a tuple of its inputs."""
+
+    term: Term
+    entry: LossEntry
+    calls: tuple[tuple[Value, ...], ...]
+
+    def learned_from(self) -> Iterator[Value]:
+        """Its inputs but for those that get no gradient: constants, and the image that a score is differentiated in."""
+        constant = {*self.entry.constant, *(self.entry.inputs[1:] if self.entry.differentiates else ())}
+        for call in self.calls:
+            yield from (value for name, value in zip(self.entry.inputs, call, strict=True) if name not in constant)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A phase ready to run."""
+
+    phase: Phase
+    losses: Mapping[str, Loss]
+
+    def inputs(self) -> Iterator[Value]:
+        """The inputs of all its losses."""
+        yield from (value for loss in self.losses.values() for call in loss.calls for value in call)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A recipe that passed every check: what to build, what to compute, and in which order."""
+
+    recipe: Recipe
+    plans: Mapping[str, Plan]
+    taps: Mapping[str, tuple[str, ...]]
+    steps: tuple[Step, ...]
+    result: Value
+    kept: frozenset[Value]
+    bands: Mapping[str, int]
+
+
+def depends(value: Value, networks: Mapping[str, Any]) -> frozenset[str]:
+    """The networks that a value is computed by: when one is updated, the value is out of date."""
+    return frozenset(part.name for part in value.walk() if part.kind == "call" and part.name in networks)
+
+
+def reaches(value: Value, networks: Mapping[str, Any]) -> frozenset[str]:
+    """The networks to which a value passes a gradient on: those it depends on, but for what lies in a pool."""
+    if value.kind == "call" and value.name == "pool":
+        return frozenset()
+    below = frozenset[str]().union(*(reaches(operand, networks) for operand in value.operands))
+    return below | {value.name} if value.kind == "call" and value.name in networks else below

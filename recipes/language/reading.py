@@ -1,0 +1,255 @@
+"""A recipe file becomes a `Recipe`: read, laid over its parents, its expressions worked out, its structure checked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from crossband import registry
+from crossband.graphs.language.diagnostics import Place, Problems
+from crossband.graphs.language.document import Document
+from crossband.graphs.language.reader import read
+from crossband.graphs.language.validate import validate
+from crossband.recipes.language.bands import ROLES, bound
+from crossband.recipes.language.catalog import RECIPES
+from crossband.recipes.language.flow import CallError, Value, parse
+from crossband.recipes.language.layers import Layers, Setting, read_setting, worked_out
+from crossband.recipes.language.schema import complete_schema
+from crossband.recipes.language.syntax import Data, Every, Figure, Measure, Network, Paper, Phase, Recipe, Term
+from crossband.registry import near
+
+GEOMETRY = ("size", "load", "crop", "flip", "flip_vertical")
+RUNNING = ("epochs", "steps", "seed", "device", "accumulate", "clip", "ema")
+find = RECIPES.find
+
+
+def shipped() -> list[str]:
+    """The names of the recipes that come with the library."""
+    return list(RECIPES.files())
+
+
+def load(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe of a shipped name or a path, with `key=value` overrides. Raises InvalidFile with every fault."""
+    problems = Problems()
+    recipe = load_into(name, problems, overrides)
+    problems.raise_if_any()
+    assert recipe is not None
+    return recipe
+
+
+def load_into(name: str | Path, problems: Problems, overrides: Sequence[str] = ()) -> Recipe | None:
+    """As `load`, but faults are added to `problems`. The answer is None where its structure is wrong; otherwise
+    it is what could be read, for the checker to find further faults in."""
+    settings = [setting for text in overrides if (setting := read_setting(text, problems))]
+    documents = _documents(str(name), problems)
+    return read_recipe(documents, settings, problems) if documents and not problems else None
+
+
+def read_recipe(documents: Sequence[Document], settings: Sequence[Setting], problems: Problems) -> Recipe | None:
+    """The recipe that documents, the strongest first, and settings make together."""
+    layers = Layers(documents, settings).with_variants(problems)
+    data = worked_out(layers, problems)
+    layers.__dict__["data"] = data  # from here on, what it means and not how it is written
+    if not validate(layers, complete_schema(), problems, "recipe"):
+        return None
+    variants = {name: data.pop(name, {}) for name in ("variants", "variant")}["variants"]  # made, or not chosen
+    return _Parser(layers, problems, bound(data["task"])).recipe(data, tuple(variants))
+
+
+def _documents(name: str, problems: Problems) -> list[Document] | None:
+    """The file of a recipe and of each recipe it extends, in this order."""
+    found: list[Document] = []
+    seen: set[Path] = set()
+    place: Place | None = None
+    beside: Path | None = None
+    while True:
+        path = find(name, beside)
+        if path is None:
+            _no_recipe(name, place, problems)
+            return None
+        if path.resolve() in seen:
+            problems.add("E050", f"`{name}` extends itself", place, "remove `extends` from one of the files")
+            return None
+        seen.add(path.resolve())
+        document = read(path, problems)
+        if document is None or not _is_mapping(document, problems):
+            return None
+        found.append(document)
+        if not isinstance(document.data.get("extends"), str):
+            return found
+        name, place, beside = document.data["extends"], document.place("extends"), path.parent
+
+
+def _no_recipe(name: str, place: Place | None, problems: Problems) -> None:
+    matches = near(name, shipped())
+    hint = f"did you mean `{matches[0]}`?" if matches else "`crossband ls recipes` lists those that are shipped"
+    problems.add("E078", f"no recipe named `{name}`", place, hint)
+
+
+def _is_mapping(document: Document, problems: Problems) -> bool:
+    if isinstance(document.data, dict):
+        return True
+    problems.add("E006", "a recipe is a mapping of keys", document.place(), "it begins with `recipe: its_name`")
+    return False
+
+
+class _Parser:
+    def __init__(self, layers: Layers, problems: Problems, bands: Mapping[str, str]) -> None:
+        self.layers = layers
+        self.problems = problems
+        self.bands = bands
+
+    def recipe(self, data: Mapping[str, Any], variants: tuple[str, ...]) -> Recipe:
+        task, evaluate = data["task"], data.get("evaluate", {})
+        found = Recipe(
+            name=data["recipe"],
+            source=task["from"],
+            target=task["to"],
+            pairing=task.get("pairing", "paired"),
+            networks={name: Network(**network) for name, network in data["networks"].items()},
+            flow={name: value for name, text in data["flow"].items() if (value := self.value(text, "flow", name))},
+            phases=self.phases(data),
+            data=self.data(data["data"]),
+            layers=self.layers,
+            resolved=data,
+            variants=variants,
+            precision=str(data.get("precision", "32")),
+            keep=tuple(data.get("keep", ())),
+            every=Every(**data.get("every", {})),
+            evaluate=Measure(**{**evaluate, "metrics": tuple(evaluate["metrics"]) if "metrics" in evaluate else None}),
+            paper=self.papers(data.get("paper", [])),
+            **{key: data[key] for key in RUNNING if key in data},
+        )
+        if (found.epochs is None) == (found.steps is None):
+            self.fault("E007", "the recipe says how long it trains by one of `epochs` and `steps`", "epochs")
+        return found
+
+    def phases(self, data: Mapping[str, Any]) -> tuple[Phase, ...]:
+        """The phases in their order; `losses` beside `networks` are short for one phase that trains every network."""
+        if ("phases" in data) == ("losses" in data):
+            self.fault("E007", "the recipe needs one of `phases` and `losses`", "losses")
+            return ()
+        if "losses" in data:
+            every = [name for name, network in data["networks"].items() if not network.get("frozen", False)]
+            phase = {"train": every, "losses": data["losses"]}
+            return (self.phase("generator", phase, data, ()),)
+        written = list(data["phases"])
+        order = data.get("order", written)
+        if sorted(order) != sorted(written):
+            names = ", ".join(f"`{name}`" for name in written)
+            self.fault("E075", "`order` names every phase once", "order", hint=f"the phases are {names}")
+            order = written
+        return tuple(self.phase(name, data["phases"][name], data, ("phases", name)) for name in order)
+
+    def phase(self, name: str, phase: Mapping[str, Any], data: Mapping[str, Any], path: tuple[str, ...]) -> Phase:
+        schedule = phase.get("schedule", data.get("schedule", "constant"))
+        where = path if "optimizer" in phase else ()
+        optimizer = self.one_key(phase.get("optimizer", data["optimizer"]), "optimizer", *where, "optimizer")
+        if isinstance(schedule, str) and schedule != "constant":
+            where = path if "schedule" in phase else ()
+            self.fault("E077", f"no schedule named `{schedule}`", *where, "schedule", hint=SCHEDULES)
+        return Phase(
+            name=name,
+            train=tuple(phase["train"]),
+            terms={
+                key: term
+                for key, written in phase["losses"].items()
+                if (term := self.term(written, (*path, "losses", key)))
+            },
+            optimizer=optimizer,
+            schedule={} if isinstance(schedule, str) else schedule,
+            repeat=phase.get("repeat", 1),
+        )
+
+    def term(self, written: Mapping[str, Any], path: tuple[str, ...]) -> Term | None:
+        """A term of an objective. Its loss is the one key that names a loss."""
+        named = [key for key in written if key in registry.losses]
+        if len(named) > 1:
+            both = " and ".join(f"`{name}`" for name in named)
+            self.fault("E072", f"a term has one loss, here are {both}", *path, hint="make a term of each")
+            return None
+        if not named:
+            odd = next((key for key, value in written.items() if isinstance(value, str | list)), next(iter(written)))
+            matches = near(odd, registry.losses)
+            hint = f"did you mean `{matches[0]}`?" if matches else f"choose from {', '.join(registry.losses)}"
+            self.fault("E073", f"no loss named `{odd}`", *path, odd, hint=hint, key=True)
+            return None
+        inputs = self.inputs(written[named[0]], (*path, named[0]))
+        weight = written.get("weight", 1.0)
+        if isinstance(weight, bool) or not isinstance(weight, int | float):
+            self.fault("E006", f"`weight` must be a number, got {registry.show(weight)}", *path, "weight")
+            return None
+        arguments = {key: value for key, value in written.items() if key not in (named[0], "weight")}
+        return Term(named[0], inputs, arguments, float(weight), path) if inputs else None
+
+    def inputs(self, written: Any, path: tuple[str, ...]) -> tuple[Value, ...]:
+        if isinstance(written, str):
+            found = [self.value(written, *path)]
+        elif isinstance(written, list) and all(isinstance(text, str) for text in written):
+            found = [self.value(text, *path, number) for number, text in enumerate(written)]
+        else:
+            self.fault("E006", f"`{path[-1]}` takes a call or a list of calls, got {registry.show(written)}", *path)
+            return ()
+        return tuple(value for value in found if value) if all(found) else ()
+
+    def data(self, data: Mapping[str, Any]) -> Data:
+        name, arguments = self.one_key(data["source"], "data source", "data", "source")
+        low, high = data.get("range", (0.0, 1.0))
+        geometry = {key: _pair(data[key]) for key in GEOMETRY if key in data}
+        return Data(
+            name,
+            arguments,
+            geometry,
+            data.get("batch", 1),
+            (float(low), float(high)),
+            data.get("channels", {}),
+            data.get("workers", 0),
+            data.get("cache"),
+        )
+
+    def papers(self, written: Any) -> tuple[Paper, ...]:
+        """What papers print: one mapping, or a list of them."""
+        found = []
+        for row in [written] if isinstance(written, dict) else written:
+            values = {
+                metric: Figure(**figure) if isinstance(figure, dict) else Figure(figure)
+                for metric, figure in row["values"].items()
+            }
+            found.append(Paper(**{**row, "values": values}))
+        return tuple(found)
+
+    def one_key(self, written: Any, what: str, *path: str) -> tuple[str, Mapping[str, Any]]:
+        """A name with its arguments: `Name`, or `{Name: {...}}`."""
+        if isinstance(written, str):
+            return written, {}
+        [name, *others] = written
+        arguments = written[name]
+        if others:
+            self.fault("E006", f"one {what} is named here, got {', '.join(f'`{key}`' for key in written)}", *path)
+        if arguments is not None and not isinstance(arguments, dict):
+            self.fault("E006", f"`{name}` takes a mapping of arguments, got {registry.show(arguments)}", *path, name)
+            return name, {}
+        return name, arguments or {}
+
+    def value(self, text: str, *path: str | int) -> Value | None:
+        """A call with the bands put in for the words `source` and `target`."""
+
+        def named(part: Value) -> Value:
+            return replace(part, name=self.bands[part.name]) if part.kind == "name" and part.name in ROLES else part
+
+        try:
+            return parse(text).rebuilt(named)
+        except CallError as error:
+            place = self.layers.place(*path).within(error.offset, error.length)
+            self.problems.add("E071", error.message, place, error.hint)
+            return None
+
+    def fault(self, code: str, message: str, *path: str | int, hint: str | None = None, key: bool = False) -> None:
+        self.problems.add(code, message, self.layers.place(*path, key=key), hint)
+
+
+SCHEDULES = "write `constant`, `{hold: 100, decay: 100}`, `{cosine: 0}` or `{plateau: {patience: 2}}`"
+
+
+def _pair(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,298 @@
+"""The JSON Schema of recipe files, made from the registry: it validates files and serves editors."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from crossband import registry
+from crossband.graphs.language.schema import DIALECT, NAME
+from crossband.recipes.language.layers import MERGED
+from crossband.registry import Entry
+
+Schema = dict[str, Any]
+COUNT: Schema = {"type": "integer", "minimum": 1}
+CALLS: Schema = {"type": ["string", "array"], "items": {"type": "string"}, "minItems": 1}
+SIZE: Schema = {
+    "description": "One number for both sides, or `[height, width]`",
+    "if": {"type": "array"},
+    "then": {"items": COUNT, "minItems": 2, "maxItems": 2},
+    "else": {"type": "integer", "minimum": 1},
+}
+
+
+def recipe_schema(*, arguments: bool = True) -> Schema:
+    """The schema of a recipe file.
+
+    Without `arguments` it stops where losses, data sources, optimizers and schedules take over: the
+    checker holds those to the same schemas one by one. With them it knows every registered name, for
+    editors, takes `=` expressions where a number may stand, and parts of a recipe that others complete.
+    """
+    losses: Schema = _names(_term() if arguments else {"type": "object", "minProperties": 1}, "Named terms, summed")
+    optimizer = _one_of(_optimizers()) if arguments else {"type": "object", "minProperties": 1}
+    schedule = _schedules() if arguments else {"type": ["string", "object"]}
+    source = _one_of(_sources(), bare=True) if arguments else {"type": ["string", "object"]}
+    learning: Schema = {"optimizer": optimizer, "schedule": schedule}
+    phase = _object({"train": _texts(), "repeat": COUNT, "losses": losses, **learning}, ["train", "losses"])
+    schema = {
+        "$schema": DIALECT,
+        "title": "crossband recipe",
+        **_object(
+            {
+                "recipe": {"type": "string", "pattern": NAME, "description": "The name of this recipe"},
+                "extends": {"type": "string", "description": "The recipe to start from, by name or path"},
+                "cite": {"type": ["string", "array"], "items": {"type": "string"}},
+                "doc": {"type": "string"},
+                "params": {"type": "object", "description": "Numbers or text that `=` expressions use"},
+                "paper": _paper(_metrics() if arguments else {}),
+                "task": _task(),
+                "networks": _names(_network(), "Named networks, each a graph with its params"),
+                "flow": _names({"type": "string"}, "Named values: calls of networks on bands and other values"),
+                "phases": _names(phase, "What each step does, in order: losses, and the networks that they train"),
+                "order": {
+                    **_texts(),
+                    "description": "Every phase, in the order of a step, unless it is as written",
+                },
+                "losses": losses,
+                **learning,
+                "data": _data(source),
+                "epochs": COUNT,
+                "steps": COUNT,
+                **_running(),
+                "variants": _variants(),
+                "variant": {"type": ["string", "array"], "items": {"type": "string"}, "description": "Those chosen"},
+            },
+            ["recipe"],
+        ),
+    }
+    return _with_expressions(_with_parents(schema)) if arguments else schema
+
+
+def complete_schema() -> Schema:
+    """What a recipe must have once the recipes it extends are counted in, for the checker."""
+    schema = recipe_schema(arguments=False)
+    del schema["properties"]["extends"]
+    return schema | {"required": ["recipe", "task", "networks", "flow", "optimizer", "data"]}
+
+
+def _task() -> Schema:
+    band = {"type": "string", "pattern": NAME, "description": "A band: `source` and `target` stand for the two"}
+    return _object({"from": band, "to": band, "pairing": {"enum": ["paired", "unpaired"]}}, ["from", "to"])
+
+
+def _paper(metrics: Mapping[str, Schema]) -> Schema:
+    """What papers print for the very system of this recipe; a recipe that extends it has figures of its own or none."""
+    figure: Schema = {
+        "type": ["number", "object"],
+        "if": {"type": "object"},
+        "then": {
+            **_object(
+                {
+                    "value": {"type": "number", "description": "The figure as it is printed"},
+                    "comparable": {"type": "boolean", "description": "Whether ours can be held against it [true]"},
+                    "note": {"type": "string", "description": "How it is to be read, or why it is not comparable"},
+                },
+                ["value"],
+            ),
+            "if": {"required": ["comparable"], "properties": {"comparable": {"const": False}}},
+            "then": {"required": ["note"]},
+        },
+    }
+    known = {name: {**figure, "description": schema["description"]} for name, schema in metrics.items()}
+    values = {"type": "object", "minProperties": 1, "properties": known, "additionalProperties": figure}
+    row = _object(
+        {
+            "source": {"type": "string", "description": "The key of the paper in `blocks/references.yaml`"},
+            "table": {"type": "string", "description": "Where in the paper: the table and the row"},
+            "data": {"type": "string", "description": "The images that it was measured on"},
+            "values": {**values, "description": "Figures by the metric of ours that they stand for"},
+            "note": {"type": "string", "description": "What holds for all of them"},
+        },
+        ["source", "table", "data", "values"],
+    )
+    return {
+        "description": "The figures of the paper for this recipe, printed beside ours, or a list: one for each data "
+        "set. They are not inherited by `extends`",
+        "type": ["object", "array"],
+        "if": {"type": "array"},
+        "then": {"items": row, "minItems": 1},
+        "else": row,
+    }
+
+
+def _metrics() -> dict[str, Schema]:
+    from crossband.recipes.metrics.catalogue import METRICS
+
+    return {name: {"description": metric.doc} for name, metric in METRICS.items()}
+
+
+def _network() -> Schema:
+    gain = {"type": "number", "exclusiveMinimum": 0}
+    init = {"type": ["string", "object"], "properties": {"normal": gain, "xavier": gain}, "additionalProperties": False}
+    return _object(
+        {
+            "graph": {"type": "string", "description": "A graph by name or path"},
+            "params": {"type": "object"},
+            "init": {**init, "if": {"type": "string"}, "then": {"const": "default"}, "else": {"maxProperties": 1}},
+            "weights": _weights(),
+            "frozen": {"type": "boolean", "description": "No phase trains it"},
+            "fit": {"enum": ["pad"], "description": "Pad images to what the graph admits, and crop what comes out"},
+            "test": {"enum": ["training"], "description": "Work on test images as in training: dropout stays on"},
+        },
+        ["graph"],
+    )
+
+
+def _weights() -> Schema:
+    file: Schema = {"type": "string", "description": "A path, or `torchvision/resnet101` in torch's cache"}
+    keys: Schema = {"type": "string", "description": "The key map that renames what is in the file"}
+    into: Schema = {"type": "string", "description": "The node that the file is of; without it, the whole network"}
+    foreign = _object({"file": file, "keys": keys, "into": into}, ["file", "keys"])
+    return {
+        "description": "A weights file to start from, of crossband or, with a key map, of others",
+        "type": ["string", "object"],
+        "if": {"type": "string"},
+        "then": {},
+        "else": foreign,
+    }
+
+
+def _variants() -> Schema:
+    settings: Schema = {
+        "type": "object",
+        "minProperties": 1,
+        "description": "`key.of.the.recipe: value`, as in `--set`",
+    }
+    return _names(settings, "Named groups of settings, chosen by `variant: NAME` or a list of names")
+
+
+def _data(source: Schema) -> Schema:
+    return _object(
+        {
+            "source": source,
+            "size": {**SIZE, "description": "The window that training cuts out; one number or `[height, width]`"},
+            "load": {**SIZE, "description": "The size to which images are resized before"},
+            "crop": {"enum": ["random", "centre"]},
+            "flip": {"type": "boolean"},
+            "flip_vertical": {"type": "boolean"},
+            "batch": COUNT,
+            "range": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
+            "channels": {"type": "object", "additionalProperties": {"enum": [1, 3]}},
+            "workers": {"type": "integer", "minimum": 0},
+            "cache": {"type": "string", "description": "A folder that keeps images decoded and resized"},
+        },
+        ["source"],
+    )
+
+
+def _running() -> Schema:
+    """The keys that say how a run goes, not what it learns."""
+    names = ("log", "sample", "checkpoint", "evaluate")
+    every = {name: {"type": "integer", "minimum": 0, "description": "Steps from one to the next"} for name in names}
+    return {
+        "seed": {"type": "integer", "minimum": 0},
+        "device": {"enum": ["auto", "cpu", "cuda", "mps"]},
+        "precision": {"enum": ["32", 32, "bf16-mixed", "16-mixed"]},
+        "accumulate": {**COUNT, "description": "Batches whose gradients are averaged for one step"},
+        "clip": {"type": "number", "exclusiveMinimum": 0, "description": "The largest norm of a phase's gradient"},
+        "ema": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "exclusiveMaximum": 1,
+            "description": "Decay of averaged weights",
+        },
+        "keep": {**_texts(), "description": "Flow values computed once a step, whatever is updated in between"},
+        "every": _object(every),
+        "evaluate": _object(
+            {
+                "output": {"type": "string", "description": "The value of the flow that is the result"},
+                "metrics": _texts(),
+                "split": {"type": "string"},
+                "load": SIZE,
+                "images": {**COUNT, "description": "The first so many images only"},
+            }
+        ),
+    }
+
+
+def _term() -> Schema:
+    """One term of an objective: the loss as a key, its parameters and its weight beside it."""
+    weight: Schema = {"type": "number"}
+    branches = []
+    for name, entry in registry.losses.items():
+        own = {name: {**CALLS, "description": entry.doc}, "weight": weight} | _parameters(entry)
+        then = _object(own, [parameter.name for parameter in entry.parameters.values() if parameter.required])
+        branches.append({"if": {"required": [name]}, "then": then})
+    properties = {name: {**CALLS, "description": entry.doc} for name, entry in registry.losses.items()}
+    return {"type": "object", "properties": {**properties, "weight": weight}, "allOf": branches}
+
+
+def _sources() -> Mapping[str, Entry]:
+    return registry.sources
+
+
+def _optimizers() -> Mapping[str, Entry]:
+    from crossband.recipes.kinds.optimizer import OPTIMIZERS
+
+    return OPTIMIZERS
+
+
+def _schedules() -> Schema:
+    from crossband.recipes.kinds.optimizer import SCHEDULE
+
+    return {"type": ["string", "object"], "if": {"type": "string"}, "then": {"const": "constant"}, "else": SCHEDULE}
+
+
+def _one_of(entries: Mapping[str, Entry], *, bare: bool = False) -> Schema:
+    """A mapping from one of the names to its arguments, or the `bare` name where it needs none."""
+    properties = {name: {"description": entry.doc, **_object(_parameters(entry))} for name, entry in entries.items()}
+    mapping = {**_object(properties), "minProperties": 1, "maxProperties": 1}
+    if not bare:
+        return mapping
+    return {"type": ["string", "object"], "if": {"type": "string"}, "then": {"enum": list(entries)}, "else": mapping}
+
+
+def _parameters(entry: Entry) -> dict[str, Schema]:
+    return {name: dict(parameter.schema) for name, parameter in entry.parameters.items()}
+
+
+def _texts() -> Schema:
+    return {"type": "array", "minItems": 1, "items": {"type": "string"}}
+
+
+def _object(properties: Mapping[str, Schema], required: list[str] | None = None) -> Schema:
+    closed: Schema = {"type": "object", "properties": dict(properties), "additionalProperties": False}
+    return {**closed, "required": required} if required else closed
+
+
+def _names(values: Schema, description: str) -> Schema:
+    return {"type": "object", "description": description, "minProperties": 1, "additionalProperties": values}
+
+
+def _with_parents(schema: Schema) -> Schema:
+    """The schema of a file that may say parts only, and `null` where it removes what a parent says."""
+    for path in ("", *MERGED):
+        part = schema
+        for step in path.split(".") if path else ():
+            part = part["additionalProperties"] if step == "*" else part["properties"][step]
+            part = part.get("else", part)
+        if path:
+            part.pop("required", None)
+        if isinstance(part.get("additionalProperties"), dict):
+            part["additionalProperties"] = _or_nothing(part["additionalProperties"])
+        part["properties"] = {name: _or_nothing(own) for name, own in part.get("properties", {}).items()}
+    return schema
+
+
+def _or_nothing(schema: Schema) -> Schema:
+    return {"if": {"type": "null"}, "then": {}, "else": schema} if schema else schema
+
+
+def _with_expressions(schema: Any) -> Any:
+    """The schema with an `=` expression allowed wherever it asks for a number."""
+    if isinstance(schema, list):
+        return [_with_expressions(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {key: value if key in ("default", "enum") else _with_expressions(value) for key, value in schema.items()}
+    if inner.get("type") in ("integer", "number"):
+        return {"if": {"type": "string", "pattern": "^="}, "then": {}, "else": inner}
+    return inner

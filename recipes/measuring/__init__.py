@@ -1,1 +1,0 @@
-"""How good the images are: metrics, trivial baselines, and the test images through the networks."""

@@ -1,0 +1,1 @@
+"""Judging images. In: outputs and targets. Out: tables of metrics, baselines, intervals and verdicts."""

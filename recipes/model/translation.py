@@ -1,0 +1,242 @@
+"""Image files through trained weights into image files: what goes where is settled before anything is computed."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from crossband.recipes.basics.progress import Screen
+from crossband.recipes.data.images import SUFFIXES, ImageError, full_scale, read_header, read_image, write_image
+from crossband.recipes.model.translator import Range, Translator, load
+from crossband.registry import CrossbandError
+
+FORMATS = {".png": (8, 16), ".tif": (8, 16, 32), ".tiff": (8, 16, 32)}  # endings that can be written, and their bits
+Bits: TypeAlias = Literal[8, 16, 32]
+BITS: dict[str, Bits] = {"8": 8, "16": 16, "32": 32}
+
+
+class TranslationError(CrossbandError):
+    """Images cannot be translated as asked. `faults` has every one."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image: the file to read, and the file to write."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True)
+class Translated:
+    """What was done: the files written, in the order of the images, and the seconds that it took without loading."""
+
+    files: tuple[Path, ...]
+    seconds: float
+
+
+def translate(
+    weights: str | os.PathLike[str],
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    network: str | None = None,
+    bits: Bits = 8,
+    suffix: str | None = None,
+    range: Range | None = None,
+    tile: int | tuple[int, int] | None = None,
+    overlap: int | None = None,
+    batch: int = 1,
+    device: str = "auto",
+    force: bool = False,
+    silent: bool = False,
+) -> Translated:
+    """Translate an image file, or all image files in a folder and its subfolders, with a run folder or weights file.
+
+    `target` is a file (PNG or TIFF by its ending) or a folder, in which images keep their subfolders and names and
+    get the ending `suffix`, by default `.png`. `bits` is 8, 16, or 32 for float TIFF in [0, 1]. `range` are the values
+    of the files that stand for 0 and 1: by default those that the data of the run declared, else the full scale of
+    8 and 16 bits. `tile`, with `overlap`, translates larger images in parts. `batch` images of one size, or tiles,
+    go through at once. A file that is there is replaced with `force` only, an input never.
+
+    Everything that can be known beforehand is checked before the first image is computed, and reported for all images
+    at once. Raises TranslationError, and what `translator.load` raises. An image that cannot
+    be decoded after all is left out, and named in an error at the end.
+    """
+    jobs = plan(Path(source), target, suffix=suffix, bits=bits, force=force)
+    translator = load(weights, network, device)
+    if tile is not None:
+        translator = translator.tiled((tile, tile) if isinstance(tile, int) else tile, overlap, batch)
+    elif overlap is not None:
+        raise CrossbandError("an overlap is one of tiles", hint="say how large: `--tile 512`")
+    range = range or translator.scale
+    check(jobs, translator, range)
+    began, failures, written = time.perf_counter(), list[CrossbandError](), list[Path]()
+    with Screen("translate", len(jobs), silent=silent) as screen:
+        for group in _groups(_decoded(jobs, range, failures), 1 if translator.tile else batch):
+            results = translator(torch.cat([image for _, image in group]))
+            for (job, _), result in zip(group, results, strict=True):
+                _write(job, result, bits, failures, written)
+            screen.update(len(written) + len(failures))
+    if failures:
+        left = f"{len(written)} of {len(jobs)} images were translated, not these:"
+        raise TranslationError.gathered(left, failures)
+    return Translated(tuple(written), time.perf_counter() - began)
+
+
+# ---------------------------------------------------------------------- beforehand
+
+
+def plan(source: Path, target: str | os.PathLike[str], *, suffix: str | None, bits: int, force: bool) -> list[Job]:
+    """What is read and where it goes, nothing being decoded. Raises TranslationError."""
+    goal = Path(target)
+    is_folder = goal.is_dir() or str(target).endswith(("/", os.sep)) or not goal.suffix
+    if source.is_dir():
+        if not is_folder and goal.suffix.lower() in {*FORMATS, *SUFFIXES}:
+            raise TranslationError(f"{source} is a folder, {goal} is to be a file", hint="name a folder to write to")
+        names = _images(source, goal)
+        jobs = [Job(source / name, goal / name.with_suffix(_ending(suffix or ".png", bits))) for name in names]
+    elif not source.is_file():
+        raise TranslationError(f"{source}: no such file or folder")
+    elif is_folder:
+        jobs = [Job(source, goal / Path(source.name).with_suffix(_ending(suffix or ".png", bits)))]
+    else:
+        _ending(goal.suffix, bits)
+        if suffix is not None and suffix != goal.suffix:
+            raise TranslationError(f"{goal} says its format itself", hint="leave out `--suffix`, or name a folder")
+        jobs = [Job(source, goal)]
+    _check_targets(jobs, goal, force)
+    return jobs
+
+
+def _ending(suffix: str, bits: int) -> str:
+    """The ending, if files of it can be written with so many bits."""
+    endings = ", ".join(f"`{ending}`" for ending in FORMATS)
+    if suffix.lower() not in FORMATS:
+        raise TranslationError(f"cannot write `{suffix}` images", hint=f"choose from {endings}; a folder ends in `/`")
+    if bits not in FORMATS[suffix.lower()]:
+        raise TranslationError(f"`{suffix}` cannot hold {bits} bits", hint="choose `.tif`, or 16 bits")
+    return suffix
+
+
+def _images(folder: Path, goal: Path) -> list[Path]:
+    """The image files in a folder and below, by their path in it; hidden ones and those in `goal` left aside."""
+    inside = goal.resolve()
+    found = []
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in name.parts)
+        own = inside != folder.resolve() and inside in path.resolve().parents
+        if path.suffix.lower() in SUFFIXES and path.is_file() and not hidden and not own:
+            found.append(name)
+    if not found:
+        raise TranslationError(f"{folder}: no image in it", hint=f"images end in {', '.join(SUFFIXES)}")
+    return found
+
+
+def _check_targets(jobs: Sequence[Job], goal: Path, force: bool) -> None:
+    """No input and, without `force`, no other file is replaced; no two images become one."""
+    above = next((path for path in (goal, *goal.parents) if path.exists()), goal)
+    if above.is_file() and (above != goal or jobs[0].target != goal):
+        raise TranslationError(f"{above}: a file, and no folder to write to")
+    inputs = {job.source.resolve() for job in jobs}
+    if own := [TranslationError(str(job.target)) for job in jobs if job.target.resolve() in inputs]:
+        raise TranslationError.gathered("the output would overwrite these inputs:", own, hint="name another folder")
+    counts = Counter(job.target for job in jobs)
+    if twice := [TranslationError(f"{job.source} -> {job.target}") for job in jobs if counts[job.target] > 1]:
+        raise TranslationError.gathered(
+            "several images would become one file:", twice, hint="rename them, or translate one by one"
+        )
+    if folders := [TranslationError(str(job.target)) for job in jobs if job.target.is_dir()]:
+        raise TranslationError.gathered("these are folders, and not files to write to:", folders)
+    if not force and (there := [TranslationError(str(job.target)) for job in jobs if job.target.exists()]):
+        raise TranslationError.gathered("these files are there already:", there, hint="`--force` replaces them")
+
+
+def check(jobs: Sequence[Job], translator: Translator, range: Range | None) -> None:
+    """Raise TranslationError if an image cannot be read or translated, naming each such image."""
+    if range is not None and range != translator.scale and not range[0] < range[1]:  # data may declare it inverted
+        raise TranslationError(f"a range is LOW HIGH, got {range[0]:g} {range[1]:g}")
+    problems = []
+    for job in jobs:
+        try:
+            header = read_header(job.source)
+            translator.check_size(header.height, header.width)
+            _check_values(header.dtype, range)
+        except CrossbandError as error:
+            problems.append(_named(job.source, error))
+    if problems:
+        raise TranslationError.gathered("these images cannot be translated:", problems)
+
+
+def _check_values(dtype: np.dtype, range: Range | None) -> None:
+    """Raise ImageError if pixels of a type need a range, or cannot be in it."""
+    if range is None and dtype not in (np.uint8, np.uint16):
+        raise ImageError(
+            f"{dtype} pixels have no full scale", hint="say which values become 0 and 1: `--range LOW HIGH`"
+        )
+    if range is not None and dtype.kind in "iu" and max(range) > np.iinfo(dtype).max:
+        top, end = np.iinfo(dtype).max, int(range[0] < range[1])
+        raise ImageError(
+            f"{dtype} pixels do not reach {max(range):g}, which is to be {end}",
+            hint=f"for their full scale `--range 0 {top}`",
+        )
+
+
+# ---------------------------------------------------------------------- image by image
+
+
+def to_tensor(array: np.ndarray, range: Range | None) -> Tensor:
+    """`h w c` as read from a file to float32 `1 c h w` in [0, 1]. Raises ImageError on values that are not finite."""
+    if not np.isfinite(array).all():
+        raise ImageError("has values that are not finite")
+    low, high = range or (0.0, full_scale(array.dtype))
+    unit = ((array.astype(np.float64) - low) / (high - low)).clip(0, 1).astype(np.float32)
+    return torch.from_numpy(np.ascontiguousarray(unit.transpose(2, 0, 1)))[None]
+
+
+def _decoded(jobs: Sequence[Job], range: Range | None, failures: list[CrossbandError]) -> Iterator[tuple[Job, Tensor]]:
+    """The images one by one; the name of one that cannot be decoded goes to `failures` instead."""
+    for job in jobs:
+        try:
+            yield job, to_tensor(read_image(job.source), range)
+        except ImageError as error:
+            failures.append(_named(job.source, error))
+
+
+def _groups(images: Iterator[tuple[Job, Tensor]], count: int) -> Iterator[list[tuple[Job, Tensor]]]:
+    """Images that follow each other and have one shape, up to `count` together."""
+    group: list[tuple[Job, Tensor]] = []
+    for job, image in images:
+        if group and (len(group) == count or group[0][1].shape != image.shape):
+            yield group
+            group = []
+        group.append((job, image))
+    if group:
+        yield group
+
+
+def _write(job: Job, image: Tensor, bits: Bits, failures: list[CrossbandError], written: list[Path]) -> None:
+    """Write one image `c h w`, or note why it cannot be."""
+    try:
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        write_image(job.target, image.permute(1, 2, 0).contiguous().numpy(), bits)
+    except ImageError as error:
+        failures.append(_named(job.target, error))
+    except OSError as error:
+        failures.append(TranslationError(f"{job.target}: cannot be written: {error.strerror or error}"))
+    else:
+        written.append(job.target)
+
+
+def _named(path: Path, error: CrossbandError) -> CrossbandError:
+    """An error that begins with the file that it is about."""
+    text = error.message
+    return TranslationError(text if text.startswith(str(path)) else f"{path}: {text}", hint=error.hint)

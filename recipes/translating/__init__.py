@@ -1,1 +1,0 @@
-"""Trained networks at work on images of any size and depth."""
