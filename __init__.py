@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from crossband.graphs import build as build
     from crossband.graphs import check as check
-    from crossband.graphs import load as load
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "build", "check", "load"]
+__all__ = ["__version__", "build", "check"]
 
-_HOMES = {"build": "crossband.graphs", "check": "crossband.graphs", "load": "crossband.graphs"}
+_HOMES = {"build": "crossband.graphs", "check": "crossband.graphs"}
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from crossband.graphs.building.build import build as build
     from crossband.graphs.checking.checker import check as check
     from crossband.graphs.language.diagnostics import InvalidFile as InvalidFile
-    from crossband.graphs.language.resolve import load as load
+    from crossband.graphs.language.resolve import load_graph as load_graph
     from crossband.graphs.language.resolve import shipped as shipped
     from crossband.graphs.language.schema import graph_schema as graph_schema
     from crossband.graphs.language.serial import digest as digest
@@ -23,10 +23,10 @@ _HOMES = {
     "digest": "language.serial",
     "dump": "language.serial",
     "graph_schema": "language.schema",
-    "load": "language.resolve",
+    "load_graph": "language.resolve",
     "shipped": "language.resolve",
 }
-__all__ = ["InvalidFile", "build", "check", "digest", "dump", "graph_schema", "load", "shipped"]
+__all__ = ["InvalidFile", "build", "check", "digest", "dump", "graph_schema", "load_graph", "shipped"]
 
 
 def __getattr__(name: str) -> Any:

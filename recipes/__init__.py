@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crossband.recipes.language.checker import check as check
-    from crossband.recipes.language.reading import load as load
+    from crossband.recipes.language.reading import load_recipe as load_recipe
     from crossband.recipes.language.reading import shipped as shipped
     from crossband.recipes.language.schema import recipe_schema as recipe_schema
     from crossband.recipes.model.translation import translate as translate
     from crossband.recipes.model.translator import Translator as Translator
-    from crossband.recipes.training.checkpoint import load_network as load_network
-    from crossband.recipes.training.checkpoint import load_weights as load_weights
-    from crossband.recipes.training.checkpoint import save_weights as save_weights
+    from crossband.recipes.model.weights import load_network as load_network
+    from crossband.recipes.model.weights import load_weights as load_weights
+    from crossband.recipes.model.weights import save_weights as save_weights
     from crossband.recipes.training.runs import evaluate as evaluate
     from crossband.recipes.training.runs import load_run as load_run
     from crossband.recipes.training.runs import train as train
@@ -27,12 +27,12 @@ _HOMES = {
     "RunResult": "training.session",
     "check": "language.checker",
     "evaluate": "training.runs",
-    "load": "language.reading",
-    "load_network": "training.checkpoint",
+    "load_recipe": "language.reading",
+    "load_network": "model.weights",
     "load_run": "training.runs",
-    "load_weights": "training.checkpoint",
+    "load_weights": "model.weights",
     "recipe_schema": "language.schema",
-    "save_weights": "training.checkpoint",
+    "save_weights": "model.weights",
     "shipped": "language.reading",
     "train": "training.runs",
     "translate": "model.translation",
@@ -44,8 +44,8 @@ __all__ = [
     "Translator",
     "check",
     "evaluate",
-    "load",
     "load_network",
+    "load_recipe",
     "load_run",
     "load_weights",
     "recipe_schema",

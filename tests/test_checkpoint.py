@@ -16,7 +16,8 @@ from torch import Tensor
 from crossband.graphs import build
 from crossband.recipes import evaluate, load_network, load_weights, save_weights, train
 from crossband.recipes.model.padding import SizeError, crop, pad, padded_size
-from crossband.recipes.training.checkpoint import CheckpointError, load_state, put_weights, save_state
+from crossband.recipes.model.weights import CheckpointError, put_weights
+from crossband.recipes.training.checkpoint import load_state, save_state
 from crossband.recipes.training.session import Interrupted, Session
 from crossband.registry import CrossbandError
 

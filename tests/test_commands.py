@@ -15,7 +15,7 @@ from crossband.graphs.building import facts
 from crossband.graphs.language.catalog import Catalog
 from crossband.graphs.language.diagnostics import Problems
 from crossband.graphs.language.reader import read
-from crossband.recipes.commands import VERBS, listing
+from crossband.recipes.commands import COMMANDS, listing
 
 PLUGIN = '''
 from torch import nn
@@ -53,7 +53,7 @@ def test_help_and_lists_do_not_import_torch() -> None:
     code = f"""
 import sys
 from crossband.recipes.commands import cli
-for arguments in (["--help"], ["ls"], ["ls", "--json"], *([verb, "--help"] for verb in {list(VERBS)})):
+for arguments in (["--help"], ["ls"], ["ls", "--json"], *([verb, "--help"] for verb in {list(COMMANDS)})):
     cli(arguments, standalone_mode=False)
     assert "torch" not in sys.modules, arguments
 """
@@ -74,7 +74,7 @@ def test_start_is_quick(arguments: list[str]) -> None:
 
 def test_every_verb_is_in_the_help() -> None:
     text = succeed("--help")
-    assert all(re.search(rf"^  {verb} +{re.escape(words)}$", text, re.MULTILINE) for verb, words in VERBS.items())
+    assert all(re.search(rf"^  {verb} +{re.escape(words)}$", text, re.MULTILINE) for verb, words in COMMANDS.items())
 
 
 # ---------------------------------------------------------------------- exit codes and streams

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from crossband.graphs import InvalidFile, check, shipped
 from crossband.graphs.checking.state import Walk
 from crossband.graphs.language.diagnostics import Problems
-from crossband.graphs.language.resolve import Library, load
+from crossband.graphs.language.resolve import Resolver, load_graph
 from crossband.graphs.language.writer import dump as dump_yaml
 from crossband.graphs.picture.draw import draw
 from crossband.graphs.picture.opened import MOST
@@ -79,7 +79,7 @@ def write(folder: Path, **graphs: str) -> Path:
 def drawn(name: str) -> tuple[Plan, Walk]:
     """The plan of a graph, and a walk through what its picture is of."""
     plan = check(name)
-    return plan, _Sketcher(load(name), Library(Problems()), plan, ()).walk
+    return plan, _Sketcher(load_graph(name), Resolver(Problems()), plan, ()).walk
 
 
 def assert_same_network(plan: Plan, walk: Walk) -> None:

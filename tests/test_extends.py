@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from test_graphs import assert_resolves, calls
 
-from crossband.graphs import InvalidFile, check, load
+from crossband.graphs import InvalidFile, check, load_graph
 
 PARENT = """\
 graph: parent
@@ -205,7 +205,7 @@ def test_a_child_of_a_shipped_graph_is_a_file_of_four_lines(tmp_path: Path):
 
 
 def test_loading_gives_the_flat_graph_with_its_expressions(tmp_path: Path):
-    graph = load("u2net_cca")
+    graph = load_graph("u2net_cca")
     assert graph.extends is None
     assert graph.insert == {}
     assert list(graph.nodes)[4:8] == ["cca4", "en5", "cca5", "en6"]

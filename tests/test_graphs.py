@@ -20,7 +20,7 @@ from crossband.blocks.laws.examples import values_of
 from crossband.graphs import InvalidFile, build, check, digest, dump
 from crossband.graphs.language.diagnostics import Problems
 from crossband.graphs.language.reader import read_text
-from crossband.graphs.language.resolve import Library
+from crossband.graphs.language.resolve import Resolver
 from crossband.graphs.language.serial import to_data
 from crossband.graphs.language.syntax import Graph
 from crossband.graphs.language.writer import dump as dump_yaml
@@ -29,7 +29,7 @@ from crossband.graphs.plans.plan import Call, Plan
 
 def load(text: str, file: str = "<text>") -> Graph:
     problems = Problems()
-    graph = Library(problems).load_text(text, file)
+    graph = Resolver(problems).load_text(text, file)
     problems.raise_if_any()
     assert graph
     return graph

@@ -15,13 +15,13 @@ from torchvision.models import resnet101
 from torchvision.models.resnet import Bottleneck, ResNet
 
 from crossband.graphs import build, check
-from crossband.graphs.building.key_maps import RenamingError, load, shipped
+from crossband.graphs.building.key_maps import RenamingError, load_key_map, shipped
 from crossband.graphs.language.diagnostics import InvalidFile
 from crossband.recipes import check as check_recipe
 from crossband.recipes import load_weights, train
 from crossband.recipes.basics.pretrained import Unavailable
 from crossband.recipes.model.foreign import load_foreign, put_foreign
-from crossband.recipes.training.checkpoint import CheckpointError
+from crossband.recipes.model.weights import CheckpointError
 
 NARROW = {"width": 2, "depth3": 2, "head": 4, "low": 3, "classes": 5}
 Shapes = dict[str, tuple[int, ...]]
@@ -79,7 +79,7 @@ def on_meta(shapes: Shapes) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("name", shipped())
 def test_shipped_key_maps_name_nodes_of_their_graph(name: str):
-    keys = load(name)
+    keys = load_key_map(name)
     assert keys.name == name
     assert set(keys.fills) <= set(check(keys.graph).graph.nodes)
 
@@ -87,14 +87,14 @@ def test_shipped_key_maps_name_nodes_of_their_graph(name: str):
 def test_deeplab_at_full_width_is_filled_to_the_last_name():
     with torch.device("meta"):
         ours = build("deeplabv3plus").state_dict()
-    found = load("vainf_deeplabv3plus").renamed(on_meta(vainf()), ours)
+    found = load_key_map("vainf_deeplabv3plus").renamed(on_meta(vainf()), ours)
     assert found.keys() == ours.keys()
 
 
 def test_resnet101_at_full_width_fills_the_trunk_and_nothing_else():
     with torch.device("meta"):
         ours, theirs = build("deeplabv3plus").state_dict(), resnet101().state_dict()
-    found = load("torchvision_resnet101").renamed(theirs, ours)
+    found = load_key_map("torchvision_resnet101").renamed(theirs, ours)
     trunk = ("stem", "layer1", "layer2", "layer3", "layer4")
     assert found.keys() == {name for name in ours if name.startswith(trunk)}
     assert len(found) == len(theirs) - 2  # the classifier
@@ -146,7 +146,7 @@ def test_files_of_safetensors_and_plain_ones_are_the_same(tmp_path: Path):
 def test_counts_of_batches_may_be_missing_as_in_old_files():
     ours = build("deeplabv3plus", NARROW).state_dict()
     theirs = {name: each for name, each in drawn(vainf(**NARROW)).items() if "num_batches" not in name}
-    assert len(load("vainf_deeplabv3plus").renamed(theirs, ours)) == len(theirs)
+    assert len(load_key_map("vainf_deeplabv3plus").renamed(theirs, ours)) == len(theirs)
 
 
 # (a change to the file, params of the network, what is said)
@@ -183,7 +183,7 @@ def test_what_does_not_fit_is_named_with_its_cure(change: dict[str, Any], params
     shapes = {name: shape for name, shape in {**vainf(**NARROW), **change}.items() if shape is not None}
     ours = build("deeplabv3plus", {**NARROW, **params}).state_dict()
     with pytest.raises(RenamingError, match=re.escape(message)):
-        load("vainf_deeplabv3plus").renamed(drawn(shapes), ours)
+        load_key_map("vainf_deeplabv3plus").renamed(drawn(shapes), ours)
 
 
 class Harm:
@@ -223,11 +223,11 @@ def test_wrong_key_maps_are_told_where(tmp_path: Path):
     file = tmp_path / "odd.yaml"
     file.write_text("keys: odd\nfor: u2net\nfils: [en1]\nrename:\n  a.{n}: b.{m}\n  c.{leaf}: d.{leaf+1}\n")
     with pytest.raises(InvalidFile) as caught:
-        load(str(file))
+        load_key_map(str(file))
     assert "3:1: E005 the key map takes no key `fils`" in str(caught.value)
     file.write_text(file.read_text().replace("fils: [en1]\n", ""))
     with pytest.raises(InvalidFile) as caught:
-        load(str(file))
+        load_key_map(str(file))
     assert "4:12: E015 `{m}` is not in the name that it belongs to" in str(caught.value)
     assert "5:15: E015 `{leaf+1}` is no whole number" in str(caught.value)
 

@@ -17,10 +17,11 @@ from crossband.recipes.basics.pretrained import Unavailable
 from crossband.recipes.data.loader import epoch_of, make_loader
 from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.language.functions import FUNCTIONS
+from crossband.recipes.model.networks import build_network
 from crossband.recipes.model.scoring import open_source, training_scenes
 from crossband.recipes.training.engine import NotFinite
-from crossband.recipes.training.loop import Report, fit, train_step
-from crossband.recipes.training.state import Training, build_network, set_up
+from crossband.recipes.training.loop import StepRecord, train_step, train_steps
+from crossband.recipes.training.state import Training, set_up
 
 Event = tuple[str, bool, bool]  # network, whether a graph is recorded, whether its weights take gradients
 
@@ -44,10 +45,10 @@ def start(experiment: Experiment, fabric: Fabric) -> tuple[Training, Any]:
     return set_up(experiment, fabric, recipe.epochs or recipe.steps or 0), loader
 
 
-def run(text: str, folder: Path, fabric: Fabric, *overrides: str, steps: int = 2) -> tuple[Training, list[Report]]:
+def run(text: str, folder: Path, fabric: Fabric, *overrides: str, steps: int = 2) -> tuple[Training, list[StepRecord]]:
     (folder / "this.yaml").write_text(text.lstrip("\n"), encoding="utf-8")
     training, loader = start(check(folder / "this.yaml", overrides), fabric)
-    return training, list(fit(training, loader, steps))
+    return training, list(train_steps(training, loader, steps))
 
 
 def watched(text: str, folder: Path, fabric: Fabric, *overrides: str) -> list[Event | str]:
@@ -181,7 +182,7 @@ def test_pix2pix_equals_the_loop_written_by_hand(folder: Path, fabric: Fabric) -
         adversarial = F.mse_loss(critic(torch.cat([visible, fake], 1)), real_score)
         (adversarial + 100 * F.l1_loss(fake, infrared)).backward()
         both[1].step()
-    list(fit(training, loader, 3))
+    list(train_steps(training, loader, 3))
     for name, network in (("generator", generator), ("critic", critic)):
         for key, tensor in training.networks[name].state_dict().items():
             torch.testing.assert_close(tensor, network.state_dict()[key], rtol=1e-5, atol=1e-6)
@@ -216,7 +217,7 @@ def test_penalties_and_features_equal_the_loop_written_by_hand(folder: Path, fab
         features = sum(F.l1_loss(scores[name], wanted[name]) for name in ("layer1", "layer2"))
         (adversarial + 10 * features + 100 * F.l1_loss(fake, infrared)).backward()
         both[1].step()
-    list(fit(training, loader, 3))
+    list(train_steps(training, loader, 3))
     for name, network in (("generator", generator), ("critic", critic)):
         for key, tensor in training.networks[name].state_dict().items():
             torch.testing.assert_close(tensor, network.state_dict()[key], rtol=1e-5, atol=1e-6)
@@ -276,7 +277,7 @@ def test_clipping_bounds_a_step(folder: Path, fabric: Fabric) -> None:
     text = PAIRED.replace("{Adam: {lr: 1e-3}}", "{SGD: {lr: 1}}")
     training, loader = start_text(text, folder, fabric, "clip=1e-3")
     before = [parameter.detach().clone() for parameter in training.networks["generator"].parameters()]
-    next(fit(training, loader, 1))
+    next(train_steps(training, loader, 1))
     moved = torch.stack(
         [(p - b).norm() for p, b in zip(training.networks["generator"].parameters(), before, strict=True)]
     )
@@ -291,7 +292,7 @@ def start_text(text: str, folder: Path, fabric: Fabric, *overrides: str) -> tupl
 def test_averaged_weights_follow_and_are_used_for_evaluation(folder: Path, fabric: Fabric) -> None:
     training, loader = start_text(PAIRED, folder, fabric, "ema=0.5")
     expected = {key: tensor.clone() for key, tensor in training.networks["generator"].state_dict().items()}
-    for _ in fit(training, loader, 3):
+    for _ in train_steps(training, loader, 3):
         for key, tensor in training.networks["generator"].state_dict().items():
             expected[key] = expected[key].lerp(tensor, 0.5) if tensor.is_floating_point() else tensor.clone()
     own = weights(training)

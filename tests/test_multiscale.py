@@ -6,7 +6,7 @@ from torch.nn.functional import avg_pool2d
 
 from crossband.graphs import InvalidFile, build, check, digest, dump
 from crossband.graphs.language.diagnostics import Problems
-from crossband.graphs.language.resolve import Library
+from crossband.graphs.language.resolve import Resolver
 from crossband.graphs.language.syntax import Graph
 
 CRITIC = """
@@ -30,7 +30,7 @@ WRAP = "wrap: {MultiScale: {scales: =scales}}\n"
 
 def read(text: str) -> Graph:
     problems = Problems()
-    graph = Library(problems).load_text(text)
+    graph = Resolver(problems).load_text(text)
     problems.raise_if_any()
     assert graph
     return graph

@@ -16,7 +16,7 @@ from torch import nn
 
 from crossband.graphs.language.diagnostics import InvalidFile
 from crossband.graphs.plans.cost import count_parameters
-from crossband.recipes import check, evaluate, load, shipped, train, translate
+from crossband.recipes import check, evaluate, load_recipe, shipped, train, translate
 from crossband.recipes.data import read_image, write_image
 from crossband.recipes.data.loader import epoch_of, make_loader
 from crossband.recipes.language.experiment import Experiment
@@ -129,7 +129,7 @@ def test_systems_as_large_as_the_papers_count_them() -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_settings_are_those_of_the_papers(name: str) -> None:
     [wanted] = [row for names, row in SETTINGS.items() if name in names]
-    recipe = load(name)
+    recipe = load_recipe(name)
     size = recipe.data.geometry["size"]
     rates = {phase.optimizer[1]["lr"] for phase in recipe.phases}
     found = (recipe.source, recipe.pairing, recipe.epochs, recipe.data.batch)
@@ -141,7 +141,7 @@ def test_settings_are_those_of_the_papers(name: str) -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_turns_around(name: str) -> None:
-    forth = load(name)
+    forth = load_recipe(name)
     back = [f"task.from={forth.target}", f"task.to={forth.source}"]
     if name == "tir2lab":
         with pytest.raises(InvalidFile, match="`lightness` takes images of 3 channels, got 1"):
@@ -154,7 +154,7 @@ def test_every_recipe_turns_around(name: str) -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_variant_is_right(name: str) -> None:
-    recipe = load(name)
+    recipe = load_recipe(name)
     assert "tiny" in recipe.variants
     for variant in recipe.variants:
         check(name, [f"variant={variant}"])
@@ -162,14 +162,14 @@ def test_every_variant_is_right(name: str) -> None:
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_figures_are_those_of_the_papers(name: str) -> None:
-    papers = load(name).paper
+    papers = load_recipe(name).paper
     assert [tuple(paper.values[key].value for key in ("psnr", "ssim")) for paper in papers] == FIGURES[name]
     assert {key for paper in papers for key, figure in paper.values.items() if figure.comparable} == {"psnr", "ssim"}
 
 
 @pytest.mark.parametrize("name", SHEET)
 def test_figures_are_those_of_the_sheet_of_ladlenet(name: str) -> None:
-    [paper] = load(name).paper
+    [paper] = load_recipe(name).paper
     assert {key: figure.value for key, figure in paper.values.items() if figure.comparable} == {
         "ladlenet_mse": SHEET[name]
     }
@@ -256,7 +256,7 @@ def test_cut_runs_its_generator_on_both_bands_and_on_what_it_made_of_them(fabric
 
 
 def test_the_generator_of_pix2pix_ir2vi_learns_from_pixels_alone(fabric: Fabric) -> None:
-    assert load("pix2pix_ir2vi").phases[0].terms["adversarial"].weight == 0
+    assert load_recipe("pix2pix_ir2vi").phases[0].terms["adversarial"].weight == 0
     assert step_of(fabric, "pix2pix_ir2vi")[0] == ["generator", "critic"]
 
 
@@ -275,7 +275,7 @@ def test_a_recipe_trains_resumes_evaluates_and_translates(name: str, tmp_path: P
         assert all(torch.equal(one[key], other[key]) for key in one), file.name
     again = evaluate(whole, silent=True)
     assert again[name].summary == tables[name].summary
-    recipe = load(name)
+    recipe = load_recipe(name)
     height, width, channels = 45, 70, 3 if recipe.source == "visible" else 1
     image = np.random.default_rng(0).integers(0, 256, (height, width, channels), np.uint8)
     write_image(tmp_path / "in.png", image)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from crossband.graphs import build, check
 from crossband.graphs.checking.checker import check as check_graph
 from crossband.graphs.language.diagnostics import Problems
-from crossband.graphs.language.resolve import Library
+from crossband.graphs.language.resolve import Resolver
 from crossband.graphs.plans.cost import cost, count_parameters
 from crossband.graphs.plans.image_size import nearest, refuse_size, size_text, symbols_at
 from crossband.graphs.plans.plan import Plan
@@ -20,7 +20,7 @@ from crossband.graphs.plans.receptive import receptive_fields
 def plan_of(nodes: str, inputs: str = "{image: [3, H, W]}", outputs: str = "{last: [c, h, w]}", more: str = "") -> Plan:
     problems = Problems()
     text = f"graph: small\ninputs: {inputs}\nnodes:\n{nodes}\noutputs: {outputs}\n{more}"
-    graph = Library(problems).load_text(text)
+    graph = Resolver(problems).load_text(text)
     problems.raise_if_any()
     assert graph is not None
     return check_graph(graph)

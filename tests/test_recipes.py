@@ -10,7 +10,7 @@ from tiny import CYCLE, GAN, PAIRED, PIX2PIX, write_files
 from crossband import registry
 from crossband.graphs.language.diagnostics import InvalidFile, Problems
 from crossband.graphs.language.reader import read
-from crossband.recipes import check, load, recipe_schema, shipped
+from crossband.recipes import check, load_recipe, recipe_schema, shipped
 from crossband.recipes.data import Source, source
 from crossband.recipes.kinds.optimizer import OPTIMIZERS, Rate, factor, make_optimizer
 from crossband.recipes.language.reading import RECIPES
@@ -63,8 +63,8 @@ def test_editors_take_parts_of_recipes_and_find_their_mistakes() -> None:
 def test_each_row_of_the_paper_adds_one_thing() -> None:
     rows = [check(name) for name in ("u2net", "u2net_cca", "u2net_cca_fft")]
     assert [row.recipe.networks["generator"].graph for row in rows] == ["u2net", "u2net_cca", "u2net_cca"]
-    assert [list(row.steps[0].losses) for row in rows] == [["pixel"], ["pixel"], ["pixel", "spectrum"]]
-    assert [len(row.steps[0].losses["pixel"].calls) for row in rows] == [7, 7, 7]
+    assert [list(row.phases[0].losses) for row in rows] == [["pixel"], ["pixel"], ["pixel", "spectrum"]]
+    assert [len(row.phases[0].losses["pixel"].calls) for row in rows] == [7, 7, 7]
     assert rows[2].recipe.data == rows[0].recipe.data
 
 
@@ -298,7 +298,7 @@ def test_bands_are_those_of_the_source(folder: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_stars_stand_for_all_outputs_and_for_those_that_begin_alike(folder: Path) -> None:
-    losses = {name: loss for step in check(folder / "gan.yaml").steps for name, loss in step.losses.items()}
+    losses = {name: loss for step in check(folder / "gan.yaml").phases for name, loss in step.losses.items()}
     calls = {name: [[str(value) for value in call] for call in loss.calls] for name, loss in losses.items()}
     fake = "critic(generator(visible))"
     assert calls["both"] == [[f"critic(infrared).{part}", f"{fake}.{part}"] for part in ("fine", "coarse")]
@@ -348,13 +348,15 @@ def test_settings_are_shown_as_set_on_the_command_line(folder: Path) -> None:
 def test_settings_and_children_change_what_they_name(folder: Path) -> None:
     child = "recipe: child\nextends: paired\nparams: {weight: 2}\nlosses: {pixel: {mse: [fake, infrared]}}\nseed: 3\n"
     (folder / "child.yaml").write_text(child, encoding="utf-8")
-    recipe = load(folder / "child.yaml", ["optimizer.Adam.betas=[0.5, 0.9]", "networks.generator.init={normal: 0.02}"])
+    recipe = load_recipe(
+        folder / "child.yaml", ["optimizer.Adam.betas=[0.5, 0.9]", "networks.generator.init={normal: 0.02}"]
+    )
     assert recipe.name == "child"
     assert [(term.loss, term.weight) for term in recipe.phases[0].terms.values()] == [("mse", 1.0), ("fft_l1", 2.0)]
     assert recipe.phases[0].optimizer == ("Adam", {"lr": 1e-3, "betas": [0.5, 0.9]})
     assert recipe.networks["generator"].init == {"normal": 0.02}
     assert recipe.seed == 3
-    removed = load(folder / "child.yaml", ["losses={pixel: {l1: [fake, infrared], weight: =weight}}"])
+    removed = load_recipe(folder / "child.yaml", ["losses={pixel: {l1: [fake, infrared], weight: =weight}}"])
     assert list(removed.phases[0].terms) == ["pixel"]
 
 
@@ -367,15 +369,15 @@ def test_the_figures_of_a_paper_are_not_inherited(folder: Path) -> None:
     own = "recipe: own\nextends: row\npaper: [{source: b, table: c, data: d, values: {ssim: 1}}]\n"
     (folder / "own.yaml").write_text(own, encoding="utf-8")
     figures = {"psnr": Figure(35), "mae": Figure(9, False, "x")}
-    assert load(folder / "row.yaml").paper == (Paper("fan2025", "row 1", "LLVIP", figures),)
-    assert load(folder / "row.yaml", ["paper.values.psnr=36"]).paper[0].values["psnr"] == Figure(36)
-    assert load(folder / "next.yaml").paper == ()
-    assert load(folder / "own.yaml").paper == (Paper("b", "c", "d", {"ssim": Figure(1)}),)
+    assert load_recipe(folder / "row.yaml").paper == (Paper("fan2025", "row 1", "LLVIP", figures),)
+    assert load_recipe(folder / "row.yaml", ["paper.values.psnr=36"]).paper[0].values["psnr"] == Figure(36)
+    assert load_recipe(folder / "next.yaml").paper == ()
+    assert load_recipe(folder / "own.yaml").paper == (Paper("b", "c", "d", {"ssim": Figure(1)}),)
 
 
 @pytest.mark.parametrize("name", shipped())
 def test_figures_of_papers_name_a_source_that_the_recipe_cites(name: str) -> None:
-    recipe = load(name)
+    recipe = load_recipe(name)
     cited = recipe.resolved.get("cite", [])
     assert all(paper.source in cited for paper in recipe.paper)
 
@@ -390,7 +392,7 @@ FAN = {
 
 @pytest.mark.parametrize("name", FAN)
 def test_the_table_of_fan_2025(name: str) -> None:
-    [paper] = load(name).paper
+    [paper] = load_recipe(name).paper
     assert tuple(paper.values[key].value for key in ("psnr", "ssim", "mae", "mse", "fft_l1")) == FAN[name]
     assert [key for key, figure in paper.values.items() if figure.comparable] == ["psnr", "ssim"]
     assert "ten times" in paper.values["ssim"].note
@@ -437,15 +439,15 @@ def test_variants_are_settings_with_a_name(folder: Path) -> None:
     (folder / "heir.yaml").write_text(
         "recipe: heir\nextends: varied\nvariants: {short: {steps: 3}}\nvariant: short\n", encoding="utf-8"
     )
-    recipe = load(folder / "varied.yaml")
+    recipe = load_recipe(folder / "varied.yaml")
     assert (recipe.variants, recipe.steps, recipe.data.batch) == (("short", "long"), 8, 2)
-    short = load(folder / "varied.yaml", ["variant=short", "steps=4"])  # the command line has the last word
+    short = load_recipe(folder / "varied.yaml", ["variant=short", "steps=4"])  # the command line has the last word
     assert (short.steps, short.data.batch) == (4, 1)
     assert not {"variant", "variants"} & short.resolved.keys()  # a run of it is not one of it again
-    assert "size" not in load(folder / "varied.yaml", ["variant=long"]).data.geometry
-    heir = load(folder / "heir.yaml")
+    assert "size" not in load_recipe(folder / "varied.yaml", ["variant=long"]).data.geometry
+    heir = load_recipe(folder / "heir.yaml")
     assert (heir.steps, heir.data.batch) == (3, 1)
-    both = load(folder / "varied.yaml", ["variant=[long, short]"])
+    both = load_recipe(folder / "varied.yaml", ["variant=[long, short]"])
     assert (both.steps, both.data.batch, both.data.geometry) == (2, 1, {})
     assert faults(text, folder, "variant=[long, shrt]") == ["1:16 E070 no variant named `shrt` | did you mean `short`?"]
     assert faults(text, folder, "variant=shrt") == ["1:9 E070 no variant named `shrt` | did you mean `short`?"]

@@ -18,12 +18,12 @@ from torch import nn
 from crossband.graphs import build
 from crossband.graphs.checking.checker import check as check_graph
 from crossband.graphs.language.diagnostics import Problems
-from crossband.graphs.language.resolve import Library
+from crossband.graphs.language.resolve import Resolver
 from crossband.recipes import evaluate, train
 from crossband.recipes.data import read_image, write_image
 from crossband.recipes.model.translation import plan, translate
 from crossband.recipes.model.translator import Translator, load, run_of, with_channels
-from crossband.recipes.training.checkpoint import load_weights, save_weights
+from crossband.recipes.model.weights import load_weights, save_weights
 from crossband.registry import CrossbandError
 
 COPY = """
@@ -54,7 +54,7 @@ outputs: {score: [1, h, w]}
 
 def network_of(text: str, **params: Any) -> nn.Module:
     problems = Problems()
-    graph = Library(problems).load_text(text)
+    graph = Resolver(problems).load_text(text)
     problems.raise_if_any()
     assert graph is not None
     return build(check_graph(graph, params), seed=0)

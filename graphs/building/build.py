@@ -6,14 +6,15 @@ from pathlib import Path
 from torch import nn
 
 from crossband.graphs.checking.checker import check
-from crossband.graphs.language.syntax import Graph, Value
+from crossband.graphs.language.document import YamlValue
+from crossband.graphs.language.syntax import Graph
 from crossband.graphs.plans.assembly import assemble
 from crossband.graphs.plans.plan import Plan
 
 
 def build(
     source: str | Path | Graph | Plan,
-    params: Mapping[str, Value] | None = None,
+    params: Mapping[str, YamlValue] | None = None,
     *,
     taps: Sequence[str] = (),
     seed: int | None = None,

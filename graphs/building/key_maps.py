@@ -149,17 +149,17 @@ def shipped() -> list[str]:
     return list(KEYS.files())
 
 
-def load(name: str) -> KeyMap:
+def load_key_map(name: str) -> KeyMap:
     """The key map of a shipped name or a path. Raises InvalidFile with every fault."""
     problems = Problems()
-    found = load_into(name, problems)
+    found = load_key_map_into(name, problems)
     problems.raise_if_any()
     assert found is not None
     return found
 
 
-def load_into(name: str, problems: Problems, place: Place | None = None) -> KeyMap | None:
-    """As `load`, but faults are added to `problems`, an unknown name at `place`, and the answer is None."""
+def load_key_map_into(name: str, problems: Problems, place: Place | None = None) -> KeyMap | None:
+    """As `load_key_map`, but faults are added to `problems`, an unknown name at `place`, and the answer is None."""
     path = KEYS.find(name)
     if path is None:
         matches = near(name, shipped())

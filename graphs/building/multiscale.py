@@ -8,7 +8,8 @@ from annotated_types import Ge, Le
 
 from crossband import registry
 from crossband.blocks.contracts.block import WrapperEntry
-from crossband.graphs.language.syntax import Graph, Node, Output, Step, Value
+from crossband.graphs.language.document import YamlValue
+from crossband.graphs.language.syntax import Graph, Node, Output, Step
 from crossband.registry import description, parameters_of
 
 Rewrite = Callable[..., Graph]
@@ -70,6 +71,6 @@ def _outputs_at(graph: Graph, scale: int) -> Iterator[Output]:
         yield Output(f"{output.name}_{scale}", shape, f"scale_{scale}.{output.name}", output.place)
 
 
-def _size_at(size: Value, scale: int) -> Value:
+def _size_at(size: YamlValue, scale: int) -> YamlValue:
     """A name for a size at one scale: `h` becomes `h_2`; a number is the same at each scale, and so is wrong."""
     return f"{size}_{scale}" if isinstance(size, str) and not size.startswith("=") else size

@@ -9,8 +9,9 @@ from crossband.blocks.contracts.contract import ContractError
 from crossband.blocks.contracts.shapes import shapes_of
 from crossband.blocks.contracts.sizes import Condition, Shape, Size, evaluate, symbols_of
 from crossband.graphs.checking.explain import choices, faults, render_shape
-from crossband.graphs.checking.scope import Invalid, Scope, refuse_others
-from crossband.graphs.checking.state import Flow, Use, Walk, folder_of
+from crossband.graphs.checking.scope import Scope, refuse_others
+from crossband.graphs.checking.state import NodeOutputs, Use, Walk, folder_of
+from crossband.graphs.language.diagnostics import Reported
 from crossband.graphs.language.resolve import find, shipped
 from crossband.graphs.language.sites import label_of
 from crossband.graphs.language.syntax import Graph, Notes, Step
@@ -22,7 +23,7 @@ LARGEST = 1 << 20
 DEEPEST = 40  # divisions inside each other in one size
 
 
-def call_block(walk: Walk, use: Use, entry: BlockEntry) -> tuple[Flow, Step]:
+def call_block(walk: Walk, use: Use, entry: BlockEntry) -> tuple[NodeOutputs, Step]:
     """One call of a registered block."""
     arguments = walk.scope.noted(use.notes).arguments(entry, use.step.arguments, use.arguments_place)
     try:
@@ -54,7 +55,7 @@ def check_alone(walk: Walk, step: Step, notes: Notes) -> None:
             walk.scope.noted(notes).arguments(registry.blocks[step.block], step.arguments, place)
         elif not find(step.block, folder_of(step.place)):
             refuse_unknown(walk, step, notes)
-    except Invalid:
+    except Reported:
         return
 
 
@@ -92,15 +93,15 @@ def params_given(walk: Walk, use: Use, graph: Graph, notes: Notes) -> Scope:
             continue
         try:
             given[name] = walk.scope.noted(use.notes).value(value, here)
-        except Invalid:
+        except Reported:
             good = False
     if not good:
-        raise Invalid
+        raise Reported
     scope = Scope(given, walk.findings.problems, notes)
     own = {name: value for name, value in graph.params.items() if name not in given}
     inside = scope.params(own, lambda name: graph.at("params", name))
     if refuse_others(graph, given, lambda name: place and place.child(name), walk.findings.problems, use.notes):
-        raise Invalid
+        raise Reported
     return inside
 
 
@@ -118,7 +119,7 @@ def bind_inputs(
     for number, (name, shape) in enumerate(zip(graph.inputs, use.shapes, strict=True)):
         place = graph.at("inputs", name)
         if not graph.inputs[name]:
-            raise Invalid  # it could not be read, which is reported
+            raise Reported  # it could not be read, which is reported
         written[name] = tuple(
             scope.size(item, place and place.child(axis)) for axis, item in enumerate(graph.inputs[name])
         )
@@ -142,7 +143,7 @@ def _require(walk: Walk, use: Use, conditions: Sequence[Condition]) -> None:
     for code, message, hint in faults(refused, use.step.block, reads):
         walk.findings.problems.add(code, message, use.place, hint, use.notes)
     if refused:
-        raise Invalid
+        raise Reported
     for condition in (condition for condition in conditions if condition.certain is None):
         [(code, message, hint)] = faults([condition], use.step.block, reads)
         walk.findings.requirements.append(Requirement(condition, code, message, use.place, hint, use.notes))

@@ -14,13 +14,14 @@ from crossband.blocks.contracts.sizes import Shape, symbol
 from crossband.graphs.checking.apply import refuse_shadows
 from crossband.graphs.checking.explain import choices
 from crossband.graphs.checking.refused import fixed_sizes, refuse_fixed_sizes, refuse_hopeless
-from crossband.graphs.checking.scope import Invalid, Scope, refuse_others
-from crossband.graphs.checking.state import Findings, Flow, Walk
+from crossband.graphs.checking.scope import Scope, refuse_others
+from crossband.graphs.checking.state import Findings, NodeOutputs, Walk
 from crossband.graphs.checking.usage import report_unused
 from crossband.graphs.checking.walk import run
-from crossband.graphs.language.diagnostics import InvalidFile, Problems
-from crossband.graphs.language.resolve import Library, pass_on
-from crossband.graphs.language.syntax import Graph, Step, Value
+from crossband.graphs.language.diagnostics import InvalidFile, Problems, Reported
+from crossband.graphs.language.document import YamlValue
+from crossband.graphs.language.resolve import Resolver, pass_on
+from crossband.graphs.language.syntax import Graph, Step
 from crossband.graphs.plans.admissible import derive
 from crossband.graphs.plans.cost import build_meta
 from crossband.graphs.plans.plan import Plan, Ref, Wrap
@@ -28,7 +29,7 @@ from crossband.graphs.plans.plan import Plan, Ref, Wrap
 BATCH = symbol("the batch")  # no axis of a file can have this name
 
 
-def check(source: str | Path | Graph, params: Mapping[str, Value] | None = None) -> Plan:
+def check(source: str | Path | Graph, params: Mapping[str, YamlValue] | None = None) -> Plan:
     """Check a graph, by shipped name, path or as a `Graph`, with other values for some params.
 
     Raises InvalidFile with every fault found.
@@ -41,23 +42,23 @@ def check(source: str | Path | Graph, params: Mapping[str, Value] | None = None)
 
 
 def check_into(
-    source: str | Path | Graph, problems: Problems, params: Mapping[str, Value] | None = None
+    source: str | Path | Graph, problems: Problems, params: Mapping[str, YamlValue] | None = None
 ) -> Plan | None:
     """As `check`, but faults are added to `problems`, and the answer is None where there are any."""
-    library = Library(Problems())
-    graph = source if isinstance(source, Graph) else library.load(str(source))
-    findings = Findings(library, lineage=dict(graph.lineage) if graph else {})
+    resolver = Resolver(Problems())
+    graph = source if isinstance(source, Graph) else resolver.load(str(source))
+    findings = Findings(resolver, lineage=dict(graph.lineage) if graph else {})
     plan = None
     if graph and _takes(findings, graph, params or {}):
         graph = graph.with_params(params or {})
         plan = _plan(findings, graph)
         if plan is None and (fixed := fixed_sizes(graph)):
-            free = Findings(Library(Problems()))
+            free = Findings(Resolver(Problems()))
             _plan(free, fixed.freed(graph))
             refuse_fixed_sizes(findings, free, graph, fixed)
     if plan and plan.wrap and not _wraps(plan, findings.problems):
         plan = None
-    pass_on(library.problems, problems, findings.origin)
+    pass_on(resolver.problems, problems, findings.origin)
     return plan
 
 
@@ -71,7 +72,7 @@ def _wraps(plan: Plan, problems: Problems) -> bool:
     return True
 
 
-def _takes(findings: Findings, graph: Graph, params: Mapping[str, Value]) -> bool:
+def _takes(findings: Findings, graph: Graph, params: Mapping[str, YamlValue]) -> bool:
     unknown = [name for name in params if name not in graph.params]
     for name in unknown:
         hint = choices(name, list(graph.params)) or "it has no params"
@@ -86,7 +87,7 @@ def _plan(findings: Findings, graph: Graph) -> Plan | None:
     scope = replace(scope, broken=scope.broken | wrong)
     inputs = {name: _input(graph, name, scope) for name in graph.inputs}
     axes = {str(size): size for shape in inputs.values() if shape for size in shape[1:] if not isinstance(size, int)}
-    flows: dict[str, Flow | None] = {
+    flows: dict[str, NodeOutputs | None] = {
         name: {name: (Ref(name), shape)} if shape else None for name, shape in inputs.items()
     }
     wrap = wrappers_of(findings, graph, scope)
@@ -125,7 +126,7 @@ def _input(graph: Graph, name: str, scope: Scope) -> Shape | None:
         return None
     try:
         items = [scope.size(item, place and place.child(number)) for number, item in enumerate(graph.inputs[name])]
-    except Invalid:
+    except Reported:
         return None
     if not isinstance(items[0], int):
         hint = "write `[3, H, W]`, or `[=channels, H, W]` with a param"
@@ -166,6 +167,6 @@ def wrappers_of(findings: Findings, graph: Graph, scope: Scope) -> list[Wrap]:
         try:
             entry = registry.wrappers[name]
             found.append(Wrap(entry, scope.arguments(entry, step.arguments, place), step.place))
-        except Invalid:
+        except Reported:
             continue
     return found

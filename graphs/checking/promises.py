@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from crossband.blocks.contracts.sizes import Condition, Shape, Size
 from crossband.graphs.checking.explain import choices, render_shape
-from crossband.graphs.checking.scope import Invalid
 from crossband.graphs.checking.state import Found, Walk
+from crossband.graphs.language.diagnostics import Reported
 from crossband.graphs.language.syntax import Output
 from crossband.graphs.plans.plan import Requirement
 
@@ -20,7 +20,7 @@ def kept_output(walk: Walk, output: Output, named: dict[str, Size]) -> tuple[Fou
     value = _value(walk, output)
     try:
         promise = _promise(walk, output)
-    except Invalid:
+    except Reported:
         return None, None
     if value is None or not _kept(walk, output, promise, value[1], named):
         return None, None

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from crossband.blocks.contracts.sizes import symbols_of
-from crossband.graphs.checking.scope import Invalid, Scope
+from crossband.graphs.checking.scope import Scope
 from crossband.graphs.checking.state import Findings
-from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.language.diagnostics import Problems, Reported
 from crossband.graphs.language.syntax import Graph, Notes
 from crossband.graphs.plans.admissible import SMALLEST, SizeRule, derive
 from crossband.graphs.plans.plan import Requirement
@@ -69,7 +69,7 @@ def fixed_sizes(graph: Graph) -> Fixed | None:
         for axis, item in enumerate(shape[1:], 1):
             try:
                 size = scope.size(item, None)
-            except Invalid:
+            except Reported:
                 continue
             if isinstance(size, int) and size >= SMALLEST:
                 numbers[name, axis] = size
@@ -109,4 +109,4 @@ def refuse_fixed_sizes(findings: Findings, free: Findings, graph: Graph, fixed: 
         message = f"the {side} {number} of `{name}` does not pass through `{graph.name}`"
         hint = f"{own}; nearest: {own.nearest(number)}"
         problems.add("E034", message, place and place.child(axis), hint, notes)
-    findings.library.problems = problems
+    findings.resolver.problems = problems

@@ -7,10 +7,11 @@ from typing import Any, TypeAlias
 
 from crossband.blocks.contracts.block import BlockEntry
 from crossband.blocks.contracts.sizes import Dim
-from crossband.graphs.language.diagnostics import Place, Problems
+from crossband.graphs.language.diagnostics import Place, Problems, Reported
+from crossband.graphs.language.document import YamlValue
 from crossband.graphs.language.expressions import ExpressionError, is_expression, parse
 from crossband.graphs.language.schema import NAME
-from crossband.graphs.language.syntax import Graph, Notes, Value
+from crossband.graphs.language.syntax import Graph, Notes
 from crossband.registry import Entry, Fault, near, show, suggest
 
 MAX_ITEMS = 1000  # of a list that an expression makes
@@ -42,10 +43,6 @@ def refuse_others(
     return frozenset(wrong)
 
 
-class Invalid(Exception):
-    """A part of the graph is wrong, said so already, and what depends on it cannot be checked."""
-
-
 @dataclass(frozen=True)
 class Scope:
     """The names that expressions may use here: params, and in a local block its axes.
@@ -58,8 +55,8 @@ class Scope:
     notes: Notes = ()
     broken: frozenset[str] = frozenset()
 
-    def value(self, value: Value, place: Place | None) -> Any:
-        """`value` with its expressions worked out. Raises Invalid, the fault being reported."""
+    def value(self, value: YamlValue, place: Place | None) -> Any:
+        """`value` with its expressions worked out. Raises Reported, the fault being reported."""
         if isinstance(value, list):
             return [self.value(item, place and place.child(number)) for number, item in enumerate(value)]
         if isinstance(value, dict):
@@ -70,24 +67,24 @@ class Scope:
         try:
             expression = parse(value)
             if self.broken & expression.names():
-                raise Invalid
+                raise Reported
             result = expression.evaluate(known)
             if _items(result) > MAX_ITEMS:
                 raise ExpressionError(f"the list has more than {MAX_ITEMS} items", 0, len(value))
             return result
         except ExpressionError as error:
             self._report(error, place)
-            raise Invalid from None
+            raise Reported from None
 
-    def size(self, value: Value, place: Place | None) -> int | str:
-        """One item of a shape: a number of at least 1, or the name of an axis. Raises Invalid, reported."""
+    def size(self, value: YamlValue, place: Place | None) -> int | str:
+        """One item of a shape: a number of at least 1, or the name of an axis. Raises Reported, reported."""
         size = self.value(value, place)
         if (type(size) is int and size >= 1) or (isinstance(size, str) and re.fullmatch(NAME, size)):
             return size
         worked_out = f", which `{value}` gives" if is_expression(value) else ""
         message = f"a size is a whole number of at least 1 or a name, got {show(size)}{worked_out}"
         self.problems.add("E006", message, place, "write `[3, H, W]`, or `[=channels, H, W]` with a param", self.notes)
-        raise Invalid
+        raise Reported
 
     def with_names(self, names: Mapping[str, Any]) -> "Scope":
         """The scope with further names."""
@@ -97,7 +94,7 @@ class Scope:
         """The scope with other notes to what it reports."""
         return replace(self, notes=notes)
 
-    def params(self, declared: Mapping[str, Value], place_of: PlaceOf | None = None) -> "Scope":
+    def params(self, declared: Mapping[str, YamlValue], place_of: PlaceOf | None = None) -> "Scope":
         """A scope with params added; the value of one may use others. Faults are reported."""
         scope = self
         ordered, circle = _in_order(declared)
@@ -105,7 +102,7 @@ class Scope:
             try:
                 value = scope.value(declared[name], place_of(name) if place_of else None)
                 scope = scope.with_names({name: value})
-            except Invalid:
+            except Reported:
                 scope = replace(scope, broken=scope.broken | {name})
         if circle:
             names = " and ".join(f"`{name}`" for name in circle)
@@ -116,8 +113,8 @@ class Scope:
             self.problems.add("E015", message, place, "give one of them a number", self.notes)
         return replace(scope, broken=scope.broken | set(circle))
 
-    def arguments(self, entry: Entry, given: Mapping[str, Value], place: Place | None) -> dict[str, Any]:
-        """Every argument of a block, defaults included. Raises Invalid, each fault being reported."""
+    def arguments(self, entry: Entry, given: Mapping[str, YamlValue], place: Place | None) -> dict[str, Any]:
+        """Every argument of a block, defaults included. Raises Reported, each fault being reported."""
         good = True
         values: dict[str, Any] = {}
         for name, value in given.items():
@@ -129,14 +126,14 @@ class Scope:
                 continue
             try:
                 values[name] = self.value(value, here)
-            except Invalid:
+            except Reported:
                 good = False
                 continue
             if fault := parameter.fault(values[name]):
                 self._unfit(entry, name, value, fault, here)
                 good = False
         if self._missing(entry, given, place) or not good:
-            raise Invalid
+            raise Reported
         defaults = {name: parameter.default for name, parameter in entry.parameters.items() if not parameter.required}
         return {**defaults, **values}
 
@@ -152,7 +149,7 @@ class Scope:
         else:
             self.problems.add("E014", error.message, here, error.hint, self.notes)
 
-    def _unfit(self, entry: Entry, name: str, value: Value, fault: Fault, place: Place | None) -> None:
+    def _unfit(self, entry: Entry, name: str, value: YamlValue, fault: Fault, place: Place | None) -> None:
         worked_out = f", which `{value}` gives" if is_expression(value) else ""
         if isinstance(value, str) and value in {*self.names, *self.broken}:
             hint = f"write `={value}` for the value of the param"
@@ -171,7 +168,7 @@ class Scope:
             hint = f"it takes {', '.join(f'`{known}`' for known in entry.parameters) or 'none'}"
         self.problems.add("E011", f"{entry.name} has no parameter `{name}`", place, hint, self.notes)
 
-    def _missing(self, entry: Entry, given: Mapping[str, Value], place: Place | None) -> bool:
+    def _missing(self, entry: Entry, given: Mapping[str, YamlValue], place: Place | None) -> bool:
         missing = [name for name, parameter in entry.parameters.items() if parameter.required and name not in given]
         misspelt = {match for name in given if name not in entry.parameters for match in near(name, missing)[:1]}
         for name in (name for name in missing if name not in misspelt):
@@ -181,7 +178,7 @@ class Scope:
         return bool(missing)
 
 
-def _in_order(declared: Mapping[str, Value]) -> tuple[list[str], list[str]]:
+def _in_order(declared: Mapping[str, YamlValue]) -> tuple[list[str], list[str]]:
     """The params so that each comes after those it uses, and those that use each other."""
     texts = {name: str(value) if "=" in str(value) else "" for name, value in declared.items()}
     uses = {name: set(_NAME.findall(text)) & declared.keys() for name, text in texts.items()}

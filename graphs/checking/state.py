@@ -7,9 +7,9 @@ from typing import Any, NoReturn, TypeAlias
 
 from crossband.blocks.contracts.sizes import Condition, Shape, Size
 from crossband.graphs.checking.explain import choices, shapes_in_words
-from crossband.graphs.checking.scope import Invalid, Scope
-from crossband.graphs.language.diagnostics import Diagnostic, Place, Problems
-from crossband.graphs.language.resolve import Library
+from crossband.graphs.checking.scope import Scope
+from crossband.graphs.language.diagnostics import Diagnostic, Place, Problems, Reported
+from crossband.graphs.language.resolve import Resolver
 from crossband.graphs.language.sites import label_of
 from crossband.graphs.language.syntax import Graph, Note, Notes, Step
 from crossband.graphs.plans.admissible import possible
@@ -17,7 +17,7 @@ from crossband.graphs.plans.plan import Call, Ref, Requirement
 
 Found: TypeAlias = tuple[Ref, Shape]
 Input: TypeAlias = tuple[str, Ref, Shape]  # what a step reads: the node it is from, and the value
-Flow: TypeAlias = Mapping[str, Found]  # what a node gives, by output; its bare name means the first
+NodeOutputs: TypeAlias = Mapping[str, Found]  # what a node gives, by output; its bare name means the first
 MAX_STEPS = 10_000
 MAX_DEPTH = 32
 
@@ -26,7 +26,7 @@ MAX_DEPTH = 32
 class Findings:
     """What is found on the way through a graph and all that it contains."""
 
-    library: Library
+    resolver: Resolver
     calls: list[Call] = field(default_factory=list)
     requirements: list[Requirement] = field(default_factory=list)
     modules: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Findings:
     @property
     def problems(self) -> Problems:
         """Where faults are reported."""
-        return self.library.problems
+        return self.resolver.problems
 
     def local_name(self, wanted: str, block: Graph) -> str:
         """The name under which one form of a local block stands in the resolved graph."""
@@ -105,7 +105,7 @@ class Walk:
     findings: Findings
     graph: Graph
     scope: Scope
-    flows: dict[str, Flow | None]  # None where a fault made the value unknown
+    flows: dict[str, NodeOutputs | None]  # None where a fault made the value unknown
     local_blocks: Mapping[str, Graph | None]
     axes: Mapping[str, Size] = field(default_factory=dict)
     modules: str = ""
@@ -152,7 +152,7 @@ class Walk:
 
     def into(self, use: Use, graph: Graph, scope: Scope, axes: Mapping[str, Size]) -> "Walk":
         """The pass through a local block or another graph, for one use of it."""
-        flows: dict[str, Flow | None] = {
+        flows: dict[str, NodeOutputs | None] = {
             name: {name: (ref, shape)} for name, (_, ref, shape) in zip(graph.inputs, use.inputs, strict=True)
         }
         return Walk(
@@ -178,7 +178,7 @@ class Walk:
     ) -> NoReturn:
         """Report a fault and give up what depends on it."""
         self.findings.problems.add(code, message, place, hint, notes)
-        raise Invalid
+        raise Reported
 
 
 def folder_of(place: Place | None) -> Path | None:

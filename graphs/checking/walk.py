@@ -15,14 +15,14 @@ from crossband.graphs.checking.apply import (
 )
 from crossband.graphs.checking.explain import trail
 from crossband.graphs.checking.promises import kept_output
-from crossband.graphs.checking.scope import Invalid
-from crossband.graphs.checking.state import MAX_DEPTH, MAX_STEPS, Flow, Found, Input, Use, Walk, folder_of
+from crossband.graphs.checking.state import MAX_DEPTH, MAX_STEPS, Found, Input, NodeOutputs, Use, Walk, folder_of
 from crossband.graphs.checking.usage import report_unused
-from crossband.graphs.language.diagnostics import Place
+from crossband.graphs.language.diagnostics import Place, Reported
+from crossband.graphs.language.document import YamlValue
 from crossband.graphs.language.resolve import find
 from crossband.graphs.language.schema import MAX_REPEAT
 from crossband.graphs.language.sites import Site, sites_of, written_out
-from crossband.graphs.language.syntax import Graph, Node, Notes, Output, Step, Value
+from crossband.graphs.language.syntax import Graph, Node, Notes, Output, Step
 from crossband.registry import show
 
 
@@ -33,7 +33,7 @@ def run(walk: Walk) -> tuple[dict[str, Found | None], Graph]:
     for node in _ordered(walk, nodes):
         try:
             walk.flows[node.name], written = _node(walk, node)
-        except Invalid:
+        except Reported:
             walk.flows[node.name] = None
             continue
         if written:
@@ -103,7 +103,7 @@ def _circle(walk: Walk, names: Sequence[str], nodes: Mapping[str, Node]) -> None
         walk.report("E022", message, place, f"let `{node.name}` read another node")
 
 
-def _node(walk: Walk, node: Node) -> tuple[Flow, Node | None]:
+def _node(walk: Walk, node: Node) -> tuple[NodeOutputs, Node | None]:
     """What a node gives, and the node free of expressions; None where it only passes on what it reads."""
     reads = node.reads or ()
     values = [(name, walk.look_up(name, _reads_place(node, number))) for number, name in enumerate(reads)]
@@ -111,7 +111,7 @@ def _node(walk: Walk, node: Node) -> tuple[Flow, Node | None]:
     counts = _counts(walk, node)
     if counts is None or len(inputs) < len(values):
         _check_alone(walk, node, node.steps)
-        raise Invalid
+        raise Reported
     repeat, *of_steps = counts
     _check_alone(walk, node, [step for step, count in zip(node.steps, of_steps, strict=True) if repeat * count == 0])
     sites = sites_of(node, repeat, of_steps)
@@ -122,14 +122,14 @@ def _node(walk: Walk, node: Node) -> tuple[Flow, Node | None]:
     return flow, replace(written, reads=tuple(walk.read_name(name) for name in reads))
 
 
-def _through(walk: Walk, node: Node, sites: Sequence[Site], inputs: Sequence[Input]) -> tuple[Flow, list[Step]]:
+def _through(walk: Walk, node: Node, sites: Sequence[Site], inputs: Sequence[Input]) -> tuple[NodeOutputs, list[Step]]:
     """What comes out of a node's chain, and the chain free of expressions.
 
     A step reads the first value that the one before it gave. In a repetition, of a step or of the node, all that
     came out takes the place of the first inputs, and the inputs behind them stay.
     """
     several = len({site.label for site in sites}) > 1
-    flow: Flow = {}
+    flow: NodeOutputs = {}
     made: dict[str | int, Step] = {}
     steps: list[Step] = []
     turn, taken = 0, inputs
@@ -144,7 +144,7 @@ def _through(walk: Walk, node: Node, sites: Sequence[Site], inputs: Sequence[Inp
         use = Use(step, taken, walk.modules + own, walk.calls + call, walk.top or node.name, notes)
         try:
             flow, resolved = _apply(walk, use)
-        except Invalid:
+        except Reported:
             rest = {id(site.step): site.step for site in sites[index + 1 :] if site.step is not step}
             _check_alone(walk, node, list(rest.values()))
             raise
@@ -158,7 +158,7 @@ def _through(walk: Walk, node: Node, sites: Sequence[Site], inputs: Sequence[Inp
     return flow, steps
 
 
-def _carried(node: Node, flow: Flow, inputs: Sequence[Input]) -> list[Input]:
+def _carried(node: Node, flow: NodeOutputs, inputs: Sequence[Input]) -> list[Input]:
     """What the next step takes: what the last one gave, in place of the first inputs, and the inputs behind them."""
     given = [(node.name, *found) for found in flow.values()]
     return [*given[: len(inputs)], *inputs[len(given) :]]
@@ -184,7 +184,7 @@ def _counts(walk: Walk, node: Node) -> list[int] | None:
     place = node.place and node.place.child("repeat")
     try:
         counts = [_repeat(walk, node.repeat, place), *(_repeat(walk, step.repeat, step.place) for step in node.steps)]
-    except Invalid:
+    except Reported:
         return None
     blocks = counts[0] * sum(counts[1:])
     if blocks > MAX_STEPS:
@@ -193,7 +193,7 @@ def _counts(walk: Walk, node: Node) -> list[int] | None:
     return counts
 
 
-def _repeat(walk: Walk, value: Value, place: Place | None) -> int:
+def _repeat(walk: Walk, value: YamlValue, place: Place | None) -> int:
     count = walk.scope.value(value, place)
     if not isinstance(count, int) or not 0 <= count <= MAX_REPEAT:
         message = f"`repeat` must be a whole number from 0 to {MAX_REPEAT}, got {show(count)}"
@@ -201,7 +201,7 @@ def _repeat(walk: Walk, value: Value, place: Place | None) -> int:
     return int(count)  # a comparison such as `'en5' in places` counts as 0 or 1
 
 
-def _passed_on(walk: Walk, node: Node, inputs: Sequence[Input]) -> Flow:
+def _passed_on(walk: Walk, node: Node, inputs: Sequence[Input]) -> NodeOutputs:
     """A node repeated no times gives the first of what it reads, as many as its chain would give."""
     names = _outputs_of(walk, node)
     if len(names) > len(inputs):
@@ -221,26 +221,26 @@ def _outputs_of(walk: Walk, node: Node) -> list[str]:
     if name in registry.blocks:
         return list(registry.blocks[name].outputs)
     known = name and find(name, folder_of(place))
-    graph = walk.findings.library.load(name, place, folder_of(place)) if known else None
+    graph = walk.findings.resolver.load(name, place, folder_of(place)) if known else None
     return list(graph.outputs) if graph else ["out"]
 
 
-def _apply(walk: Walk, use: Use) -> tuple[Flow, Step]:
-    """What a step gives, and the step free of expressions. Raises Invalid, the fault being reported."""
+def _apply(walk: Walk, use: Use) -> tuple[NodeOutputs, Step]:
+    """What a step gives, and the step free of expressions. Raises Reported, the fault being reported."""
     name = use.step.block
     walk.findings.steps += 1
     if walk.findings.steps > MAX_STEPS:
         if walk.findings.steps == MAX_STEPS + 1:
             walk.report("E006", f"the graph has more than {MAX_STEPS} blocks", use.place, "repeat them less")
-        raise Invalid
+        raise Reported
     if block := walk.local_blocks.get(name):
         return _walk_into(walk, use, block)
     if name in registry.blocks:
         return call_block(walk, use, registry.blocks[name])
     if not name.endswith((".yaml", ".yml")) and find(name, folder_of(use.place)):
-        graph = walk.findings.library.load(name, use.place, folder_of(use.place))
+        graph = walk.findings.resolver.load(name, use.place, folder_of(use.place))
         if graph is None:
-            raise Invalid
+            raise Reported
         walk.findings.lineage.update(graph.lineage)
         walk.findings.cite.extend(graph.cite)
         refuse_shadows(walk, graph)
@@ -248,7 +248,7 @@ def _apply(walk: Walk, use: Use) -> tuple[Flow, Step]:
     refuse_unknown(walk, use.step, use.notes)
 
 
-def _walk_into(walk: Walk, use: Use, graph: Graph) -> tuple[Flow, Step]:
+def _walk_into(walk: Walk, use: Use, graph: Graph) -> tuple[NodeOutputs, Step]:
     """One use of a local block or of another graph."""
     name = use.step.block
     if any(graph is other for _, other in walk.active):
@@ -257,7 +257,7 @@ def _walk_into(walk: Walk, use: Use, graph: Graph) -> tuple[Flow, Step]:
     if len(walk.active) >= MAX_DEPTH:
         walk.refuse("E053", f"blocks are nested more than {MAX_DEPTH} deep", use.place, None, use.notes)
     if graph.partial and not (graph.inputs and graph.outputs):
-        raise Invalid  # too little of it could be read, which is reported
+        raise Reported  # too little of it could be read, which is reported
     notes: Notes = ((f"in the block `{name}`, used here", use.place), *use.notes)
     axes, inputs, scope = bind_inputs(walk, use, graph, params_given(walk, use, graph, notes))
     inner = walk.into(use, replace(graph, inputs=inputs), scope, axes)
@@ -266,7 +266,7 @@ def _walk_into(walk: Walk, use: Use, graph: Graph) -> tuple[Flow, Step]:
     report_unused(inner, graph)
     flow = {output: value for output, value in outputs.items() if value}
     if len(flow) < len(outputs):
-        raise Invalid
+        raise Reported
     return flow, Step(walk.findings.local_name(name, resolved))
 
 

@@ -161,6 +161,10 @@ class InvalidFile(CrossbandError):
         self.args = (problems,)  # what it is made of, for pickle
 
 
+class Reported(Exception):
+    """Something is wrong and is among the problems already: what depends on it cannot be checked."""
+
+
 def _excerpt(line: str, mark: Mark) -> tuple[str, str]:
     """The part of `line` to show and the carets below it, by the columns that a terminal gives each character."""
     start = min(mark.column - 1, len(line))

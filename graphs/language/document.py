@@ -3,8 +3,9 @@
 import re
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
+YamlValue: TypeAlias = Any  # a number, text, bool, null or a list of them; text that begins with `=` is an expression
 LINE_BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")  # those of YAML's scanner, so that line numbers agree
 
 

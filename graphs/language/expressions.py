@@ -9,11 +9,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
+from crossband.graphs.language.document import YamlValue
 from crossband.registry import CrossbandError, show, suggest
 
-Value: TypeAlias = Any  # int, float, bool, str, None, or a list of them
 MAX_TOKENS = 100  # bounds the depth of the tree as well
 MAX_NUMBER = 10**15  # exact as int and as float
 
@@ -78,7 +78,7 @@ class Expression:
         """The names that it needs values for."""
         return frozenset(_names(self._root))
 
-    def evaluate(self, values: Mapping[str, Value]) -> Value:
+    def evaluate(self, values: Mapping[str, YamlValue]) -> YamlValue:
         """Its value, given those of its names.
 
         `/` between whole numbers must come out whole; `//` rounds down, `%` has the sign of the divisor.
@@ -224,7 +224,7 @@ def _names(term: _Term) -> set[str]:
     return inner | {term.value} if term.kind == "name" else inner
 
 
-def _value(term: _Term, values: Mapping[str, Value]) -> Value:
+def _value(term: _Term, values: Mapping[str, YamlValue]) -> YamlValue:
     if term.kind in ("number", "text"):
         return term.value
     if term.kind == "name":
@@ -242,7 +242,7 @@ def _value(term: _Term, values: Mapping[str, Value]) -> Value:
     return _bounded(term, _arithmetic(term, operands))
 
 
-def _compare(term: _Term, left: Value, right: Value) -> bool:
+def _compare(term: _Term, left: YamlValue, right: YamlValue) -> bool:
     if term.value == "in" and not isinstance(right, list | tuple):
         term.fail(f"`in` needs a list on its right, got {show(right)}")
     return _COMPARE[term.value](left, right)

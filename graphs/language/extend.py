@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from crossband.graphs.language.diagnostics import Place, Problems
-from crossband.graphs.language.syntax import Graph, Insertion, Node, Output, Value
+from crossband.graphs.language.document import YamlValue
+from crossband.graphs.language.syntax import Graph, Insertion, Node, Output
 from crossband.registry import near
 
 T = TypeVar("T")
@@ -161,7 +162,7 @@ class _Merge:
         reading = {name: replace(each, reads=self._source(name)) for name, each in outputs.items()}
         return replace(flat, outputs={name: _sourced(output, flat, last) for name, output in reading.items()})
 
-    def _inputs(self) -> dict[str, tuple[Value, ...]]:
+    def _inputs(self) -> dict[str, tuple[YamlValue, ...]]:
         """The inputs: those of the child after those of the parent, or in its own order if it names them all."""
         inherited = {} if self.child.inputs.keys() >= self.parent.inputs.keys() else self.parent.inputs
         return {**inherited, **self.child.inputs}

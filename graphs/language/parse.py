@@ -8,10 +8,11 @@ from functools import cache
 from typing import Any, TypeVar
 
 from crossband.graphs.language.diagnostics import Place, Problems
+from crossband.graphs.language.document import YamlValue
 from crossband.graphs.language.reader import Document
 from crossband.graphs.language.schema import NAME, NODE_KEYS, graph_schema
 from crossband.graphs.language.sites import VARIANT
-from crossband.graphs.language.syntax import Graph, Insertion, Node, Output, Step, Value
+from crossband.graphs.language.syntax import Graph, Insertion, Node, Output, Step
 from crossband.graphs.language.validate import unusable, usable_name
 from crossband.registry import near, show
 
@@ -169,7 +170,9 @@ class _Parser:
                 self.one_block(blocks, False, here)
         return tuple(steps)
 
-    def step(self, block: str, data: Mapping[str, Any], place: Place, repeat: Value = 1, share: bool = False) -> Step:
+    def step(
+        self, block: str, data: Mapping[str, Any], place: Place, repeat: YamlValue = 1, share: bool = False
+    ) -> Step:
         arguments = data[block]
         if arguments is not None and not isinstance(arguments, dict):
             message = f"`{block}` takes a mapping of arguments, got {show(arguments)}"

@@ -23,10 +23,10 @@ def shipped() -> list[str]:
     return list(GRAPHS.files())
 
 
-def load(name: str | Path) -> Graph:
+def load_graph(name: str | Path) -> Graph:
     """The resolved graph of a shipped name or a path. Raises InvalidFile with every fault found."""
     problems = Problems()
-    graph = Library(problems).load(str(name))
+    graph = Resolver(problems).load(str(name))
     problems.raise_if_any()
     assert graph is not None
     return graph
@@ -39,7 +39,7 @@ def pass_on(found: Problems, problems: Problems, notes_of: Callable[[Diagnostic]
 
 
 @dataclass
-class Library:
+class Resolver:
     """Graphs by file, each read once per check."""
 
     problems: Problems
@@ -69,7 +69,7 @@ class Library:
             return None
         if key not in self._graphs:
             self._open.append(key)
-            found = Library(Problems(), self._graphs, self._open)
+            found = Resolver(Problems(), self._graphs, self._open)
             document = read(path, found.problems)
             self._graphs[key] = found.resolve(document) if document else None
             self._open.pop()

@@ -5,11 +5,11 @@ Two graphs are equal when they say the same thing, wherever they say it: places 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from crossband.graphs.language.diagnostics import Place
+from crossband.graphs.language.document import YamlValue
 
-Value: TypeAlias = Any  # a number, text, bool, null or a list of them; text that begins with `=` is an expression
 Note: TypeAlias = tuple[str, Place | None]
 Notes: TypeAlias = tuple[Note, ...]
 
@@ -19,8 +19,8 @@ class Step:
     """One block applied to what came before: `{RSU: {depth: 7}}`. Its place is that of the block's name."""
 
     block: str
-    arguments: Mapping[str, Value] = field(default_factory=dict)
-    repeat: Value = 1
+    arguments: Mapping[str, YamlValue] = field(default_factory=dict)
+    repeat: YamlValue = 1
     share: bool = False
     place: Place | None = field(default=None, compare=False)
 
@@ -32,7 +32,7 @@ class Node:
     name: str
     steps: tuple[Step, ...]
     reads: tuple[str, ...] | None = None
-    repeat: Value = 1
+    repeat: YamlValue = 1
     share: bool = False
     doc: str | None = None
     place: Place | None = field(default=None, compare=False)
@@ -44,7 +44,7 @@ class Output:
     """A named result with the shape it promises, batch aside."""
 
     name: str
-    shape: tuple[Value, ...]
+    shape: tuple[YamlValue, ...]
     reads: str | None = None
     place: Place | None = field(default=None, compare=False)
 
@@ -68,11 +68,11 @@ class Graph:
     """
 
     name: str
-    inputs: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    inputs: Mapping[str, tuple[YamlValue, ...]] = field(default_factory=dict)
     nodes: Mapping[str, Node | None] = field(default_factory=dict)
     outputs: Mapping[str, Output | None] = field(default_factory=dict)
-    params: Mapping[str, Value] = field(default_factory=dict)
-    choices: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)  # all that a param, or an item of it, may be
+    params: Mapping[str, YamlValue] = field(default_factory=dict)
+    choices: Mapping[str, tuple[YamlValue, ...]] = field(default_factory=dict)  # of a param, or of each item of it
     taps: Mapping[str, str | None] = field(default_factory=dict)
     blocks: Mapping[str, "Graph | None"] = field(default_factory=dict)
     wrap: Mapping[str, Step | None] = field(default_factory=dict)
@@ -95,6 +95,6 @@ class Graph:
         """Whether a part is written in this graph's own file, not in one that it extends."""
         return place is None or self.place is None or place.document is self.place.document
 
-    def with_params(self, params: Mapping[str, Value]) -> "Graph":
+    def with_params(self, params: Mapping[str, YamlValue]) -> "Graph":
         """The same graph with other values for some of its params."""
         return replace(self, params={**self.params, **params})

@@ -6,12 +6,13 @@ It stands by itself: fonts of the system, its own light background, no script an
 from collections.abc import Mapping
 from pathlib import Path
 
-from crossband.graphs.language.syntax import Graph, Value
+from crossband.graphs.language.document import YamlValue
+from crossband.graphs.language.syntax import Graph
 from crossband.graphs.picture.page import Page
 from crossband.graphs.picture.sketch import sketch
 
 
-def draw(source: str | Path | Graph, params: Mapping[str, Value] | None = None) -> str:
+def draw(source: str | Path | Graph, params: Mapping[str, YamlValue] | None = None) -> str:
     """The picture of a graph, by shipped name, path or as a `Graph`, as the text of an SVG file.
 
     Each node is a box with its blocks; rows are the scales of the image, so that an encoder goes down and a

@@ -40,13 +40,13 @@ class Cell(NamedTuple):
         return self.band, self.lane
 
 
-def place(flow: "Flow") -> dict[str, Cell]:
+def place(flow: "NodeOutputs") -> dict[str, Cell]:
     """The cell of each item, no two in one cell."""
     return _line(flow) if flow.is_chain and not flow.rises(flow.spine) else _Placing(flow).place()
 
 
 @dataclass
-class Flow:
+class NodeOutputs:
     """Who reads whom among at least one item. Circles are opened where the search closes them."""
 
     items: Mapping[str, Item]
@@ -123,7 +123,7 @@ class Flow:
         return sum(after < before for before, after in pairwise(levels))
 
 
-def _line(flow: Flow) -> dict[str, Cell]:
+def _line(flow: NodeOutputs) -> dict[str, Cell]:
     """A pipeline: left to right, in lines of equal length where it is long."""
     lines = -(-len(flow.spine) // (RUN + 2))
     length = -(-len(flow.spine) // lines)
@@ -134,7 +134,7 @@ def _line(flow: Flow) -> dict[str, Cell]:
 class _Placing:
     """The cells given so far. Bands are the levels themselves, lanes and columns may be negative."""
 
-    flow: Flow
+    flow: NodeOutputs
     cells: dict[str, Cell] = field(default_factory=dict)
 
     def place(self) -> dict[str, Cell]:

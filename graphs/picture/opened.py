@@ -7,9 +7,11 @@ from itertools import count
 
 from crossband import registry
 from crossband.graphs.checking.apply import bind_inputs, params_given
-from crossband.graphs.checking.scope import Invalid, Scope
+from crossband.graphs.checking.scope import Scope
 from crossband.graphs.checking.state import Use, Walk, folder_of
-from crossband.graphs.language.syntax import Graph, Node, Value
+from crossband.graphs.language.diagnostics import Reported
+from crossband.graphs.language.document import YamlValue
+from crossband.graphs.language.syntax import Graph, Node
 from crossband.graphs.picture.parts import INSIDE
 
 MOST = 60  # parts of a picture that still fits a screen
@@ -24,7 +26,7 @@ def opened(walk: Walk) -> Graph:
     """
     graph = walk.graph
     for name, node in walk.graph.nodes.items():
-        with suppress(Invalid):  # where a chain is repeated 0 times, not everything in it is held to be right
+        with suppress(Reported):  # where a chain is repeated 0 times, not everything in it is held to be right
             if node and (inner := _used(walk, node)):
                 graph = _spliced(graph, graph.nodes[name] or node, inner, _scope(walk, node, inner))
     return graph if len(graph.inputs) + len(graph.nodes) + len(graph.outputs) <= MOST else walk.graph
@@ -36,7 +38,7 @@ def _used(walk: Walk, node: Node) -> Graph | None:
     name, place = node.steps[0].block, node.steps[0].place
     if times != [1, 1] or name in walk.local_blocks or name in registry.blocks:
         return None
-    inner = walk.findings.library.load(name, place, folder_of(place))
+    inner = walk.findings.resolver.load(name, place, folder_of(place))
     assert inner is not None
     nodes = [each for part in (inner, *inner.blocks.values()) if part for each in part.nodes.values() if each]
     foreign = {step.block for each in nodes for step in each.steps} - inner.blocks.keys()
@@ -81,7 +83,7 @@ def _rewritten(
     graph: Graph,
     read: Callable[[str], str] = str,
     block: Callable[[str], str] = str,
-    value: Callable[[Value], Value] = lambda value: value,
+    value: Callable[[YamlValue], YamlValue] = lambda value: value,
 ) -> Graph:
     """The graph with other names for what is read and for the blocks, and other values for what they are given."""
     nodes: dict[str, Node | None] = {}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from crossband.graphs.picture.layout import Cell, Flow, Item, place
+from crossband.graphs.picture.layout import Cell, Item, NodeOutputs, place
 from crossband.graphs.picture.routing import Knot, Router, Spot, Wire, last_step, spots, tracks_of
 from crossband.graphs.picture.svg import Point
 
@@ -57,7 +57,7 @@ def arrange(items: Sequence[Item], label_widths: Mapping[str, float]) -> Layout:
     """
     if not items:
         return Layout({}, {}, {}, [], 0, 0)
-    flow = Flow({item.name: item for item in items})
+    flow = NodeOutputs({item.name: item for item in items})
     cells = place(flow)
     rows = {row: number for number, row in enumerate(sorted({cell.row for cell in cells.values()}))}
     first = min((cell.column for cell in cells.values()), default=0)

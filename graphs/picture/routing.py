@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from crossband.graphs.picture.layout import Flow
+from crossband.graphs.picture.layout import NodeOutputs
 
 BUS = 4  # readers from which on a value runs along one line above its row
 Knot: TypeAlias = tuple[int, int]  # a crossing of that grid
@@ -26,7 +26,7 @@ Line: TypeAlias = tuple[bool, int]  # a gap: whether it is vertical, and its coo
 class Router:
     """Chooses a way for each wire: the simplest that is free, those that are straight first."""
 
-    flow: Flow
+    flow: NodeOutputs
     knots: Mapping[str, Knot]
     taken: dict[Spot, set[Wire]] = field(default_factory=dict)
 

@@ -13,13 +13,14 @@ from pathlib import Path
 from crossband.blocks.contracts.sizes import Shape, symbol
 from crossband.graphs.checking.checker import BATCH, check_into, rewritten, wrappers_of
 from crossband.graphs.checking.explain import render_shape
-from crossband.graphs.checking.scope import Invalid, Scope
-from crossband.graphs.checking.state import Findings, Flow, Walk
+from crossband.graphs.checking.scope import Scope
+from crossband.graphs.checking.state import Findings, NodeOutputs, Walk
 from crossband.graphs.checking.walk import run
-from crossband.graphs.language.diagnostics import Diagnostic, InvalidFile, Problems
-from crossband.graphs.language.resolve import Library
+from crossband.graphs.language.diagnostics import Diagnostic, InvalidFile, Problems, Reported
+from crossband.graphs.language.document import YamlValue
+from crossband.graphs.language.resolve import Resolver
 from crossband.graphs.language.sites import VARIANT
-from crossband.graphs.language.syntax import Graph, Node, Step, Value
+from crossband.graphs.language.syntax import Graph, Node, Step
 from crossband.graphs.picture.opened import opened
 from crossband.graphs.picture.parts import Part, Sketch, folded, skips_of
 from crossband.graphs.picture.scales import Guess, area, band_words, guessed_level, label, level_of
@@ -31,16 +32,16 @@ from crossband.registry import near
 LONGEST = 80  # characters of the rule of image sizes
 
 
-def sketch(source: str | Path | Graph, params: Mapping[str, Value] | None = None) -> Sketch:
+def sketch(source: str | Path | Graph, params: Mapping[str, YamlValue] | None = None) -> Sketch:
     """What there is to draw of a graph. Raises InvalidFile where it is too broken to have nodes."""
     problems = Problems()
     plan = check_into(source, problems, params)
-    library = Library(Problems())  # what is wrong is known by now
-    graph = source if isinstance(source, Graph) else library.load(str(source))
+    resolver = Resolver(Problems())  # what is wrong is known by now
+    graph = source if isinstance(source, Graph) else resolver.load(str(source))
     if graph is None or not (graph.inputs or graph.nodes):
         raise InvalidFile(problems)
     graph = graph.with_params({name: value for name, value in (params or {}).items() if name in graph.params})
-    return _Sketcher(graph, library, plan, tuple(problems)).sketch()
+    return _Sketcher(graph, resolver, plan, tuple(problems)).sketch()
 
 
 @dataclass
@@ -48,15 +49,15 @@ class _Sketcher:
     """One graph, its expressions worked out as far as they can be."""
 
     graph: Graph
-    library: Library
+    resolver: Resolver
     plan: Plan | None
     faults: tuple[Diagnostic, ...]
 
     def __post_init__(self) -> None:
         self.values = Scope({}, Problems())
-        with suppress(Invalid):
+        with suppress(Reported):
             self.values = self.values.params(self.graph.params, None)
-        self.graph = rewritten(self.graph, wrappers_of(Findings(self.library), self.graph, self.values))
+        self.graph = rewritten(self.graph, wrappers_of(Findings(self.resolver), self.graph, self.values))
         self.opened: dict[str, str] = {}
         self.walk = self._walked()
         while self.plan and (graph := opened(self.walk)) is not self.graph:
@@ -121,15 +122,15 @@ class _Sketcher:
         """How many blocks run in a node."""
         return self._count(node.repeat) * sum(self._count(step.repeat) for step in node.steps)
 
-    def _count(self, repeat: Value) -> int:
+    def _count(self, repeat: YamlValue) -> int:
         count = self._value(repeat)
         return int(count) if isinstance(count, int) and count >= 0 else 1
 
-    def _value(self, value: Value) -> Value:
+    def _value(self, value: YamlValue) -> YamlValue:
         """An expression worked out, or as it is written where it cannot be."""
         try:
             return self.values.value(value, None)
-        except Invalid:
+        except Reported:
             return value
 
     # ------------------------------------------------------------------ shapes and scales
@@ -141,8 +142,8 @@ class _Sketcher:
             sizes = [self._value(item) for item in axes]
             inputs[name] = (BATCH, *(size if isinstance(size, int) else symbol(str(size)) for size in sizes))
         axes = {str(size): size for shape in inputs.values() for size in shape[1:] if not isinstance(size, int)}
-        flows: dict[str, Flow | None] = {name: {name: (Ref(name), shape)} for name, shape in inputs.items()}
-        scope, findings, blocks = self.values.with_names(axes), Findings(self.library), self.graph.blocks
+        flows: dict[str, NodeOutputs | None] = {name: {name: (Ref(name), shape)} for name, shape in inputs.items()}
+        scope, findings, blocks = self.values.with_names(axes), Findings(self.resolver), self.graph.blocks
         walk = Walk(findings=findings, graph=self.graph, scope=scope, axes=axes, flows=flows, local_blocks=blocks)
         run(walk)
         return walk

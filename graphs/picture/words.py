@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from crossband import registry
 from crossband.blocks.contracts.block import BlockEntry
+from crossband.graphs.language.document import YamlValue
 from crossband.graphs.language.sites import VARIANT
-from crossband.graphs.language.syntax import Step, Value
+from crossband.graphs.language.syntax import Step
 
 KINDS = ("attention", "convolution", "block", "join", "sampling", "pointwise")  # the first one in a node names its kind
 WIDTH = 25  # characters of a line
@@ -77,7 +78,7 @@ def entry_of(step: Step, own: Mapping[str, object]) -> BlockEntry | None:
     return registry.blocks[step.block] if step.block in registry.blocks and step.block not in own else None
 
 
-def _word(name: str, value: Value) -> str:
+def _word(name: str, value: YamlValue) -> str:
     if isinstance(value, bool):
         return name if value else f"no {name}"
     if isinstance(value, str) and not value.startswith("="):
@@ -85,6 +86,6 @@ def _word(name: str, value: Value) -> str:
     return f"{name} {_bare(value)}"
 
 
-def _bare(value: Value) -> str:
+def _bare(value: YamlValue) -> str:
     """A value that may be an expression that could not be worked out."""
     return str(value).removeprefix("=")

@@ -1,8 +1,8 @@
-"""The command line: `crossband VERB`. One module for each verb, imported when the verb is used.
+"""The command line: `crossband NAME`. One module for each command, imported when the command is used.
 
 Data goes to stdout, talk to stderr. Exit codes: 0; 1 where the input is wrong; 2 where the usage is; 130 after
-Ctrl-C; 141 where nothing reads stdout any more. A verb of the library: write a click command `VERB` in
-`recipes/commands/VERB.py` and a line in `VERBS`; every verb takes `--plugin` without saying so.
+Ctrl-C; 141 where nothing reads stdout any more. A command of the library: write a click command `NAME` in
+`recipes/commands/NAME.py` and a line in `COMMANDS`; every command takes `--plugin` without saying so.
 """
 
 import os
@@ -16,7 +16,7 @@ import click
 from crossband import __version__, registry
 from crossband.registry import CrossbandError, suggest
 
-VERBS: Mapping[str, str] = {
+COMMANDS: Mapping[str, str] = {
     "ls": "List blocks, losses, data sources, graphs and recipes",
     "show": "Show a graph, a recipe or anything else that has a name",
     "check": "Check graphs and recipes, and report every error",
@@ -30,17 +30,17 @@ PLUGGED = "crossband.plugins"  # key of click's context: the plugin files loaded
 PIPE_CLOSED, INTERRUPTED = 141, 130  # what a shell reports for SIGPIPE and SIGINT
 
 
-class Verbs(click.Group):
-    """A group that imports a verb when it is used and turns errors meant for the user into text."""
+class Commands(click.Group):
+    """A group that imports a command when it is used and turns errors meant for the user into text."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The verbs, in the order in which one meets them."""
-        return list(VERBS)
+        """The commands, in the order in which one meets them."""
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The click command of a verb, which takes `--plugin` like the group."""
-        if cmd_name not in VERBS:
-            hint = suggest(cmd_name, VERBS)
+        """The click command of a command, which takes `--plugin` like the group."""
+        if cmd_name not in COMMANDS:
+            hint = suggest(cmd_name, COMMANDS)
             ctx.fail(f"no command named `{cmd_name}`" + (f"\nhint: {hint}" if hint else ""))
         command: click.Command = getattr(import_module(f"{__name__}.{cmd_name}"), cmd_name)
         if not any(parameter.name == "plugin" for parameter in command.params):
@@ -48,12 +48,12 @@ class Verbs(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The verbs for `--help`, without importing any."""
-        with formatter.section("Verbs"):
-            formatter.write_dl(list(VERBS.items()))
+        """The commands for `--help`, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the verb; a reader of stdout that went away, such as `head`, ends it quietly."""
+        """Run the command; a reader of stdout that went away, such as `head`, ends it quietly."""
         try:
             try:
                 return super().invoke(ctx)
@@ -102,7 +102,7 @@ def _plugin_option() -> click.Option:
     )
 
 
-@click.command(cls=Verbs, params=[_plugin_option()], context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Commands, params=[_plugin_option()], context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(version)s")
 def cli() -> None:
     """Translate images between visible and infrared.

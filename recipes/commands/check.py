@@ -69,11 +69,11 @@ def _checked(named: Named, size: tuple[int, int] | None, problems: "Problems") -
 
 def _graph(path: str, size: tuple[int, int] | None) -> str:
     from crossband.graphs.checking.checker import check as check_graph
-    from crossband.graphs.language.resolve import load
+    from crossband.graphs.language.resolve import load_graph
     from crossband.graphs.plans.cost import count_parameters
 
     plan = check_graph(path)
-    _fit([(plan, load(path).at("inputs"))], size)
+    _fit([(plan, load_graph(path).at("inputs"))], size)
     return f"graph {plan.graph.name}: {count_parameters(plan):,} parameters; {plan.sizes}"
 
 

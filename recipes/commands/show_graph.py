@@ -13,7 +13,7 @@ from crossband.blocks.contracts.sizes import Shape, evaluate
 from crossband.graphs.checking.checker import check
 from crossband.graphs.checking.explain import render_shape
 from crossband.graphs.language.diagnostics import Problems
-from crossband.graphs.language.resolve import load
+from crossband.graphs.language.resolve import load_graph
 from crossband.graphs.language.serial import digest, dump
 from crossband.graphs.language.syntax import Node
 from crossband.graphs.plans.cost import Cost, build_meta, cost
@@ -61,7 +61,7 @@ def show_graph(
     params = settings(overrides)
     if svg:
         _draw(path, params, svg)  # first, since a graph with errors has a picture too
-    written = load(path)
+    written = load_graph(path)
     plan = check(path, params)
     if form == "code":
         network = build_meta(replace(plan, wrap=()))

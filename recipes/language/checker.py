@@ -7,21 +7,21 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from crossband import registry
-from crossband.graphs.building.key_maps import load_into as load_keys
+from crossband.graphs.building.key_maps import load_key_map_into
 from crossband.graphs.checking.checker import check_into as check_graph
-from crossband.graphs.language.diagnostics import Problems
-from crossband.graphs.language.resolve import Library
+from crossband.graphs.language.diagnostics import Problems, Reported
+from crossband.graphs.language.resolve import Resolver
 from crossband.graphs.language.resolve import find as find_graph
 from crossband.graphs.language.resolve import shipped as shipped_graphs
 from crossband.graphs.plans.plan import Plan
 from crossband.recipes.kinds.loss import LossEntry, LossInputError
 from crossband.recipes.kinds.optimizer import OPTIMIZERS, SCHEDULE, schedule_problem
 from crossband.recipes.language.bands import ROLES, channels_of
-from crossband.recipes.language.experiment import Experiment, Loss, Step, reaches
+from crossband.recipes.language.experiment import CheckedPhase, CheckedTerm, Experiment, reaches
 from crossband.recipes.language.flow import Value
-from crossband.recipes.language.flow_shapes import Shape, Values, Wrong
+from crossband.recipes.language.flow_shapes import FlowShapes, Shape
 from crossband.recipes.language.functions import FUNCTIONS, words
-from crossband.recipes.language.reading import load_into
+from crossband.recipes.language.reading import load_recipe_into
 from crossband.recipes.language.syntax import Phase, Recipe, Term
 from crossband.recipes.metrics.catalogue import METRICS
 from crossband.registry import Entry, explain, near
@@ -38,7 +38,7 @@ def check(name: str | Path, overrides: Sequence[str] = ()) -> Experiment:
 
 def check_into(name: str | Path, problems: Problems, overrides: Sequence[str] = ()) -> Experiment | None:
     """As `check`, but faults are added to `problems`, and the answer is None where there are any."""
-    recipe = load_into(name, problems, overrides)
+    recipe = load_recipe_into(name, problems, overrides)
     return check_recipe(recipe, problems) if recipe else None
 
 
@@ -62,7 +62,7 @@ class _Checker:
         self.plans = {name: self.plan(name) for name in recipe.networks}
         window = _window(recipe) or size or (None, None)
         shapes: dict[str, Shape] = {band: (channels, *window) for band, channels in self.bands.items()}
-        self.values = Values(recipe, self.plans, shapes, problems)
+        self.values = FlowShapes(recipe, self.plans, shapes, problems)
 
     def experiment(self) -> Experiment | None:
         recipe, problems = self.recipe, self.problems
@@ -97,7 +97,7 @@ class _Checker:
                 "E070", f"no graph named `{network.graph}`", place, _hint(network.graph, shipped_graphs())
             )
             return None
-        graph = Library(self.problems).load_file(path, place)
+        graph = Resolver(self.problems).load_file(path, place)
         if graph is None:
             return None
         unknown = [param for param in network.params if param not in graph.params]
@@ -112,7 +112,7 @@ class _Checker:
 
     def weights(self, name: str, written: Mapping[str, str], plan: Plan) -> None:
         """Weights from elsewhere: the key map is there, and the network has the nodes that it fills."""
-        keys = load_keys(written["keys"], self.problems, self.recipe.at("networks", name, "weights", "keys"))
+        keys = load_key_map_into(written["keys"], self.problems, self.recipe.at("networks", name, "weights", "keys"))
         into = written.get("into", "")
         modules = [f"{call.module}." for call in plan.calls]
 
@@ -140,7 +140,7 @@ class _Checker:
             if band not in self.bands:
                 self.fault("E070", f"the data have no band `{band}`", "task", role, hint=_hint(band, list(self.bands)))
 
-    def step(self, phase: Phase) -> Step:
+    def step(self, phase: Phase) -> CheckedPhase:
         """A phase with its losses looked up."""
         losses = {name: loss for name, term in phase.terms.items() if (loss := self.loss(term))}
         path = () if "losses" in self.recipe.resolved else ("phases", phase.name)
@@ -153,7 +153,7 @@ class _Checker:
                 message = f"`{name}` is frozen, and the phase `{phase.name}` trains it"
                 self.fault("E075", message, *path, "train", number, hint="remove `frozen: true`, or train another")
         self.learning(phase, path if "optimizer" in own else (), path if "schedule" in own else ())
-        return Step(phase, losses)
+        return CheckedPhase(phase, losses)
 
     def learning(self, phase: Phase, optimizer_path: tuple[str, ...], schedule_path: tuple[str, ...]) -> None:
         """The optimizer and the schedule of a phase."""
@@ -173,7 +173,7 @@ class _Checker:
         if problem and len(self.problems) == before:
             self.fault("E077", problem, *schedule_path, "schedule", hint="its parts add up to `epochs` (or `steps`)")
 
-    def loss(self, term: Term) -> Loss | None:
+    def loss(self, term: Term) -> CheckedTerm | None:
         """A term with its calls looked up, their number, outputs and shapes held to what the loss takes."""
         entry = registry.losses[term.loss]
         right = self.arguments(entry, term.arguments, "E072", *term.path)
@@ -183,7 +183,7 @@ class _Checker:
         for number, value in enumerate(term.inputs):
             try:
                 found.append(self.values.outputs(value, (*where, number) if listed else where))
-            except Wrong:
+            except Reported:
                 right = False
         if not right:
             return None
@@ -204,7 +204,7 @@ class _Checker:
             return None
         if not all(self.large_enough(entry, term, row, where) for row in rows):
             return None
-        return Loss(term, entry, tuple(tuple(value for value, _ in row) for row in rows))
+        return CheckedTerm(term, entry, tuple(tuple(value for value, _ in row) for row in rows))
 
     def agree(self, loss: str, row: Sequence[tuple[Value, Shape]], where: tuple[str, ...]) -> bool:
         """Whether the inputs of a loss have one shape."""
@@ -269,7 +269,7 @@ class _Checker:
             cure = f"say `pairing: {given}` in `task`, or take another source"
             self.fault("E079", message, *path, hint=cure, key=not bare)
 
-    def networks(self, steps: Sequence[Step]) -> None:
+    def networks(self, steps: Sequence[CheckedPhase]) -> None:
         """Every network is called and, unless frozen, trained; every phase trains what its losses depend on."""
         for name, network in self.recipe.networks.items():
             trained = any(name in step.phase.train for step in steps)
@@ -308,7 +308,7 @@ class _Checker:
         where = ("evaluate", "output") if given else ("flow", name)
         try:
             found, shape = self.values.look_up(Value("part", part, (value,)) if part else value, where)
-        except Wrong:
+        except Reported:
             return None
         channels = self.bands.get(self.recipe.target)
         if None not in (shape[0], channels) and shape[0] != channels:
@@ -334,7 +334,7 @@ class _Checker:
                 continue
             try:
                 found.add(self.values.look_up(Value("name", name), ("keep", number))[0])
-            except Wrong:
+            except Reported:
                 continue
         return frozenset(found)
 

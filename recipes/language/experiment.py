@@ -1,4 +1,4 @@
-"""A recipe that is right: what to build, what to compute and in which order. `spec.checker` makes it."""
+"""A recipe that is right: what to build, what to compute and in which order. `checker` makes it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from crossband.recipes.language.syntax import Phase, Recipe, Term
 
 
 @dataclass(frozen=True)
-class Loss:
+class CheckedTerm:
     """A term ready to compute: `weight` times the sum of the loss over `calls`, each a tuple of its inputs."""
 
     term: Term
@@ -26,11 +26,11 @@ class Loss:
 
 
 @dataclass(frozen=True)
-class Step:
+class CheckedPhase:
     """A phase ready to run."""
 
     phase: Phase
-    losses: Mapping[str, Loss]
+    losses: Mapping[str, CheckedTerm]
 
     def inputs(self) -> Iterator[Value]:
         """The inputs of all its losses."""
@@ -44,7 +44,7 @@ class Experiment:
     recipe: Recipe
     plans: Mapping[str, Plan]
     taps: Mapping[str, tuple[str, ...]]
-    steps: tuple[Step, ...]
+    phases: tuple[CheckedPhase, ...]
     result: Value
     kept: frozenset[Value]
     bands: Mapping[str, int]

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from crossband.blocks.contracts.sizes import Shape as Symbolic
 from crossband.blocks.contracts.sizes import evaluate, symbols_of
-from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.language.diagnostics import Problems, Reported
 from crossband.graphs.plans.plan import Plan, Ref
 from crossband.recipes.language.bands import ROLES
 from crossband.recipes.language.flow import Value
@@ -17,12 +17,8 @@ from crossband.registry import near
 Path = tuple[str | int, ...]
 
 
-class Wrong(Exception):
-    """A value cannot be known; the fault is reported already."""
-
-
 @dataclass
-class Values:
+class FlowShapes:
     """Looks values up. One mistake is one message: what depends on a wrong value is not reported again."""
 
     recipe: Recipe
@@ -35,21 +31,21 @@ class Values:
     _open: list[str] = field(default_factory=list)
 
     def flow(self, name: str) -> tuple[Value, Shape]:
-        """What a name of the flow stands for, and its shape. Raises Wrong."""
+        """What a name of the flow stands for, and its shape. Raises Reported."""
         if name not in self._flow:
             self._open.append(name)
             try:
                 self._flow[name] = self.look_up(self.recipe.flow[name], ("flow", name))
-            except Wrong:
+            except Reported:
                 self._flow[name] = None
             self._open.pop()
         found = self._flow[name]
         if found is None:
-            raise Wrong
+            raise Reported
         return found
 
     def look_up(self, value: Value, path: Path) -> tuple[Value, Shape]:
-        """A value with every name of the flow put in, and its shape. `path` is where it is written. Raises Wrong."""
+        """A value with every name of the flow put in, and its shape. `path` is where it is written. Raises Reported."""
         match value.kind:
             case "name":
                 return self._name(value, path)
@@ -86,7 +82,7 @@ class Values:
         if name in self.bands:
             return value, self.bands[name]
         if name in self.recipe.resolved["flow"]:
-            raise Wrong  # it could not be read
+            raise Reported  # it could not be read
         if name in self.plans:
             self._refuse("E070", f"`{name}` is a network", value, path, f"call it: `{name}({self.recipe.source})`")
         known = [*ROLES, *self.bands, *self.recipe.flow]
@@ -105,7 +101,7 @@ class Values:
         self.used.add(name)
         plan = self.plans[name]
         if plan is None:
-            raise Wrong
+            raise Reported
         sizes = self._enter(plan, value, shapes, path)
         return call, self._result(plan, next(iter(plan.outputs.values())), value, sizes)
 
@@ -121,7 +117,7 @@ class Values:
             self._refuse("E076", str(error), value, path)
 
     def _enter(self, plan: Plan, value: Value, shapes: list[Shape], path: Path) -> dict[str, int | None]:
-        """The heights and widths of a call by the symbols of its network. Raises Wrong where they do not fit."""
+        """The heights and widths of a call by the symbols of its network. Raises Reported where they do not fit."""
         if len(shapes) != len(plan.inputs):
             names = ", ".join(f"`{name}`" for name in plan.inputs)
             count = f"{len(plan.inputs)} input{'s' if len(plan.inputs) != 1 else ''} ({names})"
@@ -169,7 +165,7 @@ class Values:
             )
         plan = self.plans[call.name]
         if plan is None:
-            raise Wrong
+            raise Reported
         if value.name.endswith("*"):
             self._refuse("E070", f"`{value}` is several values: only a loss can take them", value, path)
         if value.name in plan.taps:
@@ -189,7 +185,7 @@ class Values:
     def _refuse(self, code: str, message: str, value: Value, path: Path, hint: str | None = None) -> NoReturn:
         place = self.recipe.at(*path).within(value.offset, value.length)
         self.problems.add(code, message, place, hint)
-        raise Wrong
+        raise Reported
 
 
 def _worked_out(shape: Symbolic, sizes: Mapping[str, int | None]) -> Shape:

@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from crossband.graphs.checking.scope import Invalid, Scope
-from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.checking.scope import Scope
+from crossband.graphs.language.diagnostics import Problems, Reported
 from crossband.graphs.language.document import Document, Mark, Place
 from crossband.graphs.language.expressions import is_expression
 from crossband.graphs.language.expressions import parse as parse_expression
@@ -139,7 +139,7 @@ def worked_out(layers: Layers, problems: Problems) -> dict[str, Any]:
             return found
         try:
             result = scope.value(found, layers.place(*path))
-        except Invalid:
+        except Reported:
             return 1  # wrong, and said so already
         used.update(parse_expression(found).names())
         return result

@@ -28,17 +28,17 @@ def shipped() -> list[str]:
     return list(RECIPES.files())
 
 
-def load(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe of a shipped name or a path, with `key=value` overrides. Raises InvalidFile with every fault."""
     problems = Problems()
-    recipe = load_into(name, problems, overrides)
+    recipe = load_recipe_into(name, problems, overrides)
     problems.raise_if_any()
     assert recipe is not None
     return recipe
 
 
-def load_into(name: str | Path, problems: Problems, overrides: Sequence[str] = ()) -> Recipe | None:
-    """As `load`, but faults are added to `problems`. The answer is None where its structure is wrong; otherwise
+def load_recipe_into(name: str | Path, problems: Problems, overrides: Sequence[str] = ()) -> Recipe | None:
+    """As `load_recipe`, but faults are added to `problems`. The answer is None where its structure is wrong; otherwise
     it is what could be read, for the checker to find further faults in."""
     settings = [setting for text in overrides if (setting := read_setting(text, problems))]
     documents = _documents(str(name), problems)

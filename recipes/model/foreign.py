@@ -15,9 +15,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from crossband.graphs.building.key_maps import RenamingError, load
+from crossband.graphs.building.key_maps import RenamingError, load_key_map
 from crossband.recipes.basics.pretrained import weights_file
-from crossband.recipes.training.checkpoint import CheckpointError
+from crossband.recipes.model.weights import CheckpointError
 from crossband.registry import suggest
 
 TORCHVISION = "torchvision/"
@@ -34,7 +34,7 @@ def put_foreign(network: nn.Module, file: str, keys: str, into: str = "") -> Non
     CheckpointError for a file that is missing, damaged or holds other weights, Unavailable for one that is not
     in the cache, InvalidFile for a wrong key map.
     """
-    key_map, own = load(keys), network.state_dict()
+    key_map, own = load_key_map(keys), network.state_dict()
     try:
         renamed = key_map.renamed(load_foreign(file, key_map.inside), own, into)
     except RenamingError as error:

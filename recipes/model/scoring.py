@@ -18,8 +18,8 @@ from crossband.recipes.language.functions import make_functions
 from crossband.recipes.metrics.baselines import MeanTarget, evaluate_baselines, grey_copy
 from crossband.recipes.metrics.evaluation import Evaluation, Table
 from crossband.recipes.metrics.metrics import DEFAULT
+from crossband.recipes.model.flow_tensors import FlowTensors
 from crossband.recipes.model.padding import SizeError, crop, pad, padded_size
-from crossband.recipes.training.engine import Values
 
 MEAN_OF = 500  # training images of which the mean image is made
 
@@ -72,7 +72,7 @@ def predict(experiment: Experiment, networks: Mapping[str, nn.Module], batch: Ma
     bands = {name: pad(value, *size) for name, value in batch.items() if isinstance(value, Tensor)}
     functions = make_functions([experiment.result], lambda _: 0)
     with torch.no_grad():
-        result = Values(experiment, networks, functions, bands).get(experiment.result)
+        result = FlowTensors(experiment, networks, functions, bands).get(experiment.result)
     if tuple(result.shape[-2:]) != size:
         raise SizeError(f"the result is {result.shape[-2]}x{result.shape[-1]} for an image of {size[0]}x{size[1]}")
     return crop(result, height, width)

@@ -13,7 +13,7 @@ from crossband.blocks.contracts.sizes import evaluate
 from crossband.graphs.building.build import build
 from crossband.graphs.checking.checker import check as check_graph
 from crossband.graphs.language.diagnostics import Problems
-from crossband.graphs.language.resolve import Library
+from crossband.graphs.language.resolve import Resolver
 from crossband.graphs.plans.image_size import nearest, size_text, symbols_at
 from crossband.graphs.plans.plan import Plan
 from crossband.graphs.plans.receptive import receptive_fields
@@ -25,7 +25,7 @@ from crossband.recipes.model.as_trained import keep_training
 from crossband.recipes.model.padding import crop, pad, padded_size
 from crossband.recipes.model.scoring import predict
 from crossband.recipes.model.tiles import TileError, run_tiled
-from crossband.recipes.training.checkpoint import CheckpointError, load_network, load_weights, put_weights
+from crossband.recipes.model.weights import CheckpointError, load_network, load_weights, put_weights
 from crossband.recipes.training.folder import RECIPE, WEIGHTS
 from crossband.registry import CrossbandError, suggest
 
@@ -215,7 +215,7 @@ def _alone(experiment: Experiment, name: str, known: Mapping[str, Value], folder
 def _of_weights(path: Path, device: torch.device) -> Translator:
     weights, network = load_weights(path), load_network(path).to(device)
     problems = Problems()
-    graph = Library(problems).load_text(weights.graph, file=f"{path} (graph)")
+    graph = Resolver(problems).load_text(weights.graph, file=f"{path} (graph)")
     problems.raise_if_any()
     assert graph is not None
     plan = check_graph(graph)

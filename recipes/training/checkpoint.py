@@ -1,124 +1,20 @@
-"""What a run leaves behind: weights that need nothing beside them, and the state from which training goes on.
+"""The state from which training goes on: tensors, numbers, text, lists and dicts only.
 
-Weights are safetensors whose metadata hold the resolved graph. The training state holds tensors,
-numbers, text, lists and dicts only, and is read with `weights_only=True`: neither file can run code.
-Both are written under a temporary name and renamed.
+It is read with `weights_only=True`, so that it cannot run code, and written under a temporary name and renamed.
 """
 
-import difflib
-import json
 import os
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor, nn
 
-import crossband
-from crossband.graphs.building.build import build
-from crossband.graphs.language.diagnostics import Problems
-from crossband.graphs.language.resolve import Library
 from crossband.recipes.basics.files import replacing
-from crossband.recipes.model.as_trained import keep_training
-from crossband.registry import CrossbandError
+from crossband.recipes.model.weights import CheckpointError
 
-KEY = "crossband"
 STATE_FORMAT = 1
-
-
-class CheckpointError(CrossbandError):
-    """A file is no checkpoint of crossband, is damaged, or belongs to another network."""
-
-
-@dataclass(frozen=True)
-class Weights:
-    """One network on disk: its resolved graph as YAML, the digest of it, its tensors, and facts about its training.
-
-    The facts of a network that a recipe trained: `crossband` (the version), `network` (its name in the
-    recipe), `recipe`, `step`, `task` (`{from, to}`), `range` (the numbers that stand for 0 and 1 of an
-    image), `channels` by band, and `scale` by band: the values of image files that stand for 0 and 1, where declared.
-    """
-
-    graph: str
-    digest: str
-    tensors: Mapping[str, Tensor]
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-def save_weights(
-    path: str | os.PathLike[str],
-    network: nn.Module,
-    facts: Mapping[str, Any],
-    tensors: Mapping[str, Tensor] | None = None,
-) -> None:
-    """Write the weights of a network made by `crossband.graphs.build`, or `tensors` in their place.
-
-    `facts` are plain data that JSON can hold. Replaces what is there, whole or not at all.
-    """
-    meta: Any = network.meta
-    header = {"version": crossband.__version__, "graph": meta["graph"], "digest": meta["digest"], "facts": dict(facts)}
-    own = {name: tensor.detach().cpu().contiguous() for name, tensor in (tensors or network.state_dict()).items()}
-    with replacing(path) as temporary:
-        save_file(own, temporary, {KEY: json.dumps(header)})
-
-
-def load_weights(path: str | os.PathLike[str]) -> Weights:
-    """Read a weights file. Raises CheckpointError if it is missing, damaged or not from crossband."""
-    file = Path(path)
-    if not file.is_file():
-        raise CheckpointError(f"{file}: no such weights file")
-    try:
-        with safe_open(file, "pt") as stream:
-            header = json.loads((stream.metadata() or {}).get(KEY, "null"))
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118  not a dict
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{file}: not a weights file: {error}") from None
-    if not isinstance(header, dict) or not {"graph", "digest", "facts"} <= header.keys():
-        hint = "files that `crossband train` writes hold their network's graph"
-        raise CheckpointError(f"{file}: these weights do not say which network they belong to", hint=hint)
-    return Weights(header["graph"], header["digest"], tensors, {**header["facts"], "crossband": header.get("version")})
-
-
-def load_network(path: str | os.PathLike[str]) -> nn.Module:
-    """The network of a weights file, rebuilt from the graph inside it, in evaluation mode on the CPU.
-
-    Raises CheckpointError, and InvalidFile where its graph uses blocks that are not registered here.
-    """
-    weights = load_weights(path)
-    problems = Problems()
-    graph = Library(problems).load_text(weights.graph, file=f"{path} (graph)")
-    problems.raise_if_any()
-    assert graph is not None
-    network = build(graph, seed=0)
-    put_weights(network, weights, path)
-    if weights.facts.get("test") == "training":
-        keep_training(network, weights.facts.get("seed", 0))
-    return network.eval()
-
-
-def put_weights(network: nn.Module, weights: Weights, path: str | os.PathLike[str]) -> None:
-    """Load weights into a network. Raises CheckpointError, with how the two graphs differ, where they do not fit."""
-    meta: Any = network.meta
-    if weights.digest != meta["digest"]:
-        raise CheckpointError(
-            f"{path}: these weights belong to another network\n{difference(weights.graph, meta['graph'])}",
-            hint="use the recipe they were trained with, or change the graph to what the file holds",
-        )
-    try:
-        network.load_state_dict(dict(weights.tensors))
-    except RuntimeError as error:
-        raise CheckpointError(f"{path}: damaged: {error}") from None
-
-
-def difference(theirs: str, ours: str) -> str:
-    """What distinguishes two graphs given as YAML, line by line: `-` is in the file, `+` in the graph asked for."""
-    lines = difflib.unified_diff(theirs.splitlines(), ours.splitlines(), "in the file", "asked for", lineterm="", n=1)
-    return "\n".join(lines) or "the same graph by its text"
 
 
 def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:

@@ -13,14 +13,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from crossband.recipes.data.loader import epoch_of
-from crossband.recipes.training.engine import Batch, NotFinite, Values, objective
+from crossband.recipes.model.flow_tensors import Batch, FlowTensors
+from crossband.recipes.training.engine import NotFinite, objective
 from crossband.recipes.training.state import Training
 
 Losses = dict[str, dict[str, float]]  # by phase and term, without weights
 
 
 @dataclass(frozen=True)
-class Report:
+class StepRecord:
     """What one step did: `step` counts from 1, `epoch` from 0; seconds spent on waiting for data and on computing."""
 
     step: int
@@ -38,7 +39,7 @@ def steps_per_epoch(loader: DataLoader[Any], accumulate: int) -> int:
     return math.ceil(len(loader) / accumulate)
 
 
-def fit(training: Training, loader: DataLoader[Any], total: int) -> Iterator[Report]:
+def train_steps(training: Training, loader: DataLoader[Any], total: int) -> Iterator[StepRecord]:
     """Train from `training.step` to the step `total`, one report for each step."""
     accumulate = training.experiment.recipe.accumulate
     per_epoch = steps_per_epoch(loader, accumulate)
@@ -55,7 +56,7 @@ def fit(training: Training, loader: DataLoader[Any], total: int) -> Iterator[Rep
             rates = {name: rate.value for name, rate in training.rates.items()}
             images = sum(len(batch["name"]) for batch in group) * training.fabric.world_size
             now = time.perf_counter()
-            yield Report(training.step, epoch, losses, rates, images, loaded - started, now - loaded)
+            yield StepRecord(training.step, epoch, losses, rates, images, loaded - started, now - loaded)
             if training.step >= total:
                 return
             started = time.perf_counter()
@@ -64,20 +65,20 @@ def fit(training: Training, loader: DataLoader[Any], total: int) -> Iterator[Rep
 def train_step(training: Training, batches: Sequence[Batch]) -> Losses:
     """One step: each phase in turn, its gradients averaged over `batches`. Raises NotFinite."""
     parts = (training.experiment, training.networks, training.functions)
-    several = [Values(*parts, batch, training.fabric.autocast) for batch in batches]
+    several = [FlowTensors(*parts, batch, training.fabric.autocast) for batch in batches]
     seen: list[tuple[str, int, dict[str, Tensor]]] = []
-    for turn in training.turns:
-        training.optimizers[turn.name].zero_grad()
+    for run in training.runs:
+        training.optimizers[run.name].zero_grad()
         for number, values in enumerate(several):
-            total, terms = objective(turn, values)
-            training.only(turn.trains)
+            total, terms = objective(run, values)
+            training.only(run.trains)
             training.fabric.backward(total / len(several))
             if len(several) > 1:
                 values.clear()
-            seen.append((turn.name, number, terms))
-        training.update(turn)
+            seen.append((run.name, number, terms))
+        training.update(run)
         for values in several:
-            values.expire(turn.trains)
+            values.expire(run.trains)
     training.follow()
     return _means(training.fabric, seen, training.step + 1, batches)
 
@@ -85,7 +86,7 @@ def train_step(training: Training, batches: Sequence[Batch]) -> Losses:
 def _means(
     fabric: Fabric, seen: Sequence[tuple[str, int, dict[str, Tensor]]], step: int, batches: Sequence[Batch]
 ) -> Losses:
-    """The mean of every term over the turns, batches and processes of a step. Raises NotFinite."""
+    """The mean of every term over the phases, batches and processes of a step. Raises NotFinite."""
     labels = [(phase, number, name) for phase, number, terms in seen for name in terms]
     values = torch.stack([term for _, _, terms in seen for term in terms.values()])  # off the device in one go
     for (phase, number, name), value in zip(labels, values.tolist(), strict=True):

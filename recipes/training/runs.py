@@ -16,20 +16,21 @@ from crossband import registry
 from crossband.graphs.checking.checker import check as check_graph
 from crossband.graphs.language.diagnostics import Problems
 from crossband.graphs.language.document import Document
-from crossband.graphs.language.resolve import Library
+from crossband.graphs.language.resolve import Resolver
 from crossband.recipes.kinds.source import Source
 from crossband.recipes.language.checker import check, check_recipe
 from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.language.flow import Value
 from crossband.recipes.language.layers import Layers
-from crossband.recipes.language.reading import load
+from crossband.recipes.language.reading import load_recipe
 from crossband.recipes.language.syntax import Data, Network, Recipe
 from crossband.recipes.metrics.evaluation import Table
+from crossband.recipes.model.networks import build_network
 from crossband.recipes.model.scoring import measure, open_source, whole_scenes
-from crossband.recipes.training.checkpoint import CheckpointError, Weights, load_state, load_weights, put_weights
+from crossband.recipes.model.weights import CheckpointError, Weights, load_weights, put_weights
+from crossband.recipes.training.checkpoint import load_state
 from crossband.recipes.training.folder import RECIPE, STATE, WEIGHTS, new_folder
 from crossband.recipes.training.session import RunResult, Session
-from crossband.recipes.training.state import build_network
 from crossband.registry import CrossbandError
 
 READING = ("channels", "range", "outside", "luminance")  # parameters of sources: what the numbers in files mean
@@ -91,7 +92,7 @@ def data_overrides(name: str | Path, overrides: Sequence[str], data: Path) -> li
     It is the `folder` of the recipe's source; a source that reads no folder gives way to `pairs`, which reads the
     files in the same way. Values are written as JSON, which is YAML too.
     """
-    given = load(name, overrides).data
+    given = load_recipe(name, overrides).data
     folder = str(Path(data).resolve())
     if "folder" not in registry.sources[given.source].parameters:
         kept = {key: given.arguments[key] for key in READING if key in given.arguments}
@@ -199,7 +200,7 @@ def _of_weights(
 
 def _experiment_of(weights: Weights, path: Path, data: Path) -> Experiment:
     facts, problems = weights.facts, Problems()
-    graph = Library(problems).load_text(weights.graph, file=f"{path} (graph)")
+    graph = Resolver(problems).load_text(weights.graph, file=f"{path} (graph)")
     problems.raise_if_any()
     assert graph is not None
     needed = ("task", "network", "range", "channels")

@@ -36,7 +36,7 @@ from crossband.recipes.training.folder import (
     write_recipe,
     write_tables,
 )
-from crossband.recipes.training.loop import Report, fit, steps_per_epoch
+from crossband.recipes.training.loop import StepRecord, steps_per_epoch, train_steps
 from crossband.recipes.training.state import Training, set_up
 from crossband.registry import CrossbandError
 
@@ -84,7 +84,7 @@ class Session:
             self.training.load_state_dict(state)
         self._stop = False
         self._saved = self.training.step
-        self._window: list[Report] = []
+        self._window: list[StepRecord] = []
 
     def run(self, folder: Path) -> RunResult:
         """Train to the end, evaluate, write the report, all in `folder`."""
@@ -126,7 +126,7 @@ class Session:
     def _follow(self, training: Training) -> RunResult:
         """What a process other than the first does: it trains, and writes nothing."""
         with self._signals():
-            for _ in fit(training, self.loader, self.total):
+            for _ in train_steps(training, self.loader, self.total):
                 if self._stopped():
                     raise Interrupted("stopped")
         return RunResult(self.folder, self.folder / "report.md", {}, training.step)
@@ -137,7 +137,7 @@ class Session:
             screen.say(f"{title} in {self.folder}")
             if training.step == 0:
                 self._checkpoint(training)
-            for report in fit(training, self.loader, self.total):
+            for report in train_steps(training, self.loader, self.total):
                 self._window.append(report)
                 screen.update(report.step, _words(report))
                 self._act(training, report)
@@ -148,7 +148,7 @@ class Session:
                         hint=f"`crossband train --resume {self.folder}` goes on",
                     )
 
-    def _act(self, training: Training, report: Report) -> None:
+    def _act(self, training: Training, report: StepRecord) -> None:
         """Log, draw, save and evaluate, each where its turn has come."""
         every, often = self.experiment.recipe.every, max(self.per_epoch, self.total // 20)
         last = report.step == self.total
@@ -163,7 +163,7 @@ class Session:
         if _due(report.step, every.checkpoint, often) or last:
             self._checkpoint(training)
 
-    def _write_log(self, report: Report) -> None:
+    def _write_log(self, report: StepRecord) -> None:
         """One line for the steps since the last one."""
         losses: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         for each in self._window:
@@ -265,7 +265,7 @@ def _due(step: int, every: int | None, usual: int) -> bool:
     return wanted > 0 and step % wanted == 0
 
 
-def _words(report: Report) -> str:
+def _words(report: StepRecord) -> str:
     """What the progress bar says of a step: each loss, and how the time is divided."""
     losses = [f"{name} {value:.4g}" for terms in report.losses.values() for name, value in terms.items()]
     times = f"data {report.data_seconds * 1000:.0f} ms, compute {report.compute_seconds * 1000:.0f} ms"

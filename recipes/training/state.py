@@ -1,6 +1,5 @@
 """What trains: the networks of a recipe with their optimizers, rates and memories, and the state of all of it."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,28 +10,14 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from crossband.graphs.building.build import build
 from crossband.recipes.kinds.optimizer import Rate, make_optimizer
 from crossband.recipes.language.experiment import Experiment
-from crossband.recipes.language.flow import Value
 from crossband.recipes.language.functions import Function, make_functions
-from crossband.recipes.language.syntax import Recipe
-from crossband.recipes.model.as_trained import keep_training
-from crossband.recipes.model.foreign import put_foreign
-from crossband.recipes.model.padding import fit_by_padding
-from crossband.recipes.training.checkpoint import CheckpointError, difference, load_weights, put_weights, save_weights
-from crossband.recipes.training.engine import Turn, turns
+from crossband.recipes.model.networks import begin_network, seed_of, task_of
+from crossband.recipes.model.weights import CheckpointError, difference, save_weights
+from crossband.recipes.training.engine import PhaseRun, phase_runs
 
 Tensors = dict[str, Tensor]
-
-
-def task_of(recipe: Recipe, network: str) -> dict[str, str] | None:
-    """Which band a network reads and which it gives, by the flow; None for one that does not translate a band."""
-    for part in (part for value in recipe.flow.values() for part in value.walk() if part.name == network):
-        for source, target in ((recipe.source, recipe.target), (recipe.target, recipe.source)):
-            if part.kind == "call" and part.operands == (Value("name", source),):
-                return {"from": source, "to": target}
-    return None
 
 
 @dataclass
@@ -45,7 +30,7 @@ class Training:
     functions: dict[str, Function]  # by call
     optimizers: dict[str, Any]  # by phase, wrapped by Fabric
     rates: dict[str, Rate]
-    turns: tuple[Turn, ...]
+    runs: tuple[PhaseRun, ...]
     average: dict[str, Tensors]  # averaged weights by network, empty without `ema`
     measures: dict[str, str] = field(default_factory=dict)  # published weights that losses look through, by name
     epoch_loss: dict[str, list[float]] = field(default_factory=dict)  # sum and count by phase, for plateaus
@@ -61,10 +46,10 @@ class Training:
         for name, network in self.networks.items():
             network.requires_grad_(name in trained)
 
-    def update(self, turn: Turn) -> None:
-        """One step of the optimizer of a turn: gradients are averaged over the processes and held to `clip`."""
-        optimizer, clip = self.optimizers[turn.name], self.experiment.recipe.clip
-        modules = nn.ModuleList(self.networks[name] for name in sorted(turn.trains))
+    def update(self, run: PhaseRun) -> None:
+        """One step of the optimizer of a phase: gradients are averaged over the processes and held to `clip`."""
+        optimizer, clip = self.optimizers[run.name], self.experiment.recipe.clip
+        modules = nn.ModuleList(self.networks[name] for name in sorted(run.trains))
         if self.fabric.world_size > 1:
             self._share_gradients([parameter.grad for parameter in modules.parameters() if parameter.grad is not None])
         if clip is not None:
@@ -153,7 +138,7 @@ class Training:
         self.step, self.epoch_loss = state["step"], {k: list(v) for k, v in state["epoch_loss"].items()}
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         if self.fabric.global_rank > 0:  # the state is that of the first process
-            torch.manual_seed(_seed(self.experiment.recipe.seed, f"process {self.fabric.global_rank}, {self.step}"))
+            torch.manual_seed(seed_of(self.experiment.recipe.seed, f"process {self.fabric.global_rank}, {self.step}"))
             return
         torch.set_rng_state(state["random"]["cpu"])
         if len(state["random"]["cuda"]) == len(_cuda_states()):
@@ -183,7 +168,7 @@ def set_up(experiment: Experiment, fabric: Fabric, length: int, *, resumed: bool
     """
     recipe = experiment.recipe
     networks = {
-        name: _network(experiment, name, resumed=resumed).to(fabric.device).train() for name in experiment.plans
+        name: begin_network(experiment, name, resumed=resumed).to(fabric.device).train() for name in experiment.plans
     }
     optimizers, rates = {}, {}
     for phase in recipe.phases:
@@ -193,69 +178,22 @@ def set_up(experiment: Experiment, fabric: Fabric, length: int, *, resumed: bool
         optimizers[phase.name] = fabric.setup_optimizers(optimizer)
     trained = {name for phase in recipe.phases for name in phase.train}
     average = {name: _copy(networks[name].state_dict()) for name in networks if recipe.ema and name in trained}
-    inputs = (value for step in experiment.steps for value in step.inputs())
-    functions = make_functions(inputs, lambda call: _seed(recipe.seed, call))
-    torch.manual_seed(_seed(recipe.seed, f"process {fabric.global_rank}"))
+    inputs = (value for step in experiment.phases for value in step.inputs())
+    functions = make_functions(inputs, lambda call: seed_of(recipe.seed, call))
+    torch.manual_seed(seed_of(recipe.seed, f"process {fabric.global_rank}"))
     measures = prepare_losses(experiment, fabric.device)
-    return Training(experiment, fabric, networks, functions, optimizers, rates, turns(experiment), average, measures)
+    return Training(
+        experiment, fabric, networks, functions, optimizers, rates, phase_runs(experiment), average, measures
+    )
 
 
 def prepare_losses(experiment: Experiment, device: torch.device) -> dict[str, str]:
     """Ready what losses look through, and say which weights that is. Raises Unavailable where they are missing."""
     found: dict[str, str] = {}
-    for loss in (loss for step in experiment.steps for loss in step.losses.values()):
+    for loss in (loss for step in experiment.phases for loss in step.losses.values()):
         if prepare := loss.entry.prepare:
             found |= prepare(device, **loss.term.arguments)
     return found
-
-
-def build_network(experiment: Experiment, name: str) -> nn.Module:
-    """One network of a recipe with its initial weights."""
-    recipe = experiment.recipe
-    seed, init = _seed(recipe.seed, name), recipe.networks[name].init
-    network = build(experiment.plans[name], taps=experiment.taps.get(name, ()), seed=seed)
-    if isinstance(init, Mapping):
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            [(kind, gain)] = init.items()
-            network.apply(lambda module: _initialise(module, kind, gain))
-    if recipe.networks[name].fit == "pad":
-        fit_by_padding(network, experiment.plans[name])
-    if recipe.networks[name].test == "training":
-        keep_training(network, recipe.seed)
-    return network
-
-
-def _network(experiment: Experiment, name: str, *, resumed: bool) -> nn.Module:
-    network, written = build_network(experiment, name), experiment.recipe.networks[name]
-    if resumed or not written.weights:
-        return network
-    if isinstance(written.weights, str):
-        put_weights(network, load_weights(written.weights), written.weights)
-    else:
-        put_foreign(network, **written.weights)
-    return network
-
-
-def _initialise(module: nn.Module, kind: str, gain: float) -> None:
-    """The initial weights of the pix2pix family: convolutions drawn, biases zero, batch norms about one."""
-    weight = getattr(module, "weight", None)
-    if isinstance(module, nn.modules.conv._ConvNd | nn.Linear):
-        if kind == "normal":
-            nn.init.normal_(module.weight, 0.0, gain)
-        else:
-            nn.init.xavier_normal_(module.weight, gain)
-    elif isinstance(module, nn.modules.batchnorm._BatchNorm) and weight is not None:
-        nn.init.normal_(weight, 1.0, gain)
-    else:
-        return
-    if module.bias is not None:
-        nn.init.zeros_(module.bias)
-
-
-def _seed(seed: int, name: str) -> int:
-    """A seed for one purpose, apart from those of the others."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:6], "big")
 
 
 def _copy(tensors: Mapping[str, Tensor]) -> Tensors:
