@@ -25,7 +25,6 @@ T = TypeVar("T")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 ORIENTATION = 0x0112  # the tag of EXIF and TIFF
 SIDEWAYS = (5, 6, 7, 8)  # the orientations that exchange height and width
-LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601, as in Pillow and OpenCV
 
 
 class ImageError(CrossbandError):
