@@ -11,8 +11,8 @@ from crossband.registry import CrossbandError
 
 if TYPE_CHECKING:
     from crossband.recipes.metrics.evaluation import Table
+    from crossband.recipes.metrics.results import Results
     from crossband.recipes.model.scoring import Scored
-    from crossband.recipes.reporting.results import Results
 
 RANKING = ("ssim", "psnr", "mae", "mse", "rmse")  # the first that was measured orders a picture
 
@@ -62,10 +62,10 @@ def evaluate(
     weights file outside of a run folder needs `--data`.
     """
     _check_files(sheet, picture)
+    from crossband.recipes.basics.parts import markdown
     from crossband.recipes.metrics.evaluation import declared
+    from crossband.recipes.metrics.results import Results, together
     from crossband.recipes.model.scoring import measure
-    from crossband.recipes.reporting.report import markdown
-    from crossband.recipes.reporting.results import Results, together
     from crossband.recipes.training.runs import open_run
 
     options: dict[str, Any] = {"overrides": settings, "data": data, "device": device}

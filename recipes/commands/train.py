@@ -50,7 +50,7 @@ def train(
         click.get_current_context().exit(stopped.exit_code)
     if result.results is None:  # one of several processes, and not the one that talks
         return
-    from crossband.recipes.reporting.report import markdown
+    from crossband.recipes.basics.parts import markdown
 
     click.echo(markdown(result.results.parts()))
     click.echo()

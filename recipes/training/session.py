@@ -18,12 +18,12 @@ from crossband.recipes.data.loader import make_loader
 from crossband.recipes.kinds.source import Source
 from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.metrics.evaluation import Table
+from crossband.recipes.metrics.results import Results
 from crossband.recipes.model.scoring import Scored, measure, score, training_scenes, whole_scenes
 from crossband.recipes.reporting.curves import curves, draw_curves, read_log
 from crossband.recipes.reporting.pictures import sample_grid, save
 from crossband.recipes.reporting.report import Report as Page
 from crossband.recipes.reporting.report import write_report
-from crossband.recipes.reporting.results import Results
 from crossband.recipes.training.checkpoint import save_state
 from crossband.recipes.training.engine import NotFinite
 from crossband.recipes.training.folder import (

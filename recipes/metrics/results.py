@@ -11,13 +11,13 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
+from crossband.recipes.basics.parts import Grid, Notes, Part
 from crossband.recipes.language.syntax import Figure, Paper
 from crossband.recipes.metrics.catalogue import METRICS
 from crossband.recipes.metrics.evaluation import Table
 from crossband.recipes.metrics.intervals import FEW, LEVEL, RESAMPLES, Difference, paired
 from crossband.recipes.metrics.metrics import Metric
 from crossband.recipes.metrics.verdict import verdicts
-from crossband.recipes.reporting.report import Grid, Notes, Part
 
 ARROWS = {"lower": " ↓", "higher": " ↑", None: ""}
 ABSENT = "–"
