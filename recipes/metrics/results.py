@@ -6,27 +6,28 @@ and what the command line prints; `as_dict` is for programs.
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-from crossband.recipes.basics.parts import Grid, Notes, Part
+from crossband.recipes.basics.parts import Grid, Notes, Part, markdown
 from crossband.recipes.language.syntax import Figure, Paper
 from crossband.recipes.metrics.catalogue import METRICS
-from crossband.recipes.metrics.evaluation import Table
+from crossband.recipes.metrics.evaluation import EvaluationError, Summary, Table, declared
 from crossband.recipes.metrics.intervals import FEW, LEVEL, RESAMPLES, Difference, paired
 from crossband.recipes.metrics.metrics import Metric
 from crossband.recipes.metrics.verdict import verdicts
+from crossband.registry import suggest
 
 ARROWS = {"lower": " ↓", "higher": " ↑", None: ""}
 ABSENT = "–"
 HOW = "Each metric is computed for each image on [0, 1] and then averaged: mean ± standard deviation over n images."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Results:
-    """Tables of systems by name: runs, and the trivial baselines of each run.
+    """Tables of systems by name: runs, and the trivial baselines of each run. Printed, they are Markdown.
 
     `baselines` has every run with the names of its baselines, `papers` what papers print for the recipe of a run.
     """
@@ -37,10 +38,41 @@ class Results:
     warnings: Sequence[str] = ()
 
     @classmethod
-    def of(cls, tables: Mapping[str, Table], papers: Sequence[Paper] = ()) -> "Results":
+    def of(cls, tables: Mapping[str, Table], papers: Sequence[Paper] = (), warnings: Sequence[str] = ()) -> "Results":
         """Those of one run: the first table is its own, the others are its baselines."""
         run, *others = tables
-        return cls(tables, {run: others}, {run: papers})
+        return cls(tables, {run: others}, {run: papers}, warnings)
+
+    @property
+    def table(self) -> Table:
+        """What was measured of the run, of several the first."""
+        return self.tables[next(iter(self.baselines))]
+
+    def __getitem__(self, metric: str) -> Summary:
+        """A metric over the images of the run, such as `results["psnr"].mean`.
+
+        Raises EvaluationError, with the reason, where it was not measured.
+        """
+        if metric in self.table.summary:
+            return self.table.summary[metric]
+        reason = self.table.absent.get(declared(metric).name, "it was not asked for")
+        raise EvaluationError(f"`{metric}` was not measured: {reason}", hint=suggest(metric, self.table.summary))
+
+    def __iter__(self) -> Iterator[str]:
+        """The metrics that were measured."""
+        return iter(self.table.summary)
+
+    def __repr__(self) -> str:
+        count = len(self.table.images)
+        found = ", ".join(f"{name} {METRICS[name].format(each.mean)}" for name, each in self.table.summary.items())
+        return f"<Results of {', '.join(self.baselines)} on {count} image{'s' * (count > 1)}: {found}>"
+
+    def __str__(self) -> str:
+        return markdown(self.parts())
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        return str(self)
 
     def verdicts(self) -> dict[str, list[str]]:
         """What the images of a run look like, where something is wrong: see `measuring.verdict`."""
@@ -109,7 +141,8 @@ def together(runs: Mapping[str, Results]) -> Results:
             tables[place] = table
             baselines[label].append(place)
     papers = {label: results.papers.get(own[label], ()) for label, results in runs.items()}
-    return Results(tables, baselines, papers, _warnings(tables, baselines))
+    warnings = [*_warnings(tables, baselines), *(line for results in runs.values() for line in results.warnings)]
+    return Results(tables, baselines, papers, list(dict.fromkeys(warnings)))
 
 
 def _warnings(tables: Mapping[str, Table], baselines: Mapping[str, Sequence[str]]) -> list[str]:

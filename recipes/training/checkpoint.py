@@ -23,7 +23,7 @@ def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
         torch.save({"format": STATE_FORMAT, **state}, temporary)
 
 
-def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read_state(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read what `save_state` wrote. Raises CheckpointError."""
     file = Path(path)
     if not file.is_file():
