@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,10 +15,7 @@ from crossband.recipes.metrics.baselines import Baseline, MeanTarget, evaluate_b
 from crossband.recipes.metrics.evaluation import Evaluation
 from crossband.recipes.metrics.metrics import DEFAULT
 from crossband.recipes.metrics.results import Results
-from crossband.recipes.model.task import Task
-
-if TYPE_CHECKING:
-    from crossband.recipes.model.model import Model
+from crossband.recipes.model.task import Task, Trained
 
 MEAN_OF = 500  # training images of which the mean image is made
 NO_MEAN = "There is no mean image to compare with: it is made of training images, and only test images were given."
@@ -41,7 +38,7 @@ def whole_scenes(task: Task, source: Source, split: str | None = None) -> Scenes
     return scenes_of(source, split or task.evaluate.split, data, Geometry(load=load), channels=channels)
 
 
-def score(model: "Model", scenes: Scenes, numbers: Iterable[int]) -> Iterator[Scored]:
+def score(model: Trained, scenes: Scenes, numbers: Iterable[int]) -> Iterator[Scored]:
     """The scenes of these numbers, one by one."""
     task = model.task
     low, high = task.data.range
@@ -54,7 +51,7 @@ def score(model: "Model", scenes: Scenes, numbers: Iterable[int]) -> Iterator[Sc
 
 
 def measure(
-    model: "Model",
+    model: Trained,
     source: Source,
     *,
     split: str | None = None,

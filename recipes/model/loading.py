@@ -98,7 +98,7 @@ def _calls(experiment: Experiment) -> dict[str, Value]:
         part.name: part
         for part in parts
         if part.name in experiment.plans
-        and _image_to_image(experiment.plans[part.name])
+        and _channels(experiment.plans[part.name])
         and [(operand.kind, operand.name in experiment.bands) for operand in part.operands] == [("name", True)]
     }
 
@@ -125,28 +125,31 @@ def _of_weights(path: Path, weights: Weights) -> Model:
     problems.raise_if_any()
     assert graph is not None
     plan, name = check_graph(graph), facts.get("network", graph.name)
-    if not _image_to_image(plan):
+    if (channels := _channels(plan)) is None:
         raise CheckpointError(f"{path}: the network `{graph.name}` makes no image from an image")
-    task = _task_of(path.stem, name, plan, facts)
+    bands, (low, high) = facts.get("task") or {}, facts.get("range", (0.0, 1.0))
+    source, target = bands.get("from", "image"), bands.get("to", "")  # a model without target cannot be measured
+    task = Task(
+        name=path.stem,
+        source=source,
+        target=target,
+        result=Value("call", name, (Value("name", source),)),
+        plans={name: plan},
+        channels=dict(zip((source, target), channels, strict=True)),
+        data=Data("pairs", {"range": facts["scale"]} if facts.get("scale") else {}, {}, range=(low, high)),
+    )
     network = build_written(name, plan, Network(graph.name, test=facts.get("test")), facts.get("seed", 0))
     return Model(task, {name: trained(network, weights)}, origin=Origin(path.absolute()))
 
 
-def _task_of(title: str, name: str, plan: Plan, facts: Mapping[str, Any]) -> Task:
-    """What weights say of themselves; where they do not say which bands they are of, they cannot be measured."""
-    bands, (low, high) = facts.get("task") or {}, facts.get("range", (0.0, 1.0))
-    source, target = bands.get("from", "image"), bands.get("to", "")
-    [taken], given = plan.inputs.values(), plan.shape(next(iter(plan.outputs.values())))
-    scale = facts.get("scale")
-    data = Data("pairs", {"range": scale} if scale else {}, {}, range=(low, high))
-    result = Value("call", name, (Value("name", source),))
-    return Task(title, source, target, result, {name: plan}, {source: int(taken[1]), target: int(given[1])}, data)
-
-
-def _image_to_image(plan: Plan) -> bool:
-    """Whether a network takes one image and gives, as its first output, one of the same size."""
+def _channels(plan: Plan) -> tuple[int, int] | None:
+    """The channels of the image that a network takes, and of its first output, where that is one of the same size."""
     taken, given = list(plan.inputs.values()), plan.shape(next(iter(plan.outputs.values())))
-    if len(taken) != 1 or taken[0][1] not in (1, 3) or given[1] not in (1, 3):
-        return False
+    if len(taken) != 1:
+        return None
     numbers = nearest(plan, 96, 160)
-    return [evaluate(size, numbers) for size in given[2:]] == [evaluate(size, numbers) for size in taken[0][2:]]
+    sizes = [[evaluate(size, numbers) for size in shape[2:]] for shape in (taken[0], given)]
+    match taken[0][1], given[1]:
+        case (1 | 3) as before, (1 | 3) as after if sizes[0] == sizes[1]:
+            return before, after
+    return None

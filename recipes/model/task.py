@@ -2,11 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
 
 from crossband.graphs.plans.plan import Plan
 from crossband.recipes.language.experiment import Experiment, depends
 from crossband.recipes.language.flow import Value
 from crossband.recipes.language.syntax import Data, Measure, Paper
+from crossband.recipes.model.tiles import Tiling
 
 Range = tuple[float, float]
 
@@ -54,3 +59,26 @@ class Task:
     def scale(self, band: str) -> Range | None:
         """The values of image files that stand for 0 and 1, where the data declared them."""
         return self.data.scale.get(band)
+
+
+class Trained(Protocol):
+    """What measuring a model and translating files with it need of it: see `crossband.recipes.model.model.Model`."""
+
+    task: Task
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        ...
+
+    def predict(self, bands: Mapping[str, Tensor], /) -> Tensor:
+        """The result `b c h w` for images of bands, in the range of training."""
+        ...
+
+    def compute(self, images: Tensor, tiling: Tiling | None = None, batch: int = 1, /) -> Tensor:
+        """Translate `b c h w` in [0, 1] to `b k h w` in [0, 1]."""
+        ...
+
+    def check_size(self, height: int, width: int, tiling: Tiling | None = None, /) -> None:
+        """Raise SizeError where images of this size cannot be translated."""
+        ...

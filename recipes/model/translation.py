@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -15,12 +15,9 @@ from torch import Tensor
 from crossband.recipes.basics.progress import Screen
 from crossband.recipes.data.images import SUFFIXES, ImageError, read_header, read_image, write_image
 from crossband.recipes.model.forms import check_scale, to_unit
-from crossband.recipes.model.task import Range
+from crossband.recipes.model.task import Range, Trained
 from crossband.recipes.model.tiles import Tiling
 from crossband.registry import CrossbandError
-
-if TYPE_CHECKING:
-    from crossband.recipes.model.model import Model
 
 FORMATS = {".png": (8, 16), ".tif": (8, 16, 32), ".tiff": (8, 16, 32)}  # endings that can be written, and their bits
 Bits: TypeAlias = Literal[8, 16, 32]
@@ -48,7 +45,7 @@ class Translated:
 
 
 def translate_files(
-    model: "Model",
+    model: Trained,
     jobs: Sequence[Job],
     *,
     bits: Bits,
@@ -142,7 +139,7 @@ def _check_targets(jobs: Sequence[Job], goal: Path, force: bool) -> None:
         raise TranslationError.gathered("these files are there already:", there, hint="`--force` replaces them")
 
 
-def check(jobs: Sequence[Job], model: "Model", scale: Range | None, range: Range | None, tiling: Tiling | None) -> None:
+def check(jobs: Sequence[Job], model: Trained, scale: Range | None, range: Range | None, tiling: Tiling | None) -> None:
     """Raise TranslationError if an image cannot be read or translated, naming each such image.
 
     `range` is the one asked for in the place of the `scale` that the data declared, which may be inverted.
