@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from crossband.recipes.kinds.function import Function
 from crossband.recipes.language.experiment import Experiment, depends, reaches
 from crossband.recipes.language.flow import Value
-from crossband.recipes.language.functions import Function
 
 Batch: TypeAlias = Mapping[str, Any]  # band -> `b c h w`, and `name`, the names of the images
 Records: TypeAlias = Mapping[Value, frozenset[str]]  # for each call, the networks whose gradient it must record
