@@ -393,15 +393,21 @@ def _bibtex(path: Path) -> dict[str, str]:
     """The entries of a BibTeX file by key, each from its `@` to the brace that closes it."""
     text, found = path.read_text("utf-8"), {}
     for start in re.finditer(r"^@\w+\{\s*([^,\s]+),", text, re.MULTILINE):
-        key, depth = start[1], 0
-        for brace in re.finditer(r"[{}]", text[start.start() :]):
-            depth += 1 if brace[0] == "{" else -1
-            if depth == 0:
-                break
-        if depth or key in found:
-            raise RegistryError(f"{path}: the entry `{key}` {'is not closed' if depth else 'is there twice'}")
-        found[key] = text[start.start() : start.start() + brace.end()]
+        key, end = start[1], _closing(text, start.start())
+        if end is None or key in found:
+            raise RegistryError(f"{path}: the entry `{key}` is {'not closed' if end is None else 'there twice'}")
+        found[key] = text[start.start() : end]
     return found
+
+
+def _closing(text: str, start: int) -> int | None:
+    """Where the brace closes that is the first after `start`; None where it does not."""
+    depth = 0
+    for brace in re.compile(r"[{}]").finditer(text, start):
+        depth += 1 if brace[0] == "{" else -1
+        if depth == 0:
+            return brace.end()
+    return None
 
 
 def _as_yaml(value: object) -> object:

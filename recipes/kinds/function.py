@@ -58,11 +58,11 @@ class FunctionEntry(Entry):
 
     kind = "function"
 
-    factory: type[Function]
+    operands: tuple[int, int | None]
     detaches: bool
 
     def details(self) -> dict[str, Any]:  # noqa: D102  as in Entry
-        least, most = self.factory.operands
+        least, most = self.operands
         values = "1 value" if most == 1 else f"{least} values" if most == least else f"{least} or more values"
         return {"takes": values, "gradient": "does not pass" if self.detaches else ""}
 
@@ -77,9 +77,16 @@ def function(name: str, *, cite: str | None = None, detaches: bool = False) -> C
         if not (isinstance(cls, type) and issubclass(cls, Function)):
             raise RegistryError(f"the function `{name}` must be a subclass of `Function`", hint="derive it from that")
         cls.name = name
-        functions.add(
-            FunctionEntry(name=name, factory=cls, parameters={}, cite=cite, detaches=detaches, **description(cls))
+        entry = FunctionEntry(
+            name=name,
+            factory=cls,
+            parameters={},
+            cite=cite,
+            operands=cls.operands,
+            detaches=detaches,
+            **description(cls),
         )
+        functions.add(entry)
         return cls
 
     return register

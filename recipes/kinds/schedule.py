@@ -76,11 +76,11 @@ def schedule(name: str, *, ends: Callable[..., int] | None = None, cite: str | N
     """
 
     def register(part: Part) -> Part:
-        at, length, *own = inspect.signature(part).parameters
-        if own[:1] != [name] and name != CONSTANT:
+        names = list(inspect.signature(part).parameters)
+        if len(names) < 2 or (names[2:3] != [name] and name != CONSTANT):
             right = f"write `def {part.__name__}(at: int, length: int, *, {name}: ...) -> float`"
             raise RegistryError(f"the schedule `{name}` needs `{name}` as its first keyword", hint=right)
-        parameters = {**parameters_of(part, skip=(at, length)), "warmup": WARMUP}
+        parameters = {**parameters_of(part, skip=names[:2]), "warmup": WARMUP}
         schedules.add(
             ScheduleEntry(name=name, factory=part, parameters=parameters, cite=cite, ends=ends, **description(part))
         )

@@ -106,7 +106,7 @@ class FlowShapes:
         return call, self._result(plan, next(iter(plan.outputs.values())), value, sizes)
 
     def _function(self, value: Value, shapes: list[Shape], path: Path) -> Shape:
-        least, most = functions[value.name].factory.operands
+        least, most = functions[value.name].operands
         if len(shapes) < least or (most is not None and len(shapes) > most):
             wanted = f"{least}" if least == most else f"at least {least}"
             message = f"`{value.name}` takes {wanted} value{'s' if wanted != '1' else ''}, got {len(shapes)}"
