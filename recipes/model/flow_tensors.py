@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from crossband.graphs.plans.plan import Plan
+from crossband.recipes.kinds.function import Function
 from crossband.recipes.language.experiment import depends, reaches
 from crossband.recipes.language.flow import Value
-from crossband.recipes.language.functions import Function
 
 Batch: TypeAlias = Mapping[str, Any]  # band -> `b c h w`, and `name`, the names of the images
 Records: TypeAlias = Mapping[Value, frozenset[str]]  # for each call, the networks whose gradient it must record

@@ -9,9 +9,11 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from crossband.recipes.kinds.optimizer import Rate, make_optimizer
+from crossband.recipes.kinds.function import Function
+from crossband.recipes.kinds.optimizer import make_optimizer
+from crossband.recipes.kinds.schedule import Rate
 from crossband.recipes.language.experiment import Experiment
-from crossband.recipes.language.functions import Function, make_functions
+from crossband.recipes.language.functions import make_functions
 from crossband.recipes.model.folder import RunFolder
 from crossband.recipes.model.networks import begin_network, seed_of, task_of
 from crossband.recipes.model.weights import CheckpointError, difference, save_weights
