@@ -140,14 +140,15 @@ class Model(nn.Module):
         return ((result - low) / (high - low)).clamp(0, 1)
 
     def predict(self, bands: Mapping[str, Tensor]) -> Tensor:
-        """The result `b c h w` for images of bands in the range of training, on the device of the networks.
+        """The result `b c h w` for images of bands in the range of training, where the networks are.
 
-        Padded to what the networks admit, and cropped back. Raises SizeError where the result has another size.
+        Images are padded to what the networks admit, the result is cropped back. Raises SizeError where it has
+        another size.
         """
-        task = self.task
+        task, weight = self.task, next(self.parameters(), None)
         height, width = bands[task.source].shape[-2:]
         size = padded_size(task.plans.values(), height, width)
-        padded = {name: pad(image, *size) for name, image in bands.items()}
+        padded = {name: pad(image if weight is None else image.to(weight), *size) for name, image in bands.items()}
         functions = make_functions([task.result], lambda _: 0)
         with torch.no_grad():
             result = FlowTensors(task.plans, self.networks, functions, padded).get(task.result)
@@ -237,9 +238,9 @@ class Model(nn.Module):
         if not self.task.target:
             message = f"{self._words}: cannot be evaluated by itself: it does not say what it translates to"
             raise CheckpointError(message, hint="evaluate the folder of its run")
-        return measure(self, self.open(data), split=split, metrics=metrics, silent=silent)
+        return measure(self, self.open_data(data), split=split, metrics=metrics, silent=silent)
 
-    def open(self, data: Any = None) -> Source:
+    def open_data(self, data: Any = None) -> Source:
         """The images that `evaluate` takes. Raises DataError."""
         if data is not None:
             return open_given(data, self.task.data, (self.task.source, self.task.target))
@@ -273,8 +274,7 @@ class Model(nn.Module):
 
     def _whole(self, image: Tensor) -> Tensor:
         """The result in float32 on the device of `image`, all of which goes through at once."""
-        weight = next(self.parameters(), image)
-        return self.predict({self.task.source: image.to(weight)}).float().to(image.device)
+        return self.predict({self.task.source: image}).float().to(image.device)
 
     def _tiled(self, image: Tensor, tiling: Tiling, batch: int) -> Tensor:
         plans = self.task.plans.values()
