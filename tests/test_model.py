@@ -187,7 +187,7 @@ def test_a_model_says_what_it_is_on_one_line(runs: Path) -> None:
 
 def test_it_is_ready_to_be_used(runs: Path) -> None:
     model = crossband.load(runs / "paired")
-    assert not any(module.training for network in model.networks.values() for module in network.modules())
+    assert not any(module.training for module in model.modules())
     assert not any(parameter.requires_grad for parameter in model.parameters())
     image = torch.rand(1, 3, 8, 8, requires_grad=True)
     assert not model(image).requires_grad
@@ -292,7 +292,7 @@ def test_it_moves(runs: Path) -> None:
     assert model.to(torch.float64) is model
     assert model(image).dtype == torch.float32
     torch.testing.assert_close(model(image), before)
-    assert model.evaluate(metrics=["mae"], silent=True)["mae"].n == 3
+    assert model.evaluate(metrics="mae", silent=True)["mae"].n == 3
     assert model.to("meta").device == torch.device("meta")
     assert all(network.meta for network in model.networks.values())
 

@@ -23,6 +23,7 @@ from crossband.recipes import Model, load, read_weights, save_weights, train
 from crossband.recipes.basics.colour import with_channels
 from crossband.recipes.data import read_image, write_image
 from crossband.recipes.model.folder import RunFolder
+from crossband.recipes.model.tiles import tiling_of
 from crossband.recipes.model.translation import Translated, jobs_of
 from crossband.registry import CrossbandError
 
@@ -313,7 +314,7 @@ def test_a_network_of_one_size_translates_larger_images_in_tiles(tmp_path: Path)
     with pytest.raises(CrossbandError, match="takes images of 24x32"):
         model.check_size(50, 50)
     assert model(torch.rand(1, 1, 10, 20)).shape == (1, 1, 10, 20)
-    model.check_size(50, 50, model.tiling((24, 32)))
+    model.check_size(50, 50, tiling_of(model.task.plans.values(), (24, 32)))
     assert model(torch.rand(1, 1, 50, 50), tile=(24, 32)).shape == (1, 1, 50, 50)
 
 

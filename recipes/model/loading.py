@@ -56,7 +56,7 @@ def load(
     else:
         model = _of_file(path, texts)
     wanted = model.recipe.device if model.recipe else "auto"
-    return model.to(choose_device(device or (wanted if is_usable(wanted) else "auto")))
+    return model.eval().to(choose_device(device or (wanted if is_usable(wanted) else "auto")))
 
 
 def load_again(path: Path, network: str | None, settings: Sequence[str], device: str, digest: str) -> Model:
