@@ -333,6 +333,8 @@ def test_it_is_pickled_by_its_files(runs: Path, tmp_path: Path, monkeypatch: pyt
         again = pickle.loads(text)
         assert torch.equal(again(image), model(image))
         assert torch.equal(copy.deepcopy(model)(image), model(image))
+    with pytest.raises(CrossbandError, match="lies in no file, and a model is pickled by its files"):
+        pickle.dumps(crossband.Model(models[0].task, models[0].networks))
     shutil.rmtree(tmp_path / "cycle")
     with pytest.raises(CrossbandError, match=r"cycle: no such run folder or weights file"):
         pickle.loads(texts[0])

@@ -19,9 +19,9 @@ from crossband.recipes.language.flow import Value
 from crossband.recipes.language.settings import setting_texts
 from crossband.recipes.language.syntax import Data, Network
 from crossband.recipes.model.devices import choose_device, is_usable
-from crossband.recipes.model.folder import RunFolder
 from crossband.recipes.model.model import Model, Origin
-from crossband.recipes.model.networks import build_network, build_written, task_of, trained
+from crossband.recipes.model.networks import build_network, build_written, direction_of, trained
+from crossband.recipes.model.run_folder import RunFolder
 from crossband.recipes.model.task import Task
 from crossband.recipes.model.weights import CheckpointError, Weights, read_weights
 from crossband.registry import CrossbandError, suggest
@@ -71,19 +71,19 @@ def load_again(path: Path, network: str | None, settings: Sequence[str], device:
 
 
 def _of_run(run: RunFolder, experiment: Experiment, origin: Origin) -> Model:
-    task = Task.of(experiment) if origin.network is None else _direction(experiment, origin.network, run)
+    task = Task.of(experiment) if origin.network is None else _task_of(experiment, origin.network, run)
     networks = {  # only what translates: no critics, nothing of training
         name: trained(build_network(experiment, name), read_weights(run.weights(name))) for name in task.plans
     }
     return Model(task, networks, recipe=experiment.recipe, origin=origin)
 
 
-def _direction(experiment: Experiment, name: str, run: RunFolder) -> Task:
+def _task_of(experiment: Experiment, name: str, run: RunFolder) -> Task:
     """The task of one network of a run, on the band that the flow gives it."""
     bands = {
         each: found
         for each, plan in experiment.plans.items()
-        if _channels(plan) and (found := task_of(experiment.recipe, each))
+        if _channels(plan) and (found := direction_of(experiment.recipe, each))
     }
     if name not in bands:
         what = "makes no image from an image" if name in experiment.plans else "is none of the run"

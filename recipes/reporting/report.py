@@ -14,7 +14,7 @@ from pathlib import Path
 
 from crossband.recipes.basics.files import replacing
 from crossband.recipes.basics.parts import Code, Grid, Heading, Notes, Part, Picture, markdown
-from crossband.recipes.model.folder import RunFolder
+from crossband.recipes.model.run_folder import RunFolder
 from crossband.registry import CrossbandError
 
 
