@@ -297,7 +297,7 @@ def test_it_moves(runs: Path) -> None:
     assert all(network.meta for network in model.networks.values())
 
 
-@pytest.mark.parametrize("how", ["in place", "by torch.compile"])
+@pytest.mark.parametrize("how", ["in place", pytest.param("by torch.compile", marks=pytest.mark.slow)])
 def test_it_compiles(runs: Path, how: str) -> None:
     model, image = crossband.load(runs / "padded"), torch.rand(1, 3, 9, 12)
     wanted, seen = model(image), []
@@ -314,7 +314,8 @@ def test_it_compiles(runs: Path, how: str) -> None:
         compiled = torch.compile(model, backend=backend)
     torch.testing.assert_close(compiled(image), wanted)
     assert any("conv" in str(module.code) for module in seen)
-    assert compiled(ramp(8, 9, 3)).dtype == np.uint8
+    if how == "in place":  # else what is around the networks is traced, once for each kind of image
+        assert compiled(ramp(8, 9, 3)).dtype == np.uint8
 
 
 def test_it_is_pickled_by_its_files(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
