@@ -58,10 +58,7 @@ def perceptual(
     if output.shape[1] not in (1, 3):
         raise LossInputError(f"the loss `perceptual` compares images of 1 or 3 channels, got {output.shape[1]}")
     frozen = vgg.frozen(network, layers, output.device, output.dtype, path, random=random)
-    seen = [
-        vgg.features(frozen, network, layers, three_channels(_normal(x, range) if normalise else x))
-        for x in (output, target)
-    ]
+    seen = [frozen(three_channels(_normal(x, range) if normalise else x)) for x in (output, target)]
     differences = {layer: seen[0][layer] - seen[1][layer] for layer in layers}
     measured = {k: d.abs().mean() if distance == "l1" else d.square().mean() for k, d in differences.items()}
     return torch.stack([weight * measured[layer] for layer, weight in layers.items()]).sum()
