@@ -69,7 +69,7 @@ class ArgumentError(CrossbandError, ValueError):
 
 
 class Fault(NamedTuple):
-    """What is wrong with a value: where (in a mapping the key, `split.test.every`), in what way, and the cure."""
+    """What is wrong with a value: where (in a mapping the key, `split.test.every`), in what way, and the hint."""
 
     where: str
     message: str
@@ -263,11 +263,11 @@ def near(name: str, known: Collection[str]) -> list[str]:
     return [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)]
 
 
-def suggest(name: str, known: Collection[str]) -> str | None:
-    """The hint for a name that is not among those `known`: the nearest, all of them if they are few, or None."""
+def suggest(name: str, known: Collection[str], *, few: int = FEW) -> str | None:
+    """The hint for a name that is not among those `known`: the nearest, all of them if they are `few`, or None."""
     if names := near(name, known):
         return f"did you mean `{names[0]}`?"
-    return f"choose from {', '.join(f'`{other}`' for other in known)}" if 0 < len(known) <= FEW else None
+    return f"choose from {', '.join(f'`{other}`' for other in known)}" if 0 < len(known) <= few else None
 
 
 def explain(error: Any) -> tuple[str, str | None]:

@@ -451,13 +451,14 @@ def test_weights_come_from_the_cache_or_a_file(cache, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["vgg16", "vgg19"])
-def test_layers_are_those_of_torchvision(name):
+def test_layers_are_those_of_torchvision(name: vgg.Name):
     from torchvision.models import get_model
 
     image, known = torch.rand(1, 3, 32, 32), vgg.layers(name)
     network = vgg.frozen(name, known, torch.device("cpu"), torch.float32, None, random=True)
     with torch.device("meta"):
-        modules = get_model(name, weights=None).features
+        model: Any = get_model(name, weights=None)
+    modules: torch.nn.Sequential = model.features
     modules.load_state_dict(network.state_dict(), assign=True)
     block, number, value, found = 1, 1, image, network(image)
     for module in modules:

@@ -45,7 +45,7 @@ SCHEMA: Mapping[str, Any] = {
 
 
 class RenamingError(CrossbandError):
-    """The weights in a file are not what a key map and a network expect; the text names each and the cure."""
+    """The weights in a file are not what a key map and a network expect; the text names each, the hint what to do."""
 
 
 @dataclass(frozen=True)
@@ -152,10 +152,7 @@ def shipped() -> list[str]:
 def load_key_map(name: str) -> KeyMap:
     """The key map of a shipped name or a path. Raises InvalidFile with every fault."""
     problems = Problems()
-    found = load_key_map_into(name, problems)
-    problems.raise_if_any()
-    assert found is not None
-    return found
+    return problems.value(load_key_map_into(name, problems))
 
 
 def load_key_map_into(name: str, problems: Problems, place: Place | None = None) -> KeyMap | None:

@@ -8,7 +8,7 @@ from crossband.blocks.contracts.block import BlockEntry
 from crossband.blocks.contracts.contract import ContractError
 from crossband.blocks.contracts.shapes import shapes_of
 from crossband.blocks.contracts.sizes import Condition, Shape, Size, evaluate, symbols_of
-from crossband.graphs.checking.explain import choices, faults, render_shape
+from crossband.graphs.checking.explain import faults, render_shape
 from crossband.graphs.checking.scope import Scope, refuse_others
 from crossband.graphs.checking.state import NodeOutputs, Use, Walk, folder_of
 from crossband.graphs.language.diagnostics import Reported
@@ -16,7 +16,7 @@ from crossband.graphs.language.resolve import find, shipped
 from crossband.graphs.language.sites import label_of
 from crossband.graphs.language.syntax import Graph, Notes, Step
 from crossband.graphs.plans.plan import Call, Ref, Requirement
-from crossband.registry import near
+from crossband.registry import suggest
 
 USUAL = 512  # pixels of an image side, for which sizes inside must stay sensible
 LARGEST = 1 << 20
@@ -62,8 +62,8 @@ def check_alone(walk: Walk, step: Step, notes: Notes) -> None:
 def refuse_unknown(walk: Walk, step: Step, notes: Notes) -> NoReturn:
     """Report that no block, local block or graph has this name."""
     name = step.block.removesuffix(".yaml").removesuffix(".yml")
-    matches = near(name, [*walk.local_blocks, *registry.blocks, *shipped()])
-    hint = f"did you mean `{matches[0]}`?" if matches else "`crossband ls blocks` lists them"
+    known = [*walk.local_blocks, *registry.blocks, *shipped()]
+    hint = suggest(name, known, few=0) or "`crossband ls blocks` lists them"
     if name != step.block and find(name, folder_of(step.place)):
         hint = f"write `{name}`: a graph is used as a block by its name"
     failures = tuple((failure, None) for failure in registry.plugin_failures)
@@ -86,7 +86,7 @@ def params_given(walk: Walk, use: Use, graph: Graph, notes: Notes) -> Scope:
     for name, value in use.step.arguments.items():
         here = place and place.child(name)
         if name not in graph.params:
-            hint = choices(name, list(graph.params)) or "it has no params"
+            hint = suggest(name, graph.params) or "it has no params"
             message = f"`{use.step.block}` has no param `{name}`"
             walk.findings.problems.add("E011", message, here and here.on_key(), hint, use.notes)
             good = False

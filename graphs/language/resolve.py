@@ -26,10 +26,7 @@ def shipped() -> list[str]:
 def load_graph(name: str | Path) -> Graph:
     """The resolved graph of a shipped name or a path. Raises InvalidFile with every fault found."""
     problems = Problems()
-    graph = Resolver(problems).load(str(name))
-    problems.raise_if_any()
-    assert graph is not None
-    return graph
+    return problems.value(Resolver(problems).load(str(name)))
 
 
 def pass_on(found: Problems, problems: Problems, notes_of: Callable[[Diagnostic], Notes]) -> None:
@@ -98,9 +95,9 @@ class Resolver:
         for section in ("nodes", "outputs", "taps", "blocks", "wrap"):
             for name in [name for name, part in getattr(graph, section).items() if part is None]:
                 place = graph.at(section, name)
-                cure = f"write `{{{name}: {{}}}}`, or remove the line" if section == "wrap" else "give it a value"
+                hint = f"write `{{{name}: {{}}}}`, or remove the line" if section == "wrap" else "give it a value"
                 message = f"`{name}` is null, which removes it, but there is nothing to remove it from"
-                self.problems.add("E052", message, place and place.on_key(), f"{cure}; only `extends` knows removal")
+                self.problems.add("E052", message, place and place.on_key(), f"{hint}; only `extends` knows removal")
         if graph.insert:
             place = graph.at("insert")
             message = "`insert` splices into the graph that this one extends, and it extends none"

@@ -70,9 +70,7 @@ def references() -> Mapping[str, Mapping[str, Any]]:
     from crossband.graphs.language.reader import read
 
     problems = Problems()
-    document = read(REFERENCES, problems)
-    problems.raise_if_any()
-    return document.data if document else {}
+    return problems.value(read(REFERENCES, problems)).data
 
 
 def bibtex(key: str, source: Mapping[str, Any]) -> str:

@@ -36,8 +36,8 @@ def meanings(name: str, kinds: Sequence[str] = KINDS) -> list[Named]:
         names = [item.name for item in listing.items(_PLURAL[kind])]
         known += names
         if name in names:
-            shelf = listing.WRITTEN.get(_PLURAL[kind])
-            found.append(Named(kind, name, shelf.find(name) if shelf else None))
+            catalog = listing.WRITTEN.get(_PLURAL[kind])
+            found.append(Named(kind, name, catalog.find(name) if catalog else None))
     if not found:
         hint = suggest(name, known) or "`crossband ls` lists every name; a file is named by its path"
         if Path(f"{name}.yaml").is_file():

@@ -93,8 +93,8 @@ def _numbers(plan: Plan, size: tuple[int, int] | None) -> dict[str, int]:
     if size is None:
         numbers = nearest(plan, 256, 256)
         if not plan.sizes.admits(**numbers):
-            cure = "hint: give one that does, with `--size HxW`"
-            raise CrossbandError(f"256x256 does not pass through `{plan.graph.name}`; {plan.sizes}\n{cure}")
+            message = f"256x256 does not pass through `{plan.graph.name}`; {plan.sizes}"
+            raise CrossbandError(message, hint="give one that does, with `--size HxW`")
         return numbers
     problems = Problems()
     refuse_size(plan, *size, problems)

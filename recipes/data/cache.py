@@ -60,8 +60,8 @@ class Cached(Source):
                 _write(path, image)
         except OSError as error:
             why = error.strerror or error
-            cure = "name another folder in `data.cache`"
-            raise DataError(f"{path}: the cache cannot be used: {why}", hint=cure) from None
+            hint = "name another folder in `data.cache`"
+            raise DataError(f"{path}: the cache cannot be used: {why}", hint=hint) from None
         return image
 
     def _entry(self, name: str, band: str) -> Path:

@@ -1,6 +1,6 @@
 """A recipe against the graphs, losses and bands that it names: everything that is wrong, before any tensor runs."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +24,14 @@ from crossband.recipes.language.functions import FUNCTIONS, words
 from crossband.recipes.language.reading import load_recipe_into
 from crossband.recipes.language.syntax import Phase, Recipe, Term
 from crossband.recipes.metrics.catalogue import METRICS
-from crossband.registry import Entry, explain, near
+from crossband.registry import Entry, explain, suggest
 
 
 def check(name: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     """Check a recipe, by shipped name or path, with `key=value` overrides. Raises InvalidFile with every fault."""
     problems = Problems()
-    experiment = check_into(name, problems, overrides)
-    problems.raise_if_any()
-    assert experiment is not None
-    return experiment
-
-
-def check_into(name: str | Path, problems: Problems, overrides: Sequence[str] = ()) -> Experiment | None:
-    """As `check`, but faults are added to `problems`, and the answer is None where there are any."""
     recipe = load_recipe_into(name, problems, overrides)
-    return check_recipe(recipe, problems) if recipe else None
+    return problems.value(check_recipe(recipe, problems) if recipe else None)
 
 
 def check_recipe(
@@ -74,7 +66,7 @@ class _Checker:
         for number, name in enumerate(recipe.evaluate.metrics or ()):
             if name not in METRICS:
                 self.fault(
-                    "E070", f"no metric named `{name}`", "evaluate", "metrics", number, hint=_hint(name, METRICS)
+                    "E070", f"no metric named `{name}`", "evaluate", "metrics", number, hint=suggest(name, METRICS)
                 )
         self.papers()
         self.unused()
@@ -94,7 +86,7 @@ class _Checker:
         place = recipe.at("networks", name, "graph")
         if path is None:
             self.problems.add(
-                "E070", f"no graph named `{network.graph}`", place, _hint(network.graph, shipped_graphs())
+                "E070", f"no graph named `{network.graph}`", place, suggest(network.graph, shipped_graphs())
             )
             return None
         graph = Resolver(self.problems).load_file(path, place)
@@ -102,7 +94,7 @@ class _Checker:
             return None
         unknown = [param for param in network.params if param not in graph.params]
         for param in unknown:
-            hint = _hint(param, list(graph.params))
+            hint = suggest(param, graph.params)
             place = recipe.at("networks", name, "params", param, key=True)
             self.problems.add("E070", f"the graph `{network.graph}` has no param `{param}`", place, hint)
         plan = None if unknown else check_graph(graph, self.problems, network.params)
@@ -120,7 +112,7 @@ class _Checker:
             return any(module.startswith(node) for module in modules)
 
         if into and not has(f"{into}."):
-            hint = _hint(into, list(plan.graph.nodes))
+            hint = suggest(into, plan.graph.nodes)
             self.fault("E070", f"`{name}` has no node `{into}`", "networks", name, "weights", "into", hint=hint)
         elif keys and (absent := [node for node in keys.nodes(into) if not has(node)]):
             message = f"the key map `{keys.name}` fills `{absent[0][:-1]}`, and `{name}` has no such node"
@@ -138,7 +130,7 @@ class _Checker:
                 self.fault("E016", f"`{name}` is {what} already", section, name, key=True, hint="take another name")
         for role, band in (("from", recipe.source), ("to", recipe.target)):
             if band not in self.bands:
-                self.fault("E070", f"the data have no band `{band}`", "task", role, hint=_hint(band, list(self.bands)))
+                self.fault("E070", f"the data have no band `{band}`", "task", role, hint=suggest(band, self.bands))
 
     def step(self, phase: Phase) -> CheckedPhase:
         """A phase with its losses looked up."""
@@ -147,7 +139,7 @@ class _Checker:
         own = self.recipe.resolved["phases"][phase.name] if path else {}
         for number, name in enumerate(phase.train if path else ()):
             if name not in self.recipe.networks:
-                hint = _hint(name, list(self.recipe.networks))
+                hint = suggest(name, self.recipe.networks)
                 self.fault("E070", f"no network named `{name}`", *path, "train", number, hint=hint)
             elif self.recipe.networks[name].frozen:
                 message = f"`{name}` is frozen, and the phase `{phase.name}` trains it"
@@ -159,7 +151,7 @@ class _Checker:
         """The optimizer and the schedule of a phase."""
         name, arguments = phase.optimizer
         if name not in OPTIMIZERS:
-            hint = _hint(name, list(OPTIMIZERS))
+            hint = suggest(name, OPTIMIZERS)
             self.fault("E077", f"no optimizer named `{name}`", *optimizer_path, "optimizer", name, hint=hint, key=True)
         else:
             self.arguments(OPTIMIZERS[name], arguments, "E077", *optimizer_path, "optimizer", name)
@@ -258,7 +250,7 @@ class _Checker:
         bare = isinstance(self.recipe.resolved["data"]["source"], str)
         path = ("data", "source") if bare else ("data", "source", name)
         if name not in registry.sources:
-            hint = _hint(name, list(registry.sources))
+            hint = suggest(name, registry.sources)
             self.fault("E074", f"no data source named `{name}`", *path, hint=hint, key=not bare)
             return
         entry, asked = registry.sources[name], self.recipe.pairing
@@ -266,8 +258,8 @@ class _Checker:
         if asked not in entry.pairing:
             given = " or ".join(entry.pairing)
             message = f"the task is {asked}, and the data source `{name}` gives {given} images only"
-            cure = f"say `pairing: {given}` in `task`, or take another source"
-            self.fault("E079", message, *path, hint=cure, key=not bare)
+            hint = f"say `pairing: {given}` in `task`, or take another source"
+            self.fault("E079", message, *path, hint=hint, key=not bare)
 
     def networks(self, steps: Sequence[CheckedPhase]) -> None:
         """Every network is called and, unless frozen, trained; every phase trains what its losses depend on."""
@@ -300,7 +292,7 @@ class _Checker:
         name = given or next(iter(self.recipe.resolved["flow"]))
         base, _, part = name.partition(".")
         if base not in self.recipe.resolved["flow"]:
-            hint = _hint(base, list(self.recipe.flow))
+            hint = suggest(base, self.recipe.flow)
             self.fault("E070", f"no value named `{base}` in the flow", "evaluate", "output", hint=hint)
             return None
         self.values.used.add(base)
@@ -322,14 +314,14 @@ class _Checker:
         for number, paper in enumerate(self.recipe.paper):
             for name in (name for name in paper.values if name not in METRICS):
                 path = ("paper", *(() if alone else (number,)), "values", name)
-                self.fault("E070", f"no metric named `{name}`", *path, hint=_hint(name, METRICS), key=True)
+                self.fault("E070", f"no metric named `{name}`", *path, hint=suggest(name, METRICS), key=True)
 
     def kept(self) -> frozenset[Value]:
         """The values that `keep` names."""
         found = set()
         for number, name in enumerate(self.recipe.keep):
             if name not in self.recipe.resolved["flow"]:
-                hint = _hint(name, list(self.recipe.flow))
+                hint = suggest(name, self.recipe.flow)
                 self.fault("E070", f"no value named `{name}` in the flow", "keep", number, hint=hint)
                 continue
             try:
@@ -360,9 +352,3 @@ def _at(data: Any, path: Sequence[str]) -> Any:
     for step in path:
         data = data[step]
     return data
-
-
-def _hint(name: str, known: Collection[str]) -> str | None:
-    if matches := near(name, list(known)):
-        return f"did you mean `{matches[0]}`?"
-    return f"choose from {', '.join(f'`{other}`' for other in known)}" if 0 < len(known) <= 16 else None

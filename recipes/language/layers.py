@@ -106,9 +106,9 @@ class Layers(Document):
                 places = {key: self.place("variants", name, key) for key in known[name]}
                 own += [Setting(tuple(key.split(".")), place.document, place.path) for key, place in places.items()]
             else:
-                cure = suggest(str(name), known) or "the recipe has no variants"
+                hint = suggest(str(name), known) or "the recipe has no variants"
                 place = self.place("variant", number) if isinstance(chosen, list) else self.place("variant")
-                problems.add("E070", f"no variant named `{name}`", place, cure)
+                problems.add("E070", f"no variant named `{name}`", place, hint)
         return Layers(self.documents, [*own, *self.settings]) if own else self
 
     def place(self, *path: str | int, key: bool = False) -> Place:
@@ -147,8 +147,8 @@ def worked_out(layers: Layers, problems: Problems) -> dict[str, Any]:
     params = layers.data.get("params", {})
     for name, written in (params if isinstance(params, Mapping) else {}).items():
         if name in given:
-            cure = "take another name"
-            problems.add("E016", f"`{name}` has a value already", layers.place("params", name, key=True), cure)
+            hint = "take another name"
+            problems.add("E016", f"`{name}` has a value already", layers.place("params", name, key=True), hint)
         scope = Scope({**scope.names, name: value(written, ("params", name))}, problems)
     data = {key: value(item, (key,)) for key, item in layers.data.items()}
     for name in [name for name in scope.names if name not in {*given, *used} and not len(problems)]:

@@ -16,7 +16,7 @@ from crossband.recipes.language.flow import CallError, Value, parse
 from crossband.recipes.language.layers import Layers, Setting, read_setting, worked_out
 from crossband.recipes.language.schema import complete_schema
 from crossband.recipes.language.syntax import Data, Every, Figure, Measure, Network, Paper, Phase, Recipe, Term
-from crossband.registry import near
+from crossband.registry import near, suggest
 
 GEOMETRY = ("size", "load", "crop", "flip", "flip_vertical")
 RUNNING = ("epochs", "steps", "seed", "device", "accumulate", "clip", "ema")
@@ -31,10 +31,7 @@ def shipped() -> list[str]:
 def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe of a shipped name or a path, with `key=value` overrides. Raises InvalidFile with every fault."""
     problems = Problems()
-    recipe = load_recipe_into(name, problems, overrides)
-    problems.raise_if_any()
-    assert recipe is not None
-    return recipe
+    return problems.value(load_recipe_into(name, problems, overrides))
 
 
 def load_recipe_into(name: str | Path, problems: Problems, overrides: Sequence[str] = ()) -> Recipe | None:
@@ -170,8 +167,7 @@ class _Parser:
             return None
         if not named:
             odd = next((key for key, value in written.items() if isinstance(value, str | list)), next(iter(written)))
-            matches = near(odd, registry.losses)
-            hint = f"did you mean `{matches[0]}`?" if matches else f"choose from {', '.join(registry.losses)}"
+            hint = suggest(odd, registry.losses) or "`crossband ls losses` lists them"
             self.fault("E073", f"no loss named `{odd}`", *path, odd, hint=hint, key=True)
             return None
         inputs = self.inputs(written[named[0]], (*path, named[0]))

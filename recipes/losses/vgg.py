@@ -8,7 +8,7 @@ import functools
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from crossband.recipes.kinds.loss import LossInputError
 from crossband.registry import suggest
 
 Name: TypeAlias = Literal["vgg16", "vgg19"]
-# in each block, before its pooling: kept here because checking a recipe must not import torchvision, which takes seconds
+# in each block, before its pooling; kept here because checking a recipe must not import torchvision, which is slow
 CONVOLUTIONS: dict[Name, tuple[int, ...]] = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 
 
@@ -90,7 +90,8 @@ def _extractor(name: Name, wanted: Collection[str]) -> nn.Module:
     from torchvision.models.feature_extraction import create_feature_extractor
 
     with torch.device("meta"):
-        whole = get_model(name, weights=None, init_weights=False).features
+        model: Any = get_model(name, weights=None, init_weights=False)
+    whole: nn.Sequential = model.features
     places = [str(index) for index, layer in enumerate(whole) if not isinstance(layer, nn.MaxPool2d)]
     named = {place: layer for place, layer in zip(places, layers(name), strict=True) if layer in wanted}
     for layer in whole:

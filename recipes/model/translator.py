@@ -67,8 +67,8 @@ class Translator:
             result = self._tiled(image) if self.tile else self._whole(image)
         except torch.OutOfMemoryError:
             size = "x".join(map(str, image.shape[-2:]))
-            cure = "take smaller tiles, or fewer at once" if self.tile else "`--tile 512`, or fewer at once"
-            raise CrossbandError(f"{self.device} has too little memory for {size} pixels", hint=cure) from None
+            hint = "take smaller tiles, or fewer at once" if self.tile else "`--tile 512`, or fewer at once"
+            raise CrossbandError(f"{self.device} has too little memory for {size} pixels", hint=hint) from None
         return ((result - low) / (high - low)).clamp(0, 1)
 
     def _whole(self, image: Tensor) -> Tensor:
