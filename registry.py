@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias, TypeVar
 
 if __name__ != "crossband.registry":  # a second copy would be a second, empty registry
     raise ImportError("import `crossband.registry`, not `registry`: run from outside the repository root")
@@ -146,6 +146,14 @@ class Entry:
             raise ArgumentError("\n".join(problem.message for problem in problems), hint="; ".join(hints) or None)
 
 
+@dataclass(frozen=True)
+class Format:
+    """What a text is, as JSON Schema says it by `format`."""
+
+    name: str
+
+
+FilePath: TypeAlias = Annotated[str, Format("path")]  # of a parameter: in YAML, relative to the file that says it
 E = TypeVar("E", bound=Entry)
 
 
@@ -347,7 +355,7 @@ def parameters_of(factory: Callable[..., Any], *, skip: Sequence[str] = ()) -> d
 
 def schema_of(hint: Any) -> dict[str, Any]:
     """The JSON Schema of a type hint: numbers, text, bool, None, Literal, list, tuple, dict, TypedDict, unions,
-    and `Annotated` with the bounds of the annotated-types package. Raises TypeError on anything else."""
+    `FilePath`, and `Annotated` with the bounds of the annotated-types package. Raises TypeError on anything else."""
     plain = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
     if hint in plain:
         return {"type": plain[hint]}
@@ -377,6 +385,8 @@ def schema_of(hint: Any) -> dict[str, Any]:
 
 
 def _bound(bound: Any, schema: Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(bound, Format):
+        return {"format": bound.name}
     length = "Items" if schema.get("type") == "array" else "Length"
     keywords = {
         "ge": "minimum",

@@ -22,9 +22,9 @@ from crossband.graphs.language.document import Document
 from crossband.graphs.language.reader import read
 from crossband.graphs.language.schema import NAME
 from crossband.graphs.language.validate import validate
-from crossband.registry import CrossbandError, near
+from crossband.registry import CrossbandError
 
-KEYS = Catalog((Path(__file__).parents[1] / "keys",))
+KEYS = Catalog((Path(__file__).parents[1] / "keys",), "key map", "keys")
 FEW = 3  # names that a message lists of each fault
 COUNTS = ".num_batches_tracked"  # of batch normalisation: old files lack them, and nothing here depends on them
 _PLACEHOLDER = re.compile(r"\{([A-Za-z]+)([+-][0-9]+)?\}")
@@ -157,13 +157,8 @@ def load_key_map(name: str) -> KeyMap:
 
 def load_key_map_into(name: str, problems: Problems, place: Place | None = None) -> KeyMap | None:
     """As `load_key_map`, but faults are added to `problems`, an unknown name at `place`, and the answer is None."""
-    path = KEYS.find(name)
-    if path is None:
-        matches = near(name, shipped())
-        hint = f"did you mean `{matches[0]}`?" if matches else f"choose from {', '.join(shipped())}, or give a path"
-        problems.add("E070", f"no key map named `{name}`", place, hint)
-        return None
-    document = read(path, problems)
+    path = KEYS.look_up(name, place, problems, "E070")
+    document = read(path, problems) if path else None
     if document is None or not validate(document, SCHEMA, problems, "key map"):
         return None
     return _read(document, problems)

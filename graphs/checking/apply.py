@@ -10,9 +10,9 @@ from crossband.blocks.contracts.shapes import shapes_of
 from crossband.blocks.contracts.sizes import Condition, Shape, Size, evaluate, symbols_of
 from crossband.graphs.checking.explain import faults, render_shape
 from crossband.graphs.checking.scope import Scope, refuse_others
-from crossband.graphs.checking.state import NodeOutputs, Use, Walk, folder_of
+from crossband.graphs.checking.state import NodeOutputs, Use, Walk
 from crossband.graphs.language.diagnostics import Reported
-from crossband.graphs.language.resolve import find, shipped
+from crossband.graphs.language.resolve import GRAPHS, shipped
 from crossband.graphs.language.sites import label_of
 from crossband.graphs.language.syntax import Graph, Notes, Step
 from crossband.graphs.plans.plan import Call, Ref, Requirement
@@ -53,7 +53,7 @@ def check_alone(walk: Walk, step: Step, notes: Notes) -> None:
             params_given(walk, Use(step, (), "", "", "", notes), block, notes)
         elif step.block in registry.blocks:
             walk.scope.noted(notes).arguments(registry.blocks[step.block], step.arguments, place)
-        elif not find(step.block, folder_of(step.place)):
+        elif not GRAPHS.find(step.block, step.place and step.place.folder):
             refuse_unknown(walk, step, notes)
     except Reported:
         return
@@ -64,7 +64,7 @@ def refuse_unknown(walk: Walk, step: Step, notes: Notes) -> NoReturn:
     name = step.block.removesuffix(".yaml").removesuffix(".yml")
     known = [*walk.local_blocks, *registry.blocks, *shipped()]
     hint = suggest(name, known, few=0) or "`crossband ls blocks` lists them"
-    if name != step.block and find(name, folder_of(step.place)):
+    if name != step.block and GRAPHS.find(name, step.place and step.place.folder):
         hint = f"write `{name}`: a graph is used as a block by its name"
     failures = tuple((failure, None) for failure in registry.plugin_failures)
     walk.refuse("E010", f"no block named `{step.block}`", step.place, hint, (*notes, *failures))

@@ -9,14 +9,13 @@ from crossband.blocks.contracts.block import BlockEntry
 from crossband.blocks.contracts.sizes import Dim
 from crossband.graphs.language.diagnostics import Place, Problems, Reported
 from crossband.graphs.language.document import YamlValue
-from crossband.graphs.language.expressions import ExpressionError, is_expression, parse
+from crossband.graphs.language.expressions import ExpressionError, is_expression, names_in, parse
 from crossband.graphs.language.schema import NAME
 from crossband.graphs.language.syntax import Graph, Notes
 from crossband.registry import Entry, Fault, near, show, suggest
 
 MAX_ITEMS = 1000  # of a list that an expression makes
 PlaceOf: TypeAlias = Callable[[str], Place | None]
-_NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 def refuse_others(
@@ -178,8 +177,7 @@ class Scope:
 
 def _in_order(declared: Mapping[str, YamlValue]) -> tuple[list[str], list[str]]:
     """The params so that each comes after those it uses, and those that use each other."""
-    texts = {name: str(value) if "=" in str(value) else "" for name, value in declared.items()}
-    uses = {name: set(_NAME.findall(text)) & declared.keys() for name, text in texts.items()}
+    uses = {name: names_in(value) & declared.keys() for name, value in declared.items()}
     readers: dict[str, list[str]] = {}
     for name, used in uses.items():
         for other in used:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 from crossband.blocks.contracts.sizes import Condition, Shape, Size
@@ -180,8 +179,3 @@ class Walk:
         """Report a fault and give up what depends on it."""
         self.findings.problems.add(code, message, place, hint, notes)
         raise Reported
-
-
-def folder_of(place: Place | None) -> Path | None:
-    """Where other graphs that are named here are looked for first: beside this file."""
-    return Path(place.file).parent if place else None

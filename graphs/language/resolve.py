@@ -10,12 +10,10 @@ from crossband.graphs.language.extend import merged, wired
 from crossband.graphs.language.parse import parse
 from crossband.graphs.language.reader import Document, read, read_text
 from crossband.graphs.language.syntax import Graph, Node, Notes
-from crossband.registry import near
 
 FOLDER = Path(__file__).parents[1]
 GRAPHS = Catalog((FOLDER, FOLDER / "hybrids"))
 MAX_PARENTS = 32
-find = GRAPHS.find
 
 
 def shipped() -> list[str]:
@@ -43,15 +41,13 @@ class Resolver:
     _graphs: dict[Path, Graph | None] = field(default_factory=dict)
     _open: list[Path] = field(default_factory=list)
 
-    def load(self, name: str, place: Place | None = None, beside: Path | None = None) -> Graph | None:
-        """The resolved graph called `name`; None where it is not there or is wrong, with the reason in `problems`."""
-        path = find(name, beside)
-        if path is None:
-            matches = near(name, shipped())
-            hint = f"did you mean `{matches[0]}`?" if matches else "`crossband ls graphs` lists those that are shipped"
-            self.problems.add("E050" if place else "E010", f"no graph named `{name}`", place, hint)
-            return None
-        return self.load_file(path, place)
+    def load(self, name: str, place: Place | None = None, code: str = "E010") -> Graph | None:
+        """The resolved graph called `name` at `place`; None where it is not there or is wrong, being reported.
+
+        `code` is that of the fault where no graph has this name.
+        """
+        path = GRAPHS.look_up(name, place, self.problems, code)
+        return self.load_file(path, place) if path else None
 
     def load_file(self, path: Path, place: Place | None = None) -> Graph | None:
         """The resolved graph in the file at `path`. Its faults are noted as met at `place`, where it is named."""
@@ -85,7 +81,7 @@ class Resolver:
             return None
         if graph.extends is None:
             return self._alone(graph)
-        parent = self.load(graph.extends, graph.at("extends"), Path(document.file).parent)
+        parent = self.load(graph.extends, graph.at("extends"), "E050")
         before = len(self.problems)
         whole = merged(parent, graph, self.problems) if parent else None
         return whole if len(self.problems) == before else None

@@ -10,9 +10,9 @@ from crossband import registry
 from crossband.graphs.building.key_maps import load_key_map_into
 from crossband.graphs.checking.checker import check_into as check_graph
 from crossband.graphs.language.diagnostics import Problems, Reported
+from crossband.graphs.language.document import Place
 from crossband.graphs.language.resolve import Resolver
-from crossband.graphs.language.resolve import find as find_graph
-from crossband.graphs.language.resolve import shipped as shipped_graphs
+from crossband.graphs.language.syntax import Graph
 from crossband.graphs.plans.plan import Plan
 from crossband.recipes.kinds.loss import LossEntry, LossInputError
 from crossband.recipes.kinds.optimizer import OPTIMIZERS, SCHEDULE, schedule_problem
@@ -79,28 +79,35 @@ class _Checker:
     def plan(self, name: str) -> Plan | None:
         """The checked graph of a network."""
         network, recipe = self.recipe.networks[name], self.recipe
-        # a shipped name first: recipes are often called as the graph that they are about
-        path = (network.graph in shipped_graphs() and find_graph(network.graph)) or find_graph(
-            network.graph, recipe.layers.folder
-        )
-        place = recipe.at("networks", name, "graph")
-        if path is None:
-            self.problems.add(
-                "E070", f"no graph named `{network.graph}`", place, suggest(network.graph, shipped_graphs())
-            )
-            return None
-        graph = Resolver(self.problems).load_file(path, place)
+        graph = Resolver(self.problems).load(network.graph, recipe.at("networks", name, "graph"), "E070")
         if graph is None:
             return None
         unknown = [param for param in network.params if param not in graph.params]
-        for param in unknown:
-            hint = suggest(param, graph.params)
-            place = recipe.at("networks", name, "params", param, key=True)
-            self.problems.add("E070", f"the graph `{network.graph}` has no param `{param}`", place, hint)
+        self.unknown_params(name, graph, unknown)
         plan = None if unknown else check_graph(graph, self.problems, network.params)
         if plan and isinstance(network.weights, Mapping):
             self.weights(name, network.weights, plan)
         return plan
+
+    def unknown_params(self, name: str, graph: Graph, unknown: Sequence[str]) -> None:
+        """Report params that a graph does not have: each where it is set, or all where the graph was put in later."""
+        layers = self.recipe.layers
+        swapped = layers.rank(("networks", name, "graph"))
+        left: dict[str, Place] = {}
+        for param in unknown:
+            path = ("networks", name, "params", param)
+            rank = layers.rank(path)
+            if swapped is not None and rank is not None and rank > swapped:
+                left[param] = layers.place(*path)
+            else:
+                message = f"the graph `{graph.name}` has no param `{param}`"
+                self.fault("E070", message, *path, key=True, hint=suggest(param, graph.params))
+        if left:
+            params = " and ".join(f"`{param}`" for param in left)
+            message = f"the graph `{graph.name}` has no param {params}, set for the graph that it replaces"
+            hint = f"`params: {{{', '.join(f'{param}: null' for param in left)}}}` removes what is inherited"
+            notes = [(f"`{param}` is set here", place) for param, place in left.items()]
+            self.problems.add("E070", message, layers.place("networks", name, "graph"), hint, notes)
 
     def weights(self, name: str, written: Mapping[str, str], plan: Plan) -> None:
         """Weights from elsewhere: the key map is there, and the network has the nodes that it fills."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from crossband.recipes.basics.colour import Range, three_channels, to_unit
 from crossband.recipes.kinds.loss import LossInputError, loss
 from crossband.recipes.losses import vgg
+from crossband.registry import FilePath
 
 PIX2PIXHD = {"relu1_1": 1 / 32, "relu2_1": 1 / 16, "relu3_1": 1 / 8, "relu4_1": 1 / 4, "relu5_1": 1.0}
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and deviation, which the weights were trained with
@@ -42,7 +43,7 @@ def perceptual(
     layers: Mapping[str, float] = PIX2PIXHD,
     distance: Literal["l1", "mse"] = "l1",
     normalise: bool = True,
-    path: str | None = None,
+    path: FilePath | None = None,
     random: bool = False,
 ) -> Tensor:
     """Distance of the features of two images in VGG, `sum_k w_k mean |f_k(o) - f_k(t)|`: `b c h w`, 1 or 3 channels.
