@@ -34,7 +34,7 @@ def layers(name: Name) -> dict[str, tuple[int, int]]:
 
 
 def least_side(name: Name, wanted: Iterable[str]) -> int:
-    """The smallest side of an image that reaches the layers `wanted`. Raises LossInputError for none or unknown ones."""
+    """The smallest image side that reaches the layers `wanted`. Raises LossInputError for unknown or no layers."""
     known, sides = layers(name), [1]
     for layer in wanted:
         if layer not in known:
