@@ -1,8 +1,8 @@
-"""The page that a run ends with: figures beside baselines, pictures, the recipe and where it ran.
+"""The page that a run ends with: figures against baselines, pictures, the recipe and its environment.
 
 A report is a list of parts, written twice from the same list: `report.md`, whose pictures are links,
 and `report.html`, which holds its pictures and needs no other file. `markdown` also serves the
-command line, and `crossband.recipes.reporting.results` has the parts that tell figures.
+command line, and `crossband.recipes.reporting.results` makes the parts with figures.
 """
 
 import base64
@@ -19,7 +19,7 @@ from crossband.registry import CrossbandError
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of text. `best` are the cells `(row, column)` to be set off; `align` has `l` or `r` for each
+    """A table of text. `best` are the cells `(row, column)` to highlight; `align` has `l` or `r` for each
     column, by default `l` for the first and `r` for the others."""
 
     headers: Sequence[str]
@@ -48,7 +48,7 @@ class Notes:
 
 @dataclass(frozen=True)
 class Code:
-    """Text set as it is: a recipe, a command."""
+    """Preformatted text: a recipe, a command."""
 
     text: str
     language: str = ""
@@ -67,7 +67,7 @@ Part = Heading | Notes | Code | Picture | Grid | str
 
 @dataclass(frozen=True)
 class Report:
-    """What a run has to say. `results` are the parts that tell its figures; `pictures` maps captions to PNG files."""
+    """The content of the page. `results` are the parts with figures; `pictures` maps captions to PNG files."""
 
     title: str
     summary: str = ""
@@ -77,7 +77,7 @@ class Report:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def parts(self) -> list[Part]:
-        """The report in the order in which it is read."""
+        """The parts in reading order."""
         found: list[Part] = [Heading(self.title, 1)]
         if self.summary:
             found.append(self.summary)
@@ -96,7 +96,7 @@ class Report:
 
 
 def markdown_table(grid: Grid) -> str:
-    """A table in Markdown whose source is lined up as well; the best cells are bold."""
+    """A table in Markdown with its source lined up; the best cells are bold."""
     rows = [
         [f"**{text}**" if (i, j) in grid.best else text for j, text in enumerate(row)]
         for i, row in enumerate(grid.rows)
@@ -116,9 +116,9 @@ def markdown_table(grid: Grid) -> str:
 
 
 def write_report(report: Report, folder: str | os.PathLike[str]) -> Path:
-    """Write `report.md` and `report.html` into a run folder, each whole or not at all; returns the former.
+    """Write `report.md` and `report.html` into a run folder, each whole or not at all; returns the path of `report.md`.
 
-    Raises CrossbandError, before anything is written, where a picture is missing.
+    Raises CrossbandError, before anything is written, if a picture is missing.
     """
     folder, parts = Path(folder), report.parts()
     if missing := [str(part.file) for part in parts if isinstance(part, Picture) and not part.file.is_file()]:
@@ -135,7 +135,7 @@ def write_report(report: Report, folder: str | os.PathLike[str]) -> Path:
 
 
 def markdown(parts: Sequence[Part], folder: Path = Path()) -> str:
-    """Parts of a report in Markdown; links to pictures are as seen from `folder`."""
+    """Parts of a report in Markdown; links to pictures are relative to `folder`."""
     return "\n\n".join(_markdown(part, folder) for part in parts)
 
 
