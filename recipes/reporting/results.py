@@ -165,7 +165,7 @@ def remarks(tables: Mapping[str, Table]) -> list[str]:
 
 
 def _grid_of(differences: Mapping[tuple[str, str], Mapping[str, Difference]]) -> Grid:
-    """A row for each metric, a column for each pair; a difference whose whole interval is on the better side is marked."""
+    """A row for each metric, a column for each pair; a difference with its interval on the better side is marked."""
     rows, best = [], set()
     for name in (name for name in METRICS if any(name in found for found in differences.values())):
         metric, counts = METRICS[name], []
@@ -209,7 +209,7 @@ def _on_differences(differences: Mapping[tuple[str, str], Mapping[str, Differenc
 
 
 def _beside(results: Results) -> Grid:
-    """A row for each metric, a column for each run and row of a paper; figures that cannot be compared are in brackets."""
+    """A row for each metric, a column for each run and paper row; brackets mark figures that cannot be compared."""
     papers, rows = _titled(results.papers), []
     for name in (name for name in METRICS if any(name in paper.values for paper in papers.values())):
         metric = METRICS[name]
