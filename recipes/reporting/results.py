@@ -99,7 +99,7 @@ def together(runs: Mapping[str, Results]) -> Results:
     """Join the results of several runs, each run under the name given here; equal baselines appear once."""
     if len(runs) == 1:
         return next(iter(runs.values()))
-    names = {label: next(iter(results.baselines)) for label, results in runs.items()}  # under which each run comes
+    names = {label: next(iter(results.baselines)) for label, results in runs.items()}  # of each run in its own results
     tables = {label: results.tables[names[label]] for label, results in runs.items()}
     baselines: dict[str, list[str]] = {label: [] for label in runs}
     for label, results in runs.items():
