@@ -22,7 +22,7 @@ from crossband.registry import CrossbandError
 
 
 class Unavailable(CrossbandError):
-    """Something cannot be measured or loaded: the message gives the reason, the hint a remedy if there is one."""
+    """Something cannot be measured or loaded; the message is the reason, the hint what to do about it."""
 
 
 def weights_file(url: str) -> Path:

@@ -2,7 +2,7 @@
 
 The contract of a per-image metric: `output`, `target` and the network's input `source` are batches
 `b c h w` in [0, 1] (so the data range is 1), float64 where the device has it; it returns `b` values,
-NaN where it is not defined for an image, and raises Unavailable if it cannot be computed at all. The
+NaN where it is not defined for an image, and raises Unavailable where it cannot be had at all. The
 contract of a whole-set metric: Inception features `n 2048` of the outputs and of the targets; it
 returns one value and a note. Nothing is ever rounded to 8 bits, except the input of Inception.
 
@@ -191,7 +191,7 @@ def hist_dist(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
 
 
 def inception_features(image: Tensor) -> Tensor:
-    """The features that FID and KID compare: `b c h w` in [0, 1], rounded to 8 bits like a file, gives `b 2048`."""
+    """What FID and KID compare: `b c h w` in [0, 1], rounded to 8 bits as a written image is, gives `b 2048`."""
     pixels = (three_channels(image) * 255).round().to(torch.uint8)
     return inception_network(str(image.device))(pixels)[0].cpu().double()  # MPS has no float64
 

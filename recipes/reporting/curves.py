@@ -103,7 +103,7 @@ def draw_curves(found: Curves, path: str | os.PathLike[str], *, title: str = "")
 
 
 def _metric(name: str) -> Metric | None:
-    """The metric that a curve shows, or None."""
+    """The metric that a curve shows, if it shows one."""
     return None if name.partition("/")[0] == TERMS else METRICS.get(name.rpartition("/")[2])
 
 

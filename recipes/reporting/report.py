@@ -2,7 +2,7 @@
 
 A report is a list of parts, written twice from the same list: `report.md`, whose pictures are links,
 and `report.html`, which holds its pictures and needs no other file. `markdown` also serves the
-command line, and `crossband.recipes.reporting.results` makes the parts with figures.
+command line, and `crossband.recipes.reporting.results` has the parts that tell figures.
 """
 
 import base64
@@ -19,7 +19,7 @@ from crossband.registry import CrossbandError
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of text. `best` are the cells `(row, column)` to highlight; `align` has `l` or `r` for each
+    """A table of text. `best` are the cells `(row, column)` to be set off; `align` has `l` or `r` for each
     column, by default `l` for the first and `r` for the others."""
 
     headers: Sequence[str]
@@ -48,7 +48,7 @@ class Notes:
 
 @dataclass(frozen=True)
 class Code:
-    """Preformatted text: a recipe, a command."""
+    """Text set as it is: a recipe, a command."""
 
     text: str
     language: str = ""
@@ -96,7 +96,7 @@ class Report:
 
 
 def markdown_table(grid: Grid) -> str:
-    """A table in Markdown with its source lined up; the best cells are bold."""
+    """A table in Markdown whose source is lined up as well; the best cells are bold."""
     rows = [
         [f"**{text}**" if (i, j) in grid.best else text for j, text in enumerate(row)]
         for i, row in enumerate(grid.rows)
@@ -135,7 +135,7 @@ def write_report(report: Report, folder: str | os.PathLike[str]) -> Path:
 
 
 def markdown(parts: Sequence[Part], folder: Path = Path()) -> str:
-    """Parts of a report in Markdown; links to pictures are relative to `folder`."""
+    """Parts of a report in Markdown; links to pictures are as seen from `folder`."""
     return "\n\n".join(_markdown(part, folder) for part in parts)
 
 

@@ -38,7 +38,7 @@ class Results:
 
     @classmethod
     def of(cls, tables: Mapping[str, Table], papers: Sequence[Paper] = ()) -> "Results":
-        """The results of one run: the first table is its own, the others are its baselines."""
+        """Those of one run: the first table is its own, the others are its baselines."""
         run, *others = tables
         return cls(tables, {run: others}, {run: papers})
 
@@ -99,16 +99,16 @@ def together(runs: Mapping[str, Results]) -> Results:
     """Join the results of several runs, each run under the name given here; equal baselines appear once."""
     if len(runs) == 1:
         return next(iter(runs.values()))
-    names = {label: next(iter(results.baselines)) for label, results in runs.items()}  # of each run in its own results
-    tables = {label: results.tables[names[label]] for label, results in runs.items()}
+    own = {label: next(iter(results.baselines)) for label, results in runs.items()}
+    tables = {label: results.tables[own[label]] for label, results in runs.items()}
     baselines: dict[str, list[str]] = {label: [] for label in runs}
     for label, results in runs.items():
-        for name in results.baselines[names[label]]:
+        for name in results.baselines[own[label]]:
             table = results.tables[name]
             place = name if tables.setdefault(name, table) == table else f"{name} ({label})"
             tables[place] = table
             baselines[label].append(place)
-    papers = {label: results.papers.get(names[label], ()) for label, results in runs.items()}
+    papers = {label: results.papers.get(own[label], ()) for label, results in runs.items()}
     return Results(tables, baselines, papers, _warnings(tables, baselines))
 
 

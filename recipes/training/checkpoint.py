@@ -24,7 +24,7 @@ def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
 
 
 def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a state that `save_state` wrote. Raises CheckpointError."""
+    """Read what `save_state` wrote. Raises CheckpointError."""
     file = Path(path)
     if not file.is_file():
         raise CheckpointError(f"{file}: no training state", hint="`--resume` takes the folder of a run that saved one")

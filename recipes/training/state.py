@@ -102,8 +102,8 @@ class Training:
         }
         for name, network in self.networks.items():
             path = folder / f"{name}.safetensors"
-            identity = {"network": name, "task": task_of(recipe, name), "test": recipe.networks[name].test}
-            save_weights(path, network, {**identity, **facts}, self.average.get(name))
+            own = {"network": name, "task": task_of(recipe, name), "test": recipe.networks[name].test}
+            save_weights(path, network, {**own, **facts}, self.average.get(name))
 
     def state_dict(self) -> dict[str, Any]:
         """All that training needs to go on as if it had never stopped."""
