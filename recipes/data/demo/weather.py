@@ -30,5 +30,5 @@ class Weather:
         return cls(dark, sun, cloud, float(skylight), float(air), (float(reach), float(rng.uniform(-0.6, 0.8))))
 
     def warmed(self, gain: float, lit: float = 1.0) -> float:
-        """The temperature, K, of what full sun heats by `gain` kelvin, and what keeps a little of that by night."""
+        """The temperature, K, of a surface that full sun heats by `gain` kelvin; it stays a little warm by night."""
         return self.air + gain * (0.12 if self.night else 0.05 + 0.95 * self.sun * lit)
