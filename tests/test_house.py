@@ -67,7 +67,9 @@ def test_the_wheel_has_the_package_and_nothing_else(tmp_path: Path) -> None:
     [wheel] = tmp_path.glob("*.whl")
     shipped = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     package = {
-        name for name in names if Path(name).parts[0] in LAYERS and Path(name).suffix in (".py", ".yaml", ".json")
+        name
+        for name in names
+        if Path(name).parts[0] in LAYERS and Path(name).suffix in (".py", ".yaml", ".json", ".bib")
     }
     assert shipped == {f"crossband/{name}" for name in {*package, "__init__.py", "registry.py", "py.typed"}}
 

@@ -22,6 +22,8 @@ Reach = int | str | None
 class BlockEntry(Entry):
     """A registered block. The parameters of `block` document its fields."""
 
+    kind = "block"
+
     contract: Contract | None
     shape: ShapeFunction | None
     inferred: tuple[str, ...]
@@ -30,12 +32,23 @@ class BlockEntry(Entry):
     exports: bool | str
     deterministic: bool | str | Callable[..., bool | str]
 
+    def details(self) -> dict[str, Any]:  # noqa: D102  as in Entry
+        found = "a function of the input shapes" if self.shape else "found by running it on the meta device"
+        where = [text.partition("#")[2].strip() or text for text, _ in self.contract.where] if self.contract else []
+        outputs = list(self.outputs) if len(self.outputs) > 1 else []
+        return {"contract": self.contract.text if self.contract else found, "where": where, "outputs": outputs}
+
 
 @dataclass(frozen=True, kw_only=True)
 class WrapperEntry(Entry):
     """A wrapper around a whole network; with `rewrites`, a function from its graph to another, before it is built."""
 
+    kind = "wrapper"
+
     rewrites: bool = False
+
+    def details(self) -> dict[str, Any]:  # noqa: D102  as in Entry
+        return {"wraps": "the graph, before it is built" if self.rewrites else "the network"}
 
 
 def block(
@@ -65,9 +78,9 @@ def block(
         expression over the parameters, or a function of them; a tuple where inputs differ; None where it is
         unbounded or not known. See `crossband.blocks.contracts.reach`.
     exports: True, or the reason why `torch.export` cannot take it.
-    deterministic: True, or the reason why the same input gives another output in every call, even in eval; a
-        function of the arguments where they decide.
-    cite: key of the source in `blocks/references.yaml`.
+    deterministic: True, or the reason why equal inputs give different outputs even in eval; or a function from
+        the arguments to either.
+    cite: key of the source in `blocks/references.bib`.
 
     The constructor takes the inferred channels first and its options as keywords. A contract infers every axis
     that has the name of a parameter; without one, the parameters that are not keyword-only are the channels of the

@@ -11,7 +11,6 @@ file is renamed or dropped, everything in the nodes that a map `fills` is filled
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -24,7 +23,7 @@ from crossband.graphs.language.schema import NAME
 from crossband.graphs.language.validate import validate
 from crossband.registry import CrossbandError, near
 
-KEYS = Catalog((Path(__file__).parents[1] / "keys",))
+KEYS = Catalog("keys")
 FEW = 3  # names that a message lists of each fault
 COUNTS = ".num_batches_tracked"  # of batch normalisation: old files lack them, and nothing here depends on them
 _PLACEHOLDER = re.compile(r"\{([A-Za-z]+)([+-][0-9]+)?\}")

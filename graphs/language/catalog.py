@@ -1,14 +1,21 @@
-"""YAML files by name: those that come with the library, and those beside another file."""
+"""YAML files by name: those that come with the library or a plugin, and those beside another file."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from crossband import registry
+
 
 @dataclass(frozen=True)
 class Catalog:
-    """Folders of the library in which a name is looked for. No two have a file of one name."""
+    """The files of a kind, `graphs`, `recipes` or `keys`: see `registry.FOLDERS`. No two have one name."""
 
-    folders: tuple[Path, ...]
+    kind: str
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Folders of the library and of plugins in which a name is looked for."""
+        return tuple(registry.folders(self.kind))
 
     def files(self) -> dict[str, Path]:
         """Every shipped file, by name."""

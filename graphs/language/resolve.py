@@ -12,8 +12,7 @@ from crossband.graphs.language.reader import Document, read, read_text
 from crossband.graphs.language.syntax import Graph, Node, Notes
 from crossband.registry import near
 
-FOLDER = Path(__file__).parents[1]
-GRAPHS = Catalog((FOLDER, FOLDER / "hybrids"))
+GRAPHS = Catalog("graphs")
 MAX_PARENTS = 32
 find = GRAPHS.find
 

@@ -17,7 +17,7 @@ from crossband import __version__, registry
 from crossband.registry import CrossbandError, suggest
 
 COMMANDS: Mapping[str, str] = {
-    "ls": "List blocks, losses, data sources, graphs and recipes",
+    "ls": "List everything that a graph or recipe can name",
     "show": "Show a graph, a recipe or anything else that has a name",
     "check": "Check graphs and recipes, and report every error",
     "train": "Train the networks of a recipe",
@@ -101,7 +101,7 @@ def _plugin_option() -> click.Option:
         metavar="FILE",
         expose_value=False,
         callback=_load,
-        help="Run a Python file that registers blocks, losses or data sources (repeatable)",
+        help="Run a Python file that registers blocks, losses, metrics or others (repeatable)",
     )
 
 

@@ -190,7 +190,7 @@ def _print_json(survey: Survey) -> None:
         {
             "graph": plan.graph.name,
             "doc": survey.about,
-            "params": survey.cost.parameters,
+            "parameters": survey.cost.parameters,
             "macs": survey.cost.macs,
             "measured_at": dict(survey.numbers),
             "nodes": [_node(row, survey.numbers) for row in survey.rows],
@@ -199,7 +199,7 @@ def _print_json(survey: Survey) -> None:
             "outputs": {name: _shape(plan.shape(ref)) for name, ref in plan.outputs.items()},
             "taps": {name: _shape(plan.shape(ref)) for name, ref in plan.taps.items()},
             "wrap": [wrap.entry.name for wrap in plan.wrap],
-            "settings": dict(survey.params),
+            "params": dict(survey.params),
             "cite": list(plan.graph.cite),
             "digest": digest(plan.graph),
         }
@@ -213,7 +213,7 @@ def _node(row: Row, numbers: Mapping[str, int]) -> dict[str, Any]:
         "blocks": row.blocks,
         "shape": [int(evaluate(size, numbers)) for size in row.shapes[0][1:]],
         "shapes": [_shape(shape) for shape in row.shapes],
-        "params": row.parameters,
+        "parameters": row.parameters,
         "macs": row.macs,
         "receptive_field": None if row.field == math.inf else int(row.field),
     }

@@ -1,7 +1,5 @@
-"""Where the shipped recipes are."""
-
-from pathlib import Path
+"""The shipped recipes by name."""
 
 from crossband.graphs.language.catalog import Catalog
 
-RECIPES = Catalog((Path(__file__).parents[1],))
+RECIPES = Catalog("recipes")

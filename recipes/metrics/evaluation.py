@@ -13,9 +13,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from crossband import registry
 from crossband.recipes.basics.pretrained import Unavailable
-from crossband.recipes.metrics.catalogue import METRICS
-from crossband.recipes.metrics.metrics import DEFAULT, Metric, inception_features
+from crossband.recipes.kinds.metric import MetricEntry
+from crossband.recipes.metrics.metrics import DEFAULT, inception_features
 from crossband.registry import CrossbandError, suggest
 
 
@@ -83,17 +84,17 @@ def _finite(value: Any) -> Any:
     return str(value) if isinstance(value, float) and math.isinf(value) else value
 
 
-def declared(name: str) -> Metric:
+def declared(name: str) -> MetricEntry:
     """The metric of that name. Raises EvaluationError with the nearest names."""
-    if name not in METRICS:
-        raise EvaluationError(f"no metric named `{name}`", hint=suggest(name, METRICS))
-    return METRICS[name]
+    if name not in registry.metrics:
+        raise EvaluationError(f"no metric named `{name}`", hint=suggest(name, registry.metrics))
+    return registry.metrics[name]
 
 
 class Evaluation:
     """Measures batches of images and keeps the values; `table` sums them up.
 
-    `metrics` are names of METRICS, in the order of the table. Raises EvaluationError on an unknown
+    `metrics` are names of registered metrics, in the order of the table. Raises EvaluationError on an unknown
     one. Touches neither the random state nor the caller's tensors.
     """
 
@@ -142,12 +143,12 @@ class Evaluation:
         if twice := [name for name in names if name in self._images or list(names).count(name) > 1]:
             raise EvaluationError(f"{', '.join(twice)}: measured twice")
 
-    def _measure(self, metric: Metric, *images: Tensor | None) -> list[float | None]:
+    def _measure(self, metric: MetricEntry, *images: Tensor | None) -> list[float | None]:
         count = len(images[0]) if images[0] is not None else 0
         if metric.whole_set:
             return []
         try:
-            values = metric.function(*images).tolist()
+            values = metric.factory(*images).tolist()
         except Unavailable as reason:
             self._reasons[metric.name] = str(reason)
             return [None] * count
@@ -176,17 +177,17 @@ class Evaluation:
                 notes[metric.name] = remark
         return Table(dict(self._images), summary, absent, notes)
 
-    def _whole_set(self, metric: Metric) -> tuple[Summary | None, str]:
+    def _whole_set(self, metric: MetricEntry) -> tuple[Summary | None, str]:
         if metric.name in self._reasons:
             return None, self._reasons[metric.name]
         outputs, targets = (torch.cat(features) for features in zip(*self._features, strict=True))
         try:
-            value, remark = metric.function(outputs, targets)
+            value, remark = metric.factory(outputs, targets)
         except Unavailable as reason:
             return None, str(reason)
         return Summary(value, None, len(outputs)), remark
 
-    def _per_image(self, metric: Metric) -> tuple[Summary | None, str]:
+    def _per_image(self, metric: MetricEntry) -> tuple[Summary | None, str]:
         """The mean over the finite values: an infinite one is counted in the note, not in the mean."""
         values = [row[metric.name] for row in self._images.values()]
         known = [value for value in values if value is not None]

@@ -4,13 +4,13 @@ import torch
 from torch import Tensor
 
 from crossband.recipes.basics.pretrained import Unavailable
+from crossband.recipes.kinds.metric import metric
 from crossband.recipes.losses.perceptual import perceptual
-from crossband.recipes.metrics.metrics import metric
 
 LEAST = 2**4  # four poolings come before relu5_1
 
 
-@metric("VGG19 distance", better="lower")
+@metric("vgg19_dist", title="VGG19 distance", better="lower", cite="wang2018pix2pixhd")
 def vgg19_dist(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """The loss `perceptual` of pix2pixHD: features of VGG19 at relu1_1 to relu5_1, absolute differences, weighted.
 

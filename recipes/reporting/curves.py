@@ -21,9 +21,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from crossband.recipes.basics.files import replacing
-from crossband.recipes.metrics.catalogue import METRICS
-from crossband.recipes.metrics.metrics import Metric
-from crossband.registry import CrossbandError
+from crossband.recipes.kinds.metric import MetricEntry
+from crossband.registry import CrossbandError, metrics
 
 Curves = Mapping[str, Sequence[tuple[int, float]]]
 
@@ -102,9 +101,9 @@ def draw_curves(found: Curves, path: str | os.PathLike[str], *, title: str = "")
     return Path(path)
 
 
-def _metric(name: str) -> Metric | None:
-    """The metric that a curve shows, if it shows one."""
-    return None if name.partition("/")[0] == TERMS else METRICS.get(name.rpartition("/")[2])
+def _metric(name: str) -> MetricEntry | None:
+    """The metric that a curve shows, or None."""
+    return None if name.partition("/")[0] == TERMS else metrics.get(name.rpartition("/")[2])
 
 
 def _panel(ax: Axes, panel: str, found: Curves) -> None:
