@@ -160,7 +160,7 @@ class Entry:
             name=self.name,
             doc=self.doc,
             cite=(self.cite,) if self.cite else (),
-            origin=self.origin.removeprefix(f"{ROOT}{os.sep}"),
+            origin=self.origin.removeprefix(f"{ROOT}{os.sep}").replace(os.sep, "/"),
             parameters=self.parameters,
             details={key: value for key, value in self.details().items() if value},
         )
