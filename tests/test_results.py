@@ -248,7 +248,7 @@ def test_one_image_has_a_difference_and_no_interval() -> None:
     found = Results.of({"net": one_metric(12.0), "grey copy": one_metric(10.0)})
     [_, grid] = [part for part in found.parts() if isinstance(part, Grid)]
     assert grid == Grid(["metric", "net − grey copy", "n"], [["PSNR (dB) ↑", "+2.00", "1"]])
-    assert "A difference over one image has no interval: one value says nothing of the spread." in texts(found)
+    assert "A difference over one image has no interval: one value has no spread." in texts(found)
 
 
 def test_the_paper_stands_beside_ours_with_its_caveats() -> None:
@@ -260,7 +260,7 @@ def test_the_paper_stands_beside_ours_with_its_caveats() -> None:
     )
     [caveats] = [part for part in found.parts() if isinstance(part, Notes) and "fan2025" in part.lines[0]]
     assert caveats.lines == [
-        "fan2025, row 2: measured on LLVIP; only a run on the same images can be held against it.",
+        "fan2025, row 2: measured on LLVIP; only a run on the same images can be compared with it.",
         "fan2025, row 2: a column is left out.",
         "fan2025, row 2: its SSIM*: read so.",
         "fan2025, row 2: its MAE, in brackets, cannot be compared: no unit.",

@@ -20,7 +20,7 @@ Reach = int | str | None
 
 @dataclass(frozen=True, kw_only=True)
 class BlockEntry(Entry):
-    """A registered block: see `block` for what each of these says."""
+    """A registered block. The parameters of `block` document its fields."""
 
     kind = "block"
 
@@ -41,7 +41,7 @@ class BlockEntry(Entry):
 
 @dataclass(frozen=True, kw_only=True)
 class WrapperEntry(Entry):
-    """A wrapper around a whole network. One that `rewrites` takes its graph and gives another, before it is built."""
+    """A wrapper around a whole network; with `rewrites`, a function from its graph to another, before it is built."""
 
     kind = "wrapper"
 
@@ -66,25 +66,26 @@ def block(
 ) -> Callable[[Module], Module]:
     """Register a module class as the block `name`.
 
-    contract: the shape contract, see `crossband.blocks.contracts.contract`; `functions` are those it calls, each
-        taking sizes first and every argument of the block as keywords. Without a contract and without
-        `shape` the block is probed on the meta device.
+    contract: the shape contract, see `crossband.blocks.contracts.contract`; `functions` are the functions that it
+        calls: each takes sizes first, then every argument of the block as a keyword. Without a contract and
+        without `shape` the block is probed on the meta device.
     where: conditions on the contract's names that must hold.
-    shape: for what notation cannot say: `shape(*input_shapes, **arguments)` gives the output shapes.
-    outputs: names of the outputs of `forward`, where it returns a tuple; with a `shape` function that gives
-        fewer for some arguments, the first so many.
-    reach: over how many rows, or columns, of the input one row or column of the output spreads: a
-        number, an expression over the parameters, or a function of them; a tuple where inputs differ;
-        None where it is unbounded or not known. See `crossband.blocks.contracts.reach`.
+    shape: a function for shapes that the notation cannot express: `shape(*input_shapes, **arguments)` gives the
+        output shapes.
+    outputs: names of the outputs, if `forward` returns a tuple. If `shape` gives fewer shapes for some
+        arguments, the first names count.
+    reach: the span of input rows, or columns, that one output row or column depends on: a number, an
+        expression over the parameters, or a function of them; a tuple where inputs differ; None where it is
+        unbounded or not known. See `crossband.blocks.contracts.reach`.
     exports: True, or the reason why `torch.export` cannot take it.
     deterministic: True, or the reason why the same input gives another output in every call, even in eval; a
         function of the arguments where they decide.
     cite: key of the source in `blocks/references.bib`.
 
-    The constructor takes the inferred channels first and its options as keywords. A contract infers the
-    axes that it names like parameters; without one, the parameters that are not keyword-only are the
-    channels of the inputs in their order. The class checks its arguments when it is made, from YAML or
-    from Python: ArgumentError says which is wrong.
+    The constructor takes the inferred channels first and its options as keywords. A contract infers every axis
+    that has the name of a parameter; without one, the parameters that are not keyword-only are the channels of the
+    inputs in their order. The class checks its arguments when it is made, from YAML or from Python:
+    ArgumentError names the wrong one.
     """
 
     def register(cls: Module) -> Module:
@@ -120,7 +121,7 @@ def block(
 def wrapper(name: str, *, cite: str | None = None) -> Callable[[Module], Module]:
     """Register a module class that wraps a whole network: its first argument is the network.
 
-    `forward` takes and returns what the network does. Wrappers are named under `wrap:` in a graph.
+    Its `forward` has the inputs and outputs of the network. A graph names wrappers under `wrap:`.
     """
 
     def register(cls: Module) -> Module:

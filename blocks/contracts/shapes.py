@@ -1,4 +1,4 @@
-"""The one question that everything else asks of a block: which shapes come out of these shapes?"""
+"""The output shapes of a block for input shapes: the one question that all other code asks of a block."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,9 +11,9 @@ from crossband.blocks.contracts.sizes import Shape
 def shapes_of(entry: BlockEntry, shapes: Sequence[Shape], arguments: Mapping[str, Any]) -> Result:
     """Output shapes, inferred arguments and conditions of a block for symbolic or plain input shapes.
 
-    Asks the contract of the block, its shape function, or, where it has neither, a probe that runs it on
-    the meta device. Missing arguments take their defaults. Raises ContractError where it does not take
-    such inputs: their number, their axes, or channels that are not known.
+    Asks the contract of the block, its shape function, or, if it has neither, a probe that runs it on the
+    meta device. Missing arguments take their defaults. Raises ContractError if the block does not take
+    these inputs: because of their number, their axes, or unknown channels.
     """
     arguments = {name: p.default for name, p in entry.parameters.items() if not p.required} | dict(arguments)
     if contract := entry.contract:

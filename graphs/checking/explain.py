@@ -46,7 +46,7 @@ def faults(
     for condition in conditions:
         if condition.input is None:
             empty = condition.axis is not None
-            hint = f"{inputs}; {condition.cure}" if condition.cure else inputs
+            hint = f"{inputs}; {condition.hint}" if condition.hint else inputs
             found.setdefault("empty" if empty else condition.reason, ("E032", f"{block}: {condition.reason}", hint))
         elif condition.axis == 1:
             name = reads[condition.input][0]

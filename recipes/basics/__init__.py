@@ -1,1 +1,1 @@
-"""What every room of the recipes uses, and what uses none of them: image ranges, files, progress, cached weights."""
+"""Helpers of all rooms of the recipes, which import none of them: image ranges, files, progress, cached weights."""

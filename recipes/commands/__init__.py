@@ -26,6 +26,9 @@ COMMANDS: Mapping[str, str] = {
     "schema": "Print the JSON Schema of graph or recipe files, for editors",
     "cite": "Print BibTeX for all that a graph or recipe builds on",
 }
+# A thread of torch (OpenMP) that waits for another one sleeps instead of spinning: where other programs keep the cores
+# busy, what spins takes them from the very thread that it waits for. Read once, when torch is first imported.
+WAITING = ("OMP_WAIT_POLICY", "PASSIVE")
 PIPE_CLOSED, INTERRUPTED = 141, 130  # what a shell reports for SIGPIPE and SIGINT
 
 
@@ -112,6 +115,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; the entry point of `crossband`."""
+    os.environ.setdefault(*WAITING)
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="replace")  # a terminal that lacks a sign gets `?`, not an error
