@@ -16,9 +16,9 @@ from crossband import registry
 from crossband.recipes import check
 from crossband.recipes.basics.pretrained import Unavailable
 from crossband.recipes.data.loader import epoch_of, make_loader
+from crossband.recipes.data.opening import open_source, training_scenes
 from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.model.networks import build_network
-from crossband.recipes.model.scoring import open_source, training_scenes
 from crossband.recipes.training.engine import NotFinite
 from crossband.recipes.training.loop import StepRecord, train_step, train_steps
 from crossband.recipes.training.state import Training, set_up
@@ -40,7 +40,7 @@ def _fabric() -> Fabric:
 
 def start(experiment: Experiment, fabric: Fabric) -> tuple[Training, Any]:
     recipe = experiment.recipe
-    scenes = training_scenes(experiment, open_source(experiment))
+    scenes = training_scenes(experiment.recipe, open_source(experiment.recipe.data))
     loader = make_loader(scenes, batch=recipe.data.batch, shuffle=True, drop_last=True)
     return set_up(experiment, fabric, recipe.epochs or recipe.steps or 0), loader
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from crossband import registry
 from crossband.recipes.basics import pretrained
+from crossband.recipes.basics.parts import Grid, Notes
 from crossband.recipes.language.syntax import Figure, Paper
 from crossband.recipes.losses import vgg
 from crossband.recipes.losses.perceptual import perceptual
@@ -19,9 +20,8 @@ from crossband.recipes.metrics import metrics, vgg19
 from crossband.recipes.metrics.baselines import grey_copy
 from crossband.recipes.metrics.evaluation import Evaluation, Summary, Table
 from crossband.recipes.metrics.intervals import Difference, interval, paired
+from crossband.recipes.metrics.results import Results, together
 from crossband.recipes.metrics.verdict import verdicts
-from crossband.recipes.reporting.report import Grid, Notes
-from crossband.recipes.reporting.results import Results, together
 from crossband.registry import CrossbandError
 
 seeds = st.integers(0, 2**31)

@@ -78,8 +78,8 @@ def block(
         expression over the parameters, or a function of them; a tuple where inputs differ; None where it is
         unbounded or not known. See `crossband.blocks.contracts.reach`.
     exports: True, or the reason why `torch.export` cannot take it.
-    deterministic: True, or the reason why the same input gives another output in every call, even in eval; a
-        function of the arguments where they decide.
+    deterministic: True, or the reason why equal inputs give different outputs even in eval; or a function from
+        the arguments to either.
     cite: key of the source in `blocks/references.bib`.
 
     The constructor takes the inferred channels first and its options as keywords. A contract infers every axis

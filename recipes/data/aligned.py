@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from einops import rearrange
 
-from crossband.recipes.data.images import LUMINANCE, Header, ImageError, read_header, read_image
+from crossband.recipes.basics.colour import grey_pixels
+from crossband.recipes.data.images import Header, ImageError, read_header, read_image
 from crossband.recipes.data.layout import LEAVE_OUT, Found, Layout, choose, scan
 from crossband.recipes.data.splits import Rule, divide, natural
 from crossband.recipes.kinds.source import CHANNELS, Band, DataError, Source
@@ -103,8 +104,7 @@ class Files:
                 f"{path}: a colour image in a band of 1 channel",
                 hint="`channels: {BAND: 3}` keeps the colour, `luminance: true` makes it grey",
             )
-        grey = array.astype(np.float64) @ LUMINANCE
-        return (np.rint(grey) if array.dtype.kind in "iu" else grey).astype(array.dtype)[..., None]
+        return grey_pixels(array)
 
 
 class Pairs(Source):

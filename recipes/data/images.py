@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 ORIENTATION = 0x0112  # the tag of EXIF and TIFF
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "I;16")  # of Pillow, that become grey or RGB without a guess
 SIDEWAYS = (5, 6, 7, 8)  # the orientations that exchange height and width
-LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601, as in Pillow and OpenCV
 
 
 class ImageError(CrossbandError):
@@ -151,7 +151,7 @@ def _opened(path: Path) -> Iterator[tuple[Image.Image, bool, bytes]]:
         tail = file.read()
         file.seek(0)
         image = Image.open(file, formats=["PNG", "JPEG", "BMP"])
-        if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "I;16"):
+        if image.mode not in MODES:
             raise ImageError(f"{path}: cannot use {image.mode} pixels", hint="save it as grey or RGB")
         yield image, head[24] == 16 and image.format == "PNG", tail  # the depth stands in the first chunk, IHDR
 
@@ -164,9 +164,15 @@ def _read_pillow(path: Path) -> np.ndarray:
 
             array = _channels_last(imagecodecs.png_decode(path.read_bytes()))
         else:
-            grey = image.mode in ("1", "L", "LA")
-            array = _channels_last(np.array(image.convert("L" if grey else "RGB")))
+            array = pixels_of(image)
         return _upright(array, orientation)
+
+
+def pixels_of(image: Image.Image) -> np.ndarray:
+    """The pixels `h w c` of a picture in one of MODES, 1 or 3 channels; an alpha channel is dropped."""
+    if image.mode == "I;16":
+        return np.array(image)[..., None]
+    return _channels_last(np.array(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")))
 
 
 def _pillow_header(path: Path) -> Header:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from crossband.recipes.basics.colour import with_channels
 from crossband.recipes.data.geometry import Geometry, check_window
-from crossband.recipes.data.images import LUMINANCE
 from crossband.recipes.kinds.source import DataError, Pairing, Source
 from crossband.registry import ArgumentError, CrossbandError, suggest
 
@@ -96,11 +96,9 @@ class Scenes(Dataset[dict[str, Any]]):
     def _finish(self, tensor: Tensor, channels: int) -> Tensor:
         """Convert to float32 in `range`, with this number of channels."""
         tensor = tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor
-        if channels == 1 and len(tensor) == 3:
-            tensor = torch.tensordot(torch.from_numpy(LUMINANCE), tensor, 1)[None]
+        tensor = with_channels(tensor, channels)
         low, high = self.range
-        tensor = tensor if (low, high) == (0, 1) else tensor * (high - low) + low
-        return tensor.expand(channels, -1, -1).contiguous()
+        return (tensor if (low, high) == (0, 1) else tensor * (high - low) + low).contiguous()
 
 
 class Batches(Sampler[list[Draw]]):

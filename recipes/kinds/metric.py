@@ -2,7 +2,7 @@
 
 The contract of a per-image metric: `output`, `target` and the network's input `source` are batches
 `b c h w` in [0, 1] (so the data range is 1), float64 where the device has it; it returns `b` values,
-NaN where it is not defined for an image, and raises Unavailable where it cannot be had at all. The
+NaN where it is not defined for an image, and raises Unavailable if it cannot be computed at all. The
 contract of a whole-set metric: Inception features `n 2048` of the outputs and of the targets; it
 returns one value and a note.
 """

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from crossband.recipes.basics.colour import Range, three_channels, to_unit
+from crossband.recipes.basics.colour import Range, to_unit, with_channels
 from crossband.recipes.kinds.loss import LossInputError, loss
 from crossband.recipes.losses import vgg
 
@@ -59,7 +59,7 @@ def perceptual(
         raise LossInputError(f"the loss `perceptual` compares images of 1 or 3 channels, got {output.shape[1]}")
     frozen = vgg.frozen(network, layers, output.device, output.dtype, path, random=random)
     seen = [
-        vgg.features(frozen, network, layers, three_channels(_normal(x, range) if normalise else x))
+        vgg.features(frozen, network, layers, with_channels(_normal(x, range) if normalise else x, 3))
         for x in (output, target)
     ]
     differences = {layer: seen[0][layer] - seen[1][layer] for layer in layers}

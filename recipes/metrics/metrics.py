@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from crossband import registry
-from crossband.recipes.basics.colour import luminance, three_channels
+from crossband.recipes.basics.colour import luminance, with_channels
 from crossband.recipes.basics.pretrained import Unavailable, inception_network, lpips_network
 from crossband.recipes.kinds.metric import MetricEntry, metric
 from crossband.recipes.losses import fft_l1 as fft_l1_loss
@@ -109,7 +109,7 @@ def lpips(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Learned perceptual distance (Zhang et al. 2018), AlexNet, v0.1, by the authors' package with its weights."""
     _require_side(output, 31, "AlexNet")
     network = lpips_network(str(output.device))
-    return network(three_channels(output).float(), three_channels(target).float(), normalize=True).flatten()
+    return network(with_channels(output, 3).float(), with_channels(target, 3).float(), normalize=True).flatten()
 
 
 @metric("corr_target", title="corr. with target", better="higher", digits=3)
@@ -157,8 +157,8 @@ def hist_dist(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
 
 
 def inception_features(image: Tensor) -> Tensor:
-    """What FID and KID compare: `b c h w` in [0, 1], rounded to 8 bits as a written image is, gives `b 2048`."""
-    pixels = (three_channels(image) * 255).round().to(torch.uint8)
+    """The features that FID and KID compare: `b c h w` in [0, 1], rounded to 8 bits like a file, gives `b 2048`."""
+    pixels = (with_channels(image, 3) * 255).round().to(torch.uint8)
     return inception_network(str(image.device))(pixels)[0].cpu().double()  # MPS has no float64
 
 

@@ -102,7 +102,7 @@ def draw_curves(found: Curves, path: str | os.PathLike[str], *, title: str = "")
 
 
 def _metric(name: str) -> MetricEntry | None:
-    """The metric that a curve shows, if it shows one."""
+    """The metric that a curve shows, or None."""
     return None if name.partition("/")[0] == TERMS else metrics.get(name.rpartition("/")[2])
 
 

@@ -23,8 +23,8 @@ def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
         torch.save({"format": STATE_FORMAT, **state}, temporary)
 
 
-def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read what `save_state` wrote. Raises CheckpointError."""
+def read_state(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a state that `save_state` wrote. Raises CheckpointError."""
     file = Path(path)
     if not file.is_file():
         raise CheckpointError(f"{file}: no training state", hint="`--resume` takes the folder of a run that saved one")

@@ -82,7 +82,7 @@ class Recomputation(FlowTensors):
     _always_records = True
 
     def __init__(self, values: FlowTensors, point: Value, run: PhaseRun) -> None:
-        super().__init__(values.experiment, values.networks, values.functions, values.batch)
+        super().__init__(values.plans, values.networks, values.functions, values.batch)
         self._values, self._point = values, point
         self.point = widened(values.get(point, run.records)).detach().requires_grad_()
 

@@ -64,8 +64,9 @@ def train_steps(training: Training, loader: DataLoader[Any], total: int) -> Iter
 
 def train_step(training: Training, batches: Sequence[Batch]) -> Losses:
     """One step: each phase in turn, its gradients averaged over `batches`. Raises NotFinite."""
-    parts = (training.experiment, training.networks, training.functions)
-    several = [FlowTensors(*parts, batch, training.fabric.autocast) for batch in batches]
+    experiment = training.experiment
+    parts = (experiment.plans, training.networks, training.functions)
+    several = [FlowTensors(*parts, batch, autocast=training.fabric.autocast, kept=experiment.kept) for batch in batches]
     seen: list[tuple[str, int, dict[str, Tensor]]] = []
     for run in training.runs:
         training.optimizers[run.name].zero_grad()

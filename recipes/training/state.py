@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from crossband.recipes.kinds.optimizer import make_optimizer
 from crossband.recipes.kinds.schedule import Rate
 from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.language.functions import make_functions
+from crossband.recipes.model.folder import RunFolder
 from crossband.recipes.model.networks import begin_network, seed_of, task_of
 from crossband.recipes.model.weights import CheckpointError, difference, save_weights
 from crossband.recipes.training.engine import PhaseRun, phase_runs
@@ -91,8 +91,8 @@ class Training:
             for network in self.networks.values():
                 network.train()
 
-    def save_weights(self, folder: Path) -> None:
-        """Write `<network>.safetensors` for each network, with averaged weights where there are any."""
+    def save_weights(self, folder: RunFolder) -> None:
+        """Write the weights of each network, averaged ones where there are any."""
         recipe = self.experiment.recipe
         facts = {
             "recipe": recipe.name,
@@ -103,9 +103,8 @@ class Training:
             "scale": {band: list(values) for band, values in recipe.data.scale.items()},
         }
         for name, network in self.networks.items():
-            path = folder / f"{name}.safetensors"
             own = {"network": name, "task": task_of(recipe, name), "test": recipe.networks[name].test}
-            save_weights(path, network, {**own, **facts}, self.average.get(name))
+            save_weights(folder.weights(name), network, {**own, **facts}, self.average.get(name))
 
     def state_dict(self) -> dict[str, Any]:
         """All that training needs to go on as if it had never stopped."""

@@ -6,28 +6,29 @@ command line; `as_dict` is for programs.
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
 from crossband import registry
+from crossband.recipes.basics.parts import Grid, Notes, Part, markdown
 from crossband.recipes.kinds.metric import MetricEntry
 from crossband.recipes.language.syntax import Figure, Paper
-from crossband.recipes.metrics.evaluation import Table
+from crossband.recipes.metrics.evaluation import EvaluationError, Summary, Table, declared
 from crossband.recipes.metrics.intervals import FEW, LEVEL, RESAMPLES, Difference, paired
 from crossband.recipes.metrics.metrics import in_order
 from crossband.recipes.metrics.verdict import verdicts
-from crossband.recipes.reporting.report import Grid, Notes, Part
+from crossband.registry import suggest
 
 ARROWS = {"lower": " ↓", "higher": " ↑", None: ""}
 ABSENT = "–"
 HOW = "Each metric is computed for each image on [0, 1] and then averaged: mean ± standard deviation over n images."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Results:
-    """Tables of systems by name: runs, and the trivial baselines of each run.
+    """Tables of systems by name: runs, and the trivial baselines of each run. Printed, they are Markdown.
 
     `baselines` has every run with the names of its baselines, `papers` the figures that papers print for its recipe.
     """
@@ -38,10 +39,43 @@ class Results:
     warnings: Sequence[str] = ()
 
     @classmethod
-    def of(cls, tables: Mapping[str, Table], papers: Sequence[Paper] = ()) -> "Results":
-        """Those of one run: the first table is its own, the others are its baselines."""
+    def of(cls, tables: Mapping[str, Table], papers: Sequence[Paper] = (), warnings: Sequence[str] = ()) -> "Results":
+        """The results of one run: the first table is its own, the others are its baselines."""
         run, *others = tables
-        return cls(tables, {run: others}, {run: papers})
+        return cls(tables, {run: others}, {run: papers}, warnings)
+
+    @property
+    def table(self) -> Table:
+        """What was measured of the run, of several the first."""
+        return self.tables[next(iter(self.baselines))]
+
+    def __getitem__(self, metric: str) -> Summary:
+        """A metric over the images of the run, such as `results["psnr"].mean`.
+
+        Raises EvaluationError, with the reason, where it was not measured.
+        """
+        if metric in self.table.summary:
+            return self.table.summary[metric]
+        reason = self.table.absent.get(declared(metric).name, "it was not asked for")
+        raise EvaluationError(f"`{metric}` was not measured: {reason}", hint=suggest(metric, self.table.summary))
+
+    def __iter__(self) -> Iterator[str]:
+        """The metrics that were measured."""
+        return iter(self.table.summary)
+
+    def __repr__(self) -> str:
+        count = len(self.table.images)
+        found = ", ".join(
+            f"{name} {registry.metrics[name].format(each.mean)}" for name, each in self.table.summary.items()
+        )
+        return f"<Results of {', '.join(self.baselines)} on {count} image{'s' * (count > 1)}: {found}>"
+
+    def __str__(self) -> str:
+        return markdown(self.parts())
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        return str(self)
 
     def verdicts(self) -> dict[str, list[str]]:
         """The failures that the images of each run show, if any: see `crossband.recipes.metrics.verdict`."""
@@ -110,7 +144,8 @@ def together(runs: Mapping[str, Results]) -> Results:
             tables[place] = table
             baselines[label].append(place)
     papers = {label: results.papers.get(own[label], ()) for label, results in runs.items()}
-    return Results(tables, baselines, papers, _warnings(tables, baselines))
+    warnings = [*_warnings(tables, baselines), *(line for results in runs.values() for line in results.warnings)]
+    return Results(tables, baselines, papers, list(dict.fromkeys(warnings)))
 
 
 def _warnings(tables: Mapping[str, Table], baselines: Mapping[str, Sequence[str]]) -> list[str]:
