@@ -25,7 +25,7 @@ def show_entry(item: Description, form: str | None) -> None:
     if item.parameters:
         click.echo()
         columns = {
-            "parameter": [p.name for p in item.parameters.values()],
+            "param": [p.name for p in item.parameters.values()],
             "type": [type_text(p.schema) for p in item.parameters.values()],
             "default": [_default(p) for p in item.parameters.values()],
             "what it is": [p.schema.get("description", "") for p in item.parameters.values()],
