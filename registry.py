@@ -160,7 +160,7 @@ class Entry:
             name=self.name,
             doc=self.doc,
             cite=(self.cite,) if self.cite else (),
-            origin=self.origin.removeprefix(f"{ROOT}{os.sep}"),
+            origin=self.origin.removeprefix(f"{ROOT}{os.sep}").replace(os.sep, "/"),
             parameters=self.parameters,
             details={key: value for key, value in self.details().items() if value},
         )
@@ -198,16 +198,17 @@ class Description:
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as JSON can hold it, without what is empty."""
-        parameters = {name: dict(parameter.schema) for name, parameter in self.parameters.items()}
-        found = {**vars(self), "cite": list(self.cite), "parameters": parameters}
+        found = {**vars(self), "cite": list(self.cite)}
+        found["params"] = {name: dict(parameter.schema) for name, parameter in found.pop("parameters").items()}
         return {key: value for key, value in found.items() if value}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Description":
         """The description that `as_dict` gave."""
-        schemas = data.get("parameters", {}).items()
+        found = {**data, "cite": tuple(data.get("cite", ()))}
+        schemas = found.pop("params", {}).items()
         parameters = {name: Parameter(name, schema, schema.get("default", REQUIRED)) for name, schema in schemas}
-        return cls(**{**data, "cite": tuple(data.get("cite", ())), "parameters": parameters})
+        return cls(**found, parameters=parameters)
 
 
 Described = Entry | Description  # both have a name, parameters, a doc, the source to cite and an origin

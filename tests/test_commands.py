@@ -94,6 +94,17 @@ def test_every_verb_is_in_the_help() -> None:
         (["show", "u2netp", "--svg", "u2net.yaml"], 2, "`--svg` writes a file that ends in `.svg`, got `u2net.yaml`"),
         (["show", "u2netp", "--size", "large"], 2, "`large` is no image size\nhint: write height x width in pixels"),
         (["show", "u2netp", "--set", "widht=3"], 1, "E011 `u2netp` has no param `widht`"),
+        (
+            ["show", "discriminator"],
+            1,
+            "nothing named `discriminator`\nhint: `crossband ls --find discriminator` finds `",
+        ),
+        (
+            ["show", "discriminator", "--kind", "loss"],
+            1,
+            "finds `feature_matching`, `gradient_penalty`, `hinge_critic`",
+        ),
+        (["show", "psnrr"], 1, "did you mean `psnr`?"),
         (["show", "none.yaml"], 1, "none.yaml: E001 no such file"),
         (["cite", "nobody2020"], 1, "nothing named `nobody2020`"),
         (["--plugin", "none.py", "ls"], 1, "none.py: no such plugin file\n"),

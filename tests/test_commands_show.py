@@ -126,6 +126,7 @@ def test_show_what_is_registered(kind: str, name: str) -> None:
     assert Path(found["written_in"].partition(".py")[0] + ".py").is_file()
     for parameter in found["params"]:
         assert re.search(rf"^{parameter['name']} +{re.escape(parameter['type'])} +\S", text, re.MULTILINE)
+    assert ("what it is" in text) is any("description" in parameter["schema"] for parameter in found["params"])
 
 
 @pytest.mark.parametrize(
@@ -134,6 +135,7 @@ def test_show_what_is_registered(kind: str, name: str) -> None:
         ("psnr", r"^metric +psnr$.^title +PSNR$.^better +higher$.^unit +dB$.^measured over +each image$"),
         ("fid", r"^measured over +the whole set$"),
         ("pool", r"^function +pool$.^takes +1 value$.^gradient +does not pass$.^cite +shrivastava2017simgan$"),
+        ("PatchSample", r"^contract +b c h w, b c h w -> .{50,}$.^outputs +query, key$"),
         ("cat", r"^takes +2 or more values$"),
         ("Adam", r"^optimizer +Adam$.^cite +kingma2015adam$"),
         ("Adam", r"^betas +\[float >= 0, < 1, float >= 0, < 1\] +\[0.9, 0.999\]$"),

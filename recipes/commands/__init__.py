@@ -26,7 +26,6 @@ COMMANDS: Mapping[str, str] = {
     "schema": "Print the JSON Schema of graph or recipe files, for editors",
     "cite": "Print BibTeX for all that a graph or recipe builds on",
 }
-PLUGGED = "crossband.plugins"  # key of click's context: the plugin files loaded
 # A thread of torch (OpenMP) that waits for another one sleeps instead of spinning: where other programs keep the cores
 # busy, what spins takes them from the very thread that it waits for. Read once, when torch is first imported.
 WAITING = ("OMP_WAIT_POLICY", "PASSIVE")
@@ -88,10 +87,9 @@ class Commands(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _load(ctx: click.Context, _: click.Parameter, files: tuple[str, ...]) -> None:
+def _load(_: click.Context, __: click.Parameter, files: tuple[str, ...]) -> None:
     for file in files:
         registry.load_plugin(file)
-        ctx.meta.setdefault(PLUGGED, []).append(file)
 
 
 def _plugin_option() -> click.Option:

@@ -10,7 +10,7 @@ from crossband.graphs.language.diagnostics import Place, Problems
 from crossband.graphs.language.document import Document
 from crossband.graphs.language.reader import read
 from crossband.graphs.language.validate import validate
-from crossband.recipes.kinds.schedule import CONSTANT, cure
+from crossband.recipes.kinds.schedule import CONSTANT, how_to_write
 from crossband.recipes.language.bands import ROLES, bound
 from crossband.recipes.language.catalog import RECIPES
 from crossband.recipes.language.flow import CallError, Value, parse
@@ -150,7 +150,7 @@ class _Parser:
             where = path if "schedule" in phase else ()
             known = schedule in registry.schedules
             message = f"the schedule `{schedule}` needs values" if known else f"no schedule named `{schedule}`"
-            self.fault("E077", message, *where, "schedule", hint=cure(schedule))
+            self.fault("E077", message, *where, "schedule", hint=how_to_write(schedule))
         return Phase(
             name=name,
             train=tuple(phase["train"]),
