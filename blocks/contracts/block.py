@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -29,6 +29,8 @@ class BlockEntry(Entry):
     reach: Reach | tuple[Reach, ...] | Callable[..., Any]
     exports: bool | str
     deterministic: bool | str | Callable[..., bool | str]
+    exact: bool | str
+    examples: tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,8 @@ def block(
     reach: Reach | tuple[Reach, ...] | Callable[..., Any] = None,
     exports: bool | str = True,
     deterministic: bool | str | Callable[..., bool | str] = True,
+    exact: bool | str = True,
+    examples: Sequence[Mapping[str, Any]] = (),
     cite: str | None = None,
     **functions: Callable[..., Size],
 ) -> Callable[[Module], Module]:
@@ -66,6 +70,9 @@ def block(
     exports: True, or the reason why `torch.export` cannot take it.
     deterministic: True, or the reason why the same input gives another output in every call, even in eval; a
         function of the arguments where they decide.
+    exact: True, or the reason why it refuses inputs that `forward` would take.
+    examples: for its laws, where what they draw does not do: each gives values of some parameters and sizes of
+        some axes of the contract, `{"heads": 4, "c": 64, "h": 32}`; the others are drawn.
     cite: key of the source in `blocks/references.yaml`.
 
     The constructor takes the inferred channels first and its options as keywords. A contract infers the
@@ -77,6 +84,8 @@ def block(
     def register(cls: Module) -> Module:
         if cls.__name__ != name:
             raise ContractError(f"the block `{name}` is the class `{cls.__name__}`: give both one name")
+        if cls.__init__ is nn.Module.__init__:  # which takes anything, and passes nothing on
+            cls.__init__ = _without_parameters  # type: ignore[method-assign]
         parsed = Contract.parse(contract, where, **functions) if contract is not None else None
         taken = inspect.signature(cls).parameters
         if parsed and (unknown := sorted(parsed.names() - parsed.axes - taken.keys())):
@@ -95,6 +104,8 @@ def block(
             reach=reach,
             exports=exports,
             deterministic=deterministic,
+            exact=exact,
+            examples=tuple(examples),
             **description(cls),
         )
         registry.blocks.add(entry)
@@ -119,6 +130,11 @@ def wrapper(name: str, *, cite: str | None = None) -> Callable[[Module], Module]
         return cls
 
     return register
+
+
+def _without_parameters(self: nn.Module) -> None:
+    """The constructor of a block that has none of its own."""
+    nn.Module.__init__(self)
 
 
 def _check_arguments(
