@@ -1,4 +1,4 @@
-"""The laws of blocks, as one public function: hold a block to everything that crossband relies on.
+"""The laws of blocks, as one public function. In: a registered block. Out: nothing, or the law that it breaks.
 
     from crossband.blocks.laws import check_laws
 
