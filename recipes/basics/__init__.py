@@ -1,1 +1,1 @@
-"""Helpers of all rooms of the recipes, which import none of them: image ranges, files, progress, cached weights."""
+"""What every other room uses. In: paths and tensors. Out: files written whole, progress, colours, cached weights."""

@@ -6,6 +6,7 @@ files that it follows from. Where one of them was edited since, or plugins add t
 afresh: right, and slow. The index is in this room since only what lists and shows reads it.
 """
 
+import fnmatch
 import hashlib
 import inspect
 import itertools
@@ -38,6 +39,18 @@ def items(kind: str) -> list[Description]:
         return _registered(registry.KINDS[kind].values()) if found is None else found
     found = [each for path in CATALOGS[kind].files().values() for each in _kept(_name(path)) or [_written(kind, path)]]
     return sorted(found, key=lambda item: "hybrid" in item.details)
+
+
+def names(kind: str | None = None, pattern: str = "*") -> list[str]:
+    """The names of a kind, such as `graphs`, that fit a pattern with `*`, whatever their case; without one, the kinds.
+
+    This is `crossband.list`; `crossband show NAME` tells more of each. Raises CrossbandError for an unknown kind.
+    """
+    if kind is None:
+        return list(KINDS)
+    if kind not in KINDS:
+        raise CrossbandError(f"there are no `{kind}` to list", hint=f"choose from {', '.join(KINDS)}")
+    return [item.name for item in items(kind) if fnmatch.fnmatchcase(item.name.lower(), pattern.lower())]
 
 
 def known(kind: str) -> dict[str, Description]:

@@ -44,13 +44,10 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right
     if sys.stdout.isatty():
         _rich_table(headings, rows, right)
         return
-    from rich.cells import cell_len
+    from crossband.graphs.picture.columns import table_lines
 
-    widths = [max(map(cell_len, column)) for column in zip(headings, *rows, strict=True)]
-    for row in (headings, *rows):
-        spaces = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
-        cells = zip(headings, row, spaces, strict=True)
-        click.echo("  ".join(gap + cell if heading in right else cell + gap for heading, cell, gap in cells).rstrip())
+    for line in table_lines(headings, rows, right):
+        click.echo(line)
 
 
 def print_facts(facts: Mapping[str, str]) -> None:

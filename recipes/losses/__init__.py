@@ -1,4 +1,4 @@
-"""Losses: pure functions of tensors, named in recipes.
+"""Losses, pure functions of tensors. In: images, scores or features. Out: one number, lower is better.
 
 One module for each family, imported here by name, so that this file lists all that is registered.
 To add a loss, write a function under `@loss("name")` in a module here, or in a plugin.
