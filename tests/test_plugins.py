@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -215,9 +216,21 @@ def test_every_kind_of_a_plugin_is_known(option: list[str], tmp_path: Path) -> N
         assert all(f'"{name}"' in schema for kind in used if kind != "functions" for name in OWN[kind])
     assert "own_graph" in succeed(*option, "check", "own_graph", "own_recipe")
     assert BIB in succeed(*option, "cite", "own_recipe", "psnr")
+    short = run(*option, "train", "own_recipe", "--set", "steps=20", "--run", tmp_path / "short")
+    assert "E077 the schedule ends at 11, and the recipe goes on to 20" in short.stderr
     text = succeed(*option, "train", "own_recipe", "--run", tmp_path / "run")
     assert re.search(r"Own \(K\)", text)
     assert (tmp_path / "run" / "weights").is_dir()
+
+
+@pytest.mark.usefixtures("scratch")
+def test_the_plugin_of_the_contributing_page_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text().partition("Outside this repository")[2]
+    code = page[page.index("    from pathlib") : page.index("\nName the module")]
+    (tmp_path / "graphs").mkdir()
+    (tmp_path / "references.bib").write_text(BIB)
+    (tmp_path / "page.py").write_text(textwrap.dedent(code))
+    assert "The largest error of each image" in succeed("--plugin", tmp_path / "page.py", "show", "largest_error")
 
 
 TAKEN = {

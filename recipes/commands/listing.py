@@ -137,7 +137,7 @@ def _kept(part: str) -> list[Description] | None:
 
 @cache
 def _index(file: Path) -> Mapping[str, Any]:
-    return json.loads(file.read_text("utf-8"))
+    return json.loads(file.read_text("utf-8")) if file.is_file() else {}
 
 
 def _fingerprint(files: Iterable[str]) -> str:
