@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeAlias, TypeVar
 
 if __name__ != "crossband.registry":  # a second copy would be a second, empty registry
     raise ImportError("import `crossband.registry`, not `registry`: run from outside the repository root")
@@ -72,7 +72,7 @@ class ArgumentError(CrossbandError, ValueError):
 
 
 class Fault(NamedTuple):
-    """What is wrong with a value: where (in a mapping the key, `split.test.every`), in what way, and the cure."""
+    """What is wrong with a value: where (in a mapping the key, `split.test.every`), in what way, and the hint."""
 
     where: str
     message: str
@@ -212,6 +212,16 @@ class Description:
 
 
 Described = Entry | Description  # both have a name, parameters, a doc, the source to cite and an origin
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a text is, as JSON Schema says it by `format`."""
+
+    name: str
+
+
+FilePath: TypeAlias = Annotated[str, Format("path")]  # of a parameter: in YAML, relative to the file that says it
 E = TypeVar("E", bound=Entry)
 
 
@@ -426,11 +436,11 @@ def near(name: str, known: Collection[str]) -> list[str]:
     return [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)]
 
 
-def suggest(name: str, known: Collection[str]) -> str | None:
-    """The hint for a name that is not among those `known`: the nearest, all of them if they are few, or None."""
+def suggest(name: str, known: Collection[str], *, few: int = FEW) -> str | None:
+    """The hint for a name that is not among those `known`: the nearest, all of them if they are `few`, or None."""
     if names := near(name, known):
         return f"did you mean `{names[0]}`?"
-    return f"choose from {', '.join(f'`{other}`' for other in known)}" if 0 < len(known) <= FEW else None
+    return f"choose from {', '.join(f'`{other}`' for other in known)}" if 0 < len(known) <= few else None
 
 
 def summary(doc: str) -> str:
@@ -517,7 +527,7 @@ def parameters_of(factory: Callable[..., Any], *, skip: Sequence[str] = ()) -> d
 
 def schema_of(hint: Any) -> dict[str, Any]:
     """The JSON Schema of a type hint: numbers, text, bool, None, Literal, list, tuple, dict, TypedDict, unions,
-    and `Annotated` with the bounds of the annotated-types package. Raises TypeError on anything else."""
+    `FilePath`, and `Annotated` with the bounds of the annotated-types package. Raises TypeError on anything else."""
     plain = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
     if hint in plain:
         return {"type": plain[hint]}
@@ -547,6 +557,8 @@ def schema_of(hint: Any) -> dict[str, Any]:
 
 
 def _bound(bound: Any, schema: Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(bound, Format):
+        return {"format": bound.name}
     length = "Items" if schema.get("type") == "array" else "Length"
     keywords = {
         "ge": "minimum",

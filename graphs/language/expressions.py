@@ -92,6 +92,15 @@ def is_expression(value: object) -> bool:
     return isinstance(value, str) and value.startswith("=")
 
 
+def names_in(value: object) -> set[str]:
+    """The names in all expressions of plain data, also in those that cannot be read."""
+    if isinstance(value, str):
+        return set(re.findall(r"[A-Za-z_]\w*", value)) if is_expression(value) else set()
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    return set[str]().union(*map(names_in, value)) if isinstance(value, list | tuple) else set()
+
+
 def parse(text: str) -> Expression:
     """The expression in `text`, with or without the `=` before it. Raises ExpressionError.
 

@@ -40,6 +40,6 @@ def refuse_size(plan: Plan, height: int, width: int, problems: Problems, place: 
     if fixed and plan.sizes.admits(**numbers):
         return False
     closest = nearest(plan, height, width)
-    cure = f"; nearest: {size_text(plan, closest)}" if plan.sizes.admits(**closest) else ""
-    problems.add("E034", f"{height}x{width} does not pass through `{plan.graph.name}`", place, f"{plan.sizes}{cure}")
+    hint = f"; nearest: {size_text(plan, closest)}" if plan.sizes.admits(**closest) else ""
+    problems.add("E034", f"{height}x{width} does not pass through `{plan.graph.name}`", place, f"{plan.sizes}{hint}")
     return True

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossband import registry
-from crossband.graphs.language.catalog import Catalog
+from crossband.graphs.language.catalog import GRAPHS, KEYS, Catalog
+from crossband.recipes.language.catalog import RECIPES
 from crossband.registry import ROOT, CrossbandError, Description, Entry, summary
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from crossband.graphs.plans.plan import Plan
 
 FILE = Path(__file__).parent / "index.json"
-CATALOGS: Mapping[str, Catalog] = {kind: Catalog(kind) for kind in registry.FOLDERS}
+CATALOGS: Mapping[str, Catalog] = {catalog.kind: catalog for catalog in (GRAPHS, RECIPES, KEYS)}
 KINDS: Mapping[str, str] = {  # every kind that can be listed, and one thing of it
     **{kind.plural: kind.name for kind in registry.KINDS.values()},
     **{"graphs": "graph", "recipes": "recipe", "keys": "key map"},
