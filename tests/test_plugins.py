@@ -259,7 +259,7 @@ def test_a_name_that_is_ours_is_refused(
     assert result.exit_code == (0 if installed else 1)
     line = result.stderr.splitlines()[0]
     assert f"the {kind} `{name}` is registered twice: " in line
-    assert re.search(r"crossband/\S+\.py:\d+ and \S+own_plugin\.py:\d+$", line)
+    assert re.search(r"\S+\.py:\d+ and \S+own_plugin\.py:\d+$", line)
 
 
 def test_ours_come_first_where_no_metric_was_looked_at_before(tmp_path: Path) -> None:
