@@ -1,7 +1,8 @@
-"""Names to everything that a YAML file can name, kind by kind: the only mutable global of the library.
+"""Everything that a YAML file can name, kind by kind: the only mutable global of the library.
 
 The registry is closed: a YAML file can name what is registered here and nothing else, never a
 Python path. Each registered thing carries what the YAML layers need to check, document and cite it.
+Beside the things made of Python it knows the folders of graphs, recipes and key maps, and the files of references.
 This module imports neither torch nor any other part of crossband.
 """
 
@@ -11,19 +12,21 @@ import importlib.util
 import inspect
 import itertools
 import os
+import re
 import sys
 import types
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeAlias, TypeVar
 
 if __name__ != "crossband.registry":  # a second copy would be a second, empty registry
     raise ImportError("import `crossband.registry`, not `registry`: run from outside the repository root")
 
+ROOT = Path(__file__).parent
 REQUIRED = inspect.Parameter.empty
 MANY = 500  # names among which a near one is looked for
 FEW = 16  # names that a hint lists
@@ -115,6 +118,8 @@ class Entry:
     Each kind has an entry of its own, with the facts of that kind, beside the decorator that registers it.
     """
 
+    kind: ClassVar[str]
+
     name: str
     factory: Callable[..., Any]
     parameters: Mapping[str, Parameter]
@@ -139,11 +144,74 @@ class Entry:
             if parameter.required and name not in arguments:
                 yield name, ArgumentError(f"{self.name} needs the parameter `{name}`")
 
+    @property
+    def ours(self) -> bool:
+        """Whether the library itself registers it, and not a plugin or a notebook."""
+        return self.factory.__module__.partition(".")[0] == "crossband"
+
+    def details(self) -> dict[str, Any]:
+        """What there is to tell of a thing of this kind only, in the words of `crossband show`, as plain data."""
+        return {}
+
+    def describe(self) -> "Description":
+        """What there is to read of it."""
+        return Description(
+            kind=self.kind,
+            name=self.name,
+            doc=self.doc,
+            cite=(self.cite,) if self.cite else (),
+            origin=self.origin.removeprefix(f"{ROOT}{os.sep}").replace(os.sep, "/"),
+            parameters=self.parameters,
+            details={key: value for key, value in self.details().items() if value},
+        )
+
     def check(self, arguments: Mapping[str, object]) -> None:
         """Raise ArgumentError that names every argument that is wrong."""
         if problems := [problem for _, problem in self.problems(arguments)]:
             hints = [problem.hint for problem in problems if problem.hint]
             raise ArgumentError("\n".join(problem.message for problem in problems), hint="; ".join(hints) or None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What there is to read of a thing with a name: plain data, which can be kept and read without importing the thing.
+
+    It may be registered, or a YAML file. `origin` is `file:line`, or the file; what is ours is relative to the package.
+    """
+
+    kind: str
+    name: str
+    doc: str = ""
+    cite: tuple[str, ...] = ()
+    origin: str = ""
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the doc, without its full stop and without the shapes that may end it."""
+        return summary(self.doc)
+
+    def mentions(self, word: str) -> bool:
+        """Whether its name or its doc has this word, or a part of it, in whatever case."""
+        return word.lower() in f"{self.name}\n{self.doc}".lower()
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as JSON can hold it, without what is empty."""
+        found = {**vars(self), "cite": list(self.cite)}
+        found["params"] = {name: dict(parameter.schema) for name, parameter in found.pop("parameters").items()}
+        return {key: value for key, value in found.items() if value}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Description":
+        """The description that `as_dict` gave."""
+        found = {**data, "cite": tuple(data.get("cite", ()))}
+        schemas = found.pop("params", {}).items()
+        parameters = {name: Parameter(name, schema, schema.get("default", REQUIRED)) for name, schema in schemas}
+        return cls(**found, parameters=parameters)
+
+
+Described = Entry | Description  # both have a name, parameters, a doc, the source to cite and an origin
 
 
 @dataclass(frozen=True)
@@ -161,7 +229,7 @@ class Kind(Mapping[str, E]):
     """The registered things of one kind, by name.
 
     `homes` are the modules whose import registers what the library has of this kind. The first look at a kind
-    imports them, and the installed plugins.
+    imports them, and the installed plugins; so does the first thing of a plugin, that ours come before it.
     """
 
     def __init__(self, name: str, plural: str, homes: Sequence[str]) -> None:
@@ -170,6 +238,8 @@ class Kind(Mapping[str, E]):
 
     def add(self, entry: E) -> E:
         """Register an entry. Raises RegistryError, naming both origins, if its name is taken."""
+        if not entry.ours:
+            self._import_homes()
         if (other := self._entries.get(entry.name)) and other.origin != entry.origin:
             message = f"the {self.name} `{entry.name}` is registered twice: {other.origin} and {entry.origin}"
             raise RegistryError(message, hint="rename one of them")
@@ -196,18 +266,39 @@ class Kind(Mapping[str, E]):
         self._complete()
         return name in self._entries
 
+    @property
+    def extended(self) -> bool:
+        """Whether plugins, or the user's own code, have registered anything of this kind. Imports no home."""
+        load_plugins()
+        return any(not entry.ours for entry in self._entries.values())
+
     def _complete(self) -> None:
+        self._import_homes()
+        load_plugins()
+
+    def _import_homes(self) -> None:
         for home in self.homes:
             if home not in sys.modules:  # while it is being imported it is there already
                 importlib.import_module(home)
-        load_plugins()
 
 
 blocks: Kind[Any] = Kind("block", "blocks", ["crossband.blocks"])
 wrappers: Kind[Any] = Kind("wrapper", "wrappers", ["crossband.blocks", "crossband.graphs.building.multiscale"])
 losses: Kind[Any] = Kind("loss", "losses", ["crossband.recipes.losses"])
-sources: Kind[Any] = Kind("data source", "sources", ["crossband.recipes.data"])
-KINDS: Mapping[str, Kind[Any]] = {kind.plural: kind for kind in (blocks, wrappers, losses, sources)}
+sources: Kind[Any] = Kind("source", "sources", ["crossband.recipes.data"])
+metrics: Kind[Any] = Kind("metric", "metrics", ["crossband.recipes.metrics"])
+functions: Kind[Any] = Kind("function", "functions", ["crossband.recipes.language.functions"])
+optimizers: Kind[Any] = Kind("optimizer", "optimizers", ["crossband.recipes.kinds.optimizer"])
+schedules: Kind[Any] = Kind("schedule", "schedules", ["crossband.recipes.kinds.schedule"])
+KINDS: Mapping[str, Kind[Any]] = {
+    kind.plural: kind for kind in (blocks, wrappers, losses, sources, metrics, functions, optimizers, schedules)
+}
+FOLDERS: dict[str, list[Path]] = {  # of YAML files: a kind has no two of one name
+    "graphs": [ROOT / "graphs", ROOT / "graphs" / "hybrids"],
+    "recipes": [ROOT / "recipes"],
+    "keys": [ROOT / "graphs" / "keys"],
+}
+REFERENCES: list[Path] = [ROOT / "blocks" / "references.bib"]
 
 plugin_failures: list[str] = []
 _loaded: set[str] = set()
@@ -231,7 +322,8 @@ def load_plugins() -> None:
         try:
             point.load()
         except Exception as error:
-            plugin_failures.append(f"the plugin `{point.name}` did not load: {error!r}")
+            what = error if isinstance(error, CrossbandError) else repr(error)
+            plugin_failures.append(f"the plugin `{point.name}` did not load: {what}")
 
 
 def load_plugin(path: str | os.PathLike[str]) -> None:
@@ -256,6 +348,79 @@ def load_plugin(path: str | os.PathLike[str]) -> None:
     _loaded.add(str(file))
 
 
+def folders(kind: str) -> list[Path]:
+    """Where the `graphs`, `recipes` or `keys` files of the library and of plugins are."""
+    load_plugins()
+    return FOLDERS[kind]
+
+
+def add_folder(kind: str, folder: str | os.PathLike[str]) -> None:
+    """Let the YAML files of a folder be called by their names: `graphs`, `recipes`, or `keys` for key maps.
+
+    A plugin says where its folder is by `Path(__file__).parent / "graphs"`. Raises RegistryError, naming both files,
+    if a name is taken.
+    """
+    added = _own_path(folder, "folder")
+    if added in FOLDERS[kind]:
+        return
+    for path in sorted(added.glob("*.yaml")):
+        if other := next(filter(Path.is_file, (folder / path.name for folder in folders(kind))), None):
+            raise RegistryError(f"`{path.stem}` of the {kind} is there twice: {other} and {path}", hint="rename one")
+    FOLDERS[kind].append(added)
+
+
+def references() -> dict[str, str]:
+    """Every source that `cite` may name, by its key: its BibTeX as it is written, in the order of the files."""
+    load_plugins()
+    return {key: text for path in REFERENCES for key, text in _bibtex(path).items()}
+
+
+def add_references(file: str | os.PathLike[str]) -> None:
+    """Let `cite` name the keys of a BibTeX file.
+
+    Raises RegistryError, naming both files, if a key is taken.
+    """
+    added = _own_path(file, "file")
+    if added in REFERENCES:
+        return
+    for path in REFERENCES:
+        if twice := _bibtex(path).keys() & _bibtex(added).keys():
+            raise RegistryError(f"the source `{min(twice)}` is there twice: {path} and {added}", hint="rename one")
+    REFERENCES.append(added)
+
+
+def _own_path(path: str | os.PathLike[str], what: Literal["file", "folder"]) -> Path:
+    """The path that a plugin gives of a file or folder of its own."""
+    found = Path(path)
+    if not found.is_absolute():
+        cure = f'write `Path(__file__).parent / "{path}"`, which holds wherever it is run'
+        raise RegistryError(f"{path}: the path of a plugin's {what} must be absolute", hint=cure)
+    if not (found.is_dir() if what == "folder" else found.is_file()):
+        raise RegistryError(f"{path}: no such {what}")
+    return found.resolve()
+
+
+def _bibtex(path: Path) -> dict[str, str]:
+    """The entries of a BibTeX file by key, each from its `@` to the brace that closes it."""
+    text, found = path.read_text("utf-8"), {}
+    for start in re.finditer(r"^@\w+\{\s*([^,\s]+),", text, re.MULTILINE):
+        key, end = start[1], _closing(text, start.start())
+        if end is None or key in found:
+            raise RegistryError(f"{path}: the entry `{key}` is {'not closed' if end is None else 'there twice'}")
+        found[key] = text[start.start() : end]
+    return found
+
+
+def _closing(text: str, start: int) -> int | None:
+    """Where the brace closes that is the first after `start`; None where it does not."""
+    depth = 0
+    for brace in re.compile(r"[{}]").finditer(text, start):
+        depth += 1 if brace[0] == "{" else -1
+        if depth == 0:
+            return brace.end()
+    return None
+
+
 def _as_yaml(value: object) -> object:
     """`value` with its tuples as lists, at any depth: YAML and JSON Schema know one kind of sequence."""
     if isinstance(value, Mapping):
@@ -276,6 +441,13 @@ def suggest(name: str, known: Collection[str], *, few: int = FEW) -> str | None:
     if names := near(name, known):
         return f"did you mean `{names[0]}`?"
     return f"choose from {', '.join(f'`{other}`' for other in known)}" if 0 < len(known) <= few else None
+
+
+def summary(doc: str) -> str:
+    """The first sentence of a documentation, without its full stop and without the shapes that may end it."""
+    first = " ".join(doc.strip().split("\n\n")[0].split())
+    sentence = re.split(r"(?<! al)(?<!e\.g)\.\s+(?=[A-Z`])", first)[0].removesuffix(".")
+    return re.sub(r": `[a-z0-9 ,.]+( -> [^`]*)?`( to the same)?(,.*)?$", "", sentence)
 
 
 def explain(error: Any) -> tuple[str, str | None]:
@@ -396,6 +568,7 @@ def _bound(bound: Any, schema: Mapping[str, Any]) -> dict[str, Any]:
         "multiple_of": "multipleOf",
         "min_length": f"min{length}",
         "max_length": f"max{length}",
+        "documentation": "description",
     }
     found = {key: getattr(bound, name) for name, key in keywords.items() if getattr(bound, name, None) is not None}
     if not found:

@@ -1,4 +1,4 @@
-"""Activations, elementwise, and the table by which other blocks name them."""
+"""Activations, elementwise, and the table of their names for other blocks."""
 
 from collections.abc import Callable, Mapping
 from functools import partial

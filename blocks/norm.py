@@ -1,4 +1,4 @@
-"""Normalisation over channels and pixels, and the table by which other blocks name it."""
+"""Normalisation over channels and pixels, and the table of names for other blocks."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Literal, TypeAlias

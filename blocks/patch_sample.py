@@ -17,6 +17,7 @@ def _length(c: int, *, out: int, mlp: bool, **_: object) -> int:
     "PatchSample",
     contract="b c h w, b c h w -> b min(h*w,{patches}) length(c), b min(h*w,{patches}) length(c)",
     outputs=("query", "key"),
+    exact="a pixel of one map is the same place in the other only where their sizes are equal",
     cite="park2020cut",
     length=_length,
 )

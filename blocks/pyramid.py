@@ -6,12 +6,15 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.contract import ContractError
 from crossband.blocks.contracts.sizes import Shape, ceil_div
 
 MOST = 8
 
 
 def _shape(image: Shape, *, levels: int, **_: Any) -> tuple[Shape, ...]:
+    if len(image) != 4:
+        raise ContractError(f"takes an input of the form `b c h w`, got {len(image)} axes")
     return tuple((*image[:2], *(ceil_div(side, 2**level) for side in image[2:])) for level in range(levels))
 
 

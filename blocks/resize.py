@@ -51,7 +51,12 @@ class Resize(nn.Module):
         return f"up={self.up}, down={self.down}, plus={self.plus}, mode={self.mode!r}"
 
 
-@block("ResizeTo", contract="b c h w, b c2 h2 w2 -> b c h2 w2", reach=_taps_of_first)
+@block(
+    "ResizeTo",
+    contract="b c h w, b c2 h2 w2 -> b c h2 w2",
+    reach=_taps_of_first,
+    exact="both are of the same images",
+)
 class ResizeTo(nn.Module):
     """Bring the first input to the height and width of the second: `b c h w, b c2 h2 w2 -> b c h2 w2`.
 

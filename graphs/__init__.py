@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crossband.graphs.building.build import build as build
-    from crossband.graphs.checking.checker import check as check
     from crossband.graphs.language.diagnostics import InvalidFile as InvalidFile
     from crossband.graphs.language.resolve import load_graph as load_graph
     from crossband.graphs.language.resolve import shipped as shipped
     from crossband.graphs.language.schema import graph_schema as graph_schema
     from crossband.graphs.language.serial import digest as digest
     from crossband.graphs.language.serial import dump as dump
+    from crossband.graphs.picture.view import check as check
 
 _HOMES = {
     "InvalidFile": "language.diagnostics",
     "build": "building.build",
-    "check": "checking.checker",
+    "check": "picture.view",
     "digest": "language.serial",
     "dump": "language.serial",
     "graph_schema": "language.schema",

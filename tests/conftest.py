@@ -24,5 +24,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture
 def scratch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A registry of blocks that forgets what a test registers."""
-    monkeypatch.setattr(registry.blocks, "_entries", dict(registry.blocks._entries))
+    """A registry that forgets what a test registers."""
+    for kind in registry.KINDS.values():
+        monkeypatch.setattr(kind, "_entries", {name: kind[name] for name in kind})
+    for kind, folders in registry.FOLDERS.items():
+        monkeypatch.setitem(registry.FOLDERS, kind, [*folders])
+    monkeypatch.setattr(registry, "REFERENCES", [*registry.REFERENCES])
+    monkeypatch.setattr(registry, "_loaded", {*registry._loaded})
+    monkeypatch.setattr(registry, "plugin_failures", [*registry.plugin_failures])

@@ -6,9 +6,8 @@ import pytest
 import torch
 from tiny import PAIRED, write_files
 
-from crossband.recipes import load_network, load_run, train
+from crossband.recipes import load, train
 from crossband.recipes.model.as_trained import keep_training
-from crossband.recipes.model.translator import load as load_translator
 
 HALF = PAIRED.replace("{graph: to_one.yaml}", "{graph: to_one.yaml, test: training}").replace("steps: 8", "steps: 2")
 
@@ -17,13 +16,13 @@ HALF = PAIRED.replace("{graph: to_one.yaml}", "{graph: to_one.yaml, test: traini
 def _run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_files(tmp_path_factory.mktemp("testing"), half=HALF)
     settings = ["device=cpu", "evaluate.metrics=[mae]", "every.evaluate=1"]
-    train(folder / "half.yaml", overrides=settings, run=folder / "run", silent=True)
+    train(folder / "half.yaml", settings=settings, run=folder / "run", silent=True)
     return folder / "run"
 
 
 def test_dropout_and_the_statistics_of_the_image_stay_on(run: Path) -> None:
-    network = load_run(run)[1]["generator"].eval()
-    plain = load_run(run, ["networks.generator.test=null"])[1]["generator"].eval()
+    network = load(run).networks["generator"]
+    plain = load(run, settings={"networks.generator.test": None}).networks["generator"]
     image = torch.rand(1, 3, 16, 16)
     assert not torch.allclose(network(image)["main"], plain(image)["main"])
     scaled = 3 * image  # of which the normalised features are nearly the same, with biases of zero
@@ -36,7 +35,7 @@ def test_dropout_and_the_statistics_of_the_image_stay_on(run: Path) -> None:
 
 
 def test_an_image_is_translated_alike_whatever_comes_before_or_beside_it(run: Path) -> None:
-    network = load_run(run)[1]["generator"].eval()
+    network = load(run).networks["generator"]
     images = torch.rand(3, 3, 16, 16)
     before, random = {key: x.clone() for key, x in network.state_dict().items()}, torch.get_rng_state()
     together = network(images)["main"]
@@ -47,15 +46,16 @@ def test_an_image_is_translated_alike_whatever_comes_before_or_beside_it(run: Pa
     assert not any(module.training for module in network.modules())
 
 
-def test_a_run_a_weights_file_and_a_translator_agree(run: Path) -> None:
+def test_a_run_and_its_weights_file_agree(run: Path) -> None:
     file = run / "weights" / "generator.safetensors"
-    network, image = load_run(run)[1]["generator"].eval(), torch.rand(1, 3, 16, 16)
+    network, image = load(run).networks["generator"], torch.rand(1, 3, 16, 16)
     wanted = network(image)["main"]
-    assert torch.equal(load_network(file)(image)["main"], wanted)
     apart = run.parent / "apart.safetensors"
     apart.write_bytes(file.read_bytes())
-    for path in (run, apart):
-        torch.testing.assert_close(load_translator(path, device="cpu")(image), wanted)
+    for path in (run, file, apart):
+        model = load(path, device="cpu")
+        assert torch.equal(model.networks["generator"](image)["main"], wanted)
+        torch.testing.assert_close(model(image), wanted)
 
 
 def test_training_is_as_before() -> None:

@@ -14,10 +14,10 @@ from tiny import CYCLE, PAIRED, write_files
 from torch import Tensor
 
 from crossband.graphs import build
-from crossband.recipes import evaluate, load_network, load_weights, save_weights, train
+from crossband.recipes import load, read_weights, save_weights, train
 from crossband.recipes.model.padding import SizeError, crop, pad, padded_size
 from crossband.recipes.model.weights import CheckpointError, put_weights
-from crossband.recipes.training.checkpoint import load_state, save_state
+from crossband.recipes.training.checkpoint import read_state, save_state
 from crossband.recipes.training.session import Interrupted, Session
 from crossband.registry import CrossbandError
 
@@ -41,7 +41,7 @@ def stopped_after(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
 
 def tensors_of(run: Path) -> dict[str, Tensor]:
     files = sorted((run / "weights").glob("*.safetensors"))
-    return {f"{file.stem}/{key}": tensor for file in files for key, tensor in load_weights(file).tensors.items()}
+    return {f"{file.stem}/{key}": tensor for file in files for key, tensor in read_weights(file).tensors.items()}
 
 
 @pytest.mark.slow
@@ -67,7 +67,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one(
 
 
 def test_a_run_leaves_all_that_is_promised(folder: Path) -> None:
-    result = train(folder / "paired.yaml", overrides=["every.log=1"], run=folder / "run", silent=True)
+    result = train(folder / "paired.yaml", settings=["every.log=1"], run=folder / "run", silent=True)
     found = {str(path.relative_to(result.folder)) for path in result.folder.rglob("*") if path.is_file()}
     boards = {name for name in found if name.startswith("tensorboard/")}
     assert boards
@@ -86,14 +86,14 @@ def test_a_run_leaves_all_that_is_promised(folder: Path) -> None:
 
 
 def test_evaluation_of_a_run_is_that_of_its_end(folder: Path) -> None:
-    result = train(folder / "paired.yaml", overrides=["steps=2"], run=folder / "run", silent=True)
+    result = train(folder / "paired.yaml", settings=["steps=2"], run=folder / "run", silent=True)
     for path in (result.folder, result.folder / "weights" / "generator.safetensors"):
-        tables = evaluate(path, silent=True)
+        tables = load(path).evaluate(silent=True).tables
         assert tables["paired"].images == result.tables["paired"].images
     moved = folder / "moved.safetensors"
     os.replace(result.folder / "weights" / "generator.safetensors", moved)
     with pytest.raises(CrossbandError, match="lie in no run folder\nhint: say which images"):
-        evaluate(moved, silent=True)
+        load(moved).evaluate(silent=True)
 
 
 def test_a_run_is_never_overwritten(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,9 +103,9 @@ def test_a_run_is_never_overwritten(folder: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(CrossbandError, match="is there already, and a run is never overwritten"):
         train("paired.yaml", run=Path("mine"), silent=True)
     with pytest.raises(CrossbandError, match="no such weights file"):
-        train("paired.yaml", overrides=["networks.generator.weights=absent.safetensors"], silent=True)
+        train("paired.yaml", settings=["networks.generator.weights=absent.safetensors"], silent=True)
     assert not Path("runs").exists()
-    names = [train("paired.yaml", overrides=["steps=1"], silent=True).folder for _ in range(2)]
+    names = [train("paired.yaml", settings=["steps=1"], silent=True).folder for _ in range(2)]
     assert names == [Path("runs/paired-001"), Path("runs/paired-002")]
 
 
@@ -113,7 +113,7 @@ def test_a_run_is_never_overwritten(folder: Path, monkeypatch: pytest.MonkeyPatc
 def test_ctrl_c_saves_and_says_how_to_go_on(folder: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom crossband.recipes import train, Interrupted\n"
-        f"try:\n    train({str(folder / 'paired.yaml')!r}, overrides=['steps=100000'],"
+        f"try:\n    train({str(folder / 'paired.yaml')!r}, settings=['steps=100000'],"
         f" run=Path({str(folder / 'run')!r}))\n"
         "except Interrupted as error:\n    print(error, file=sys.stderr)\n    sys.exit(error.exit_code)\n"
     )
@@ -127,17 +127,17 @@ def test_ctrl_c_saves_and_says_how_to_go_on(folder: Path) -> None:
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "everything is saved" in errors
-    assert load_state(folder / "run" / "state.pt")["step"] >= 1
+    assert read_state(folder / "run" / "state.pt")["step"] >= 1
 
 
 def test_weights_need_nothing_beside_them(folder: Path) -> None:
     network = build(folder / "to_one.yaml", seed=3).eval()
     save_weights(folder / "one.safetensors", network, {"network": "generator", "task": {"from": "a", "to": "b"}})
     (folder / "to_one.yaml").unlink()
-    again = load_network(folder / "one.safetensors")
+    again = load(folder / "one.safetensors").networks["generator"]
     image = torch.rand(1, 3, 9, 11)
     assert torch.equal(again(image)["main"], network(image)["main"])
-    weights = load_weights(folder / "one.safetensors")
+    weights = read_weights(folder / "one.safetensors")
     assert weights.facts["network"] == "generator"
     assert weights.digest == network.meta["digest"]  # type: ignore[index]
     assert not list(folder.glob(".*"))
@@ -147,10 +147,10 @@ def test_weights_of_another_network_show_the_difference(folder: Path) -> None:
     save_weights(folder / "one.safetensors", build(folder / "plain.yaml"), {})
     other = build(folder / "plain.yaml", {"out": 3})
     with pytest.raises(CheckpointError) as caught:
-        put_weights(other, load_weights(folder / "one.safetensors"), "one.safetensors")
+        put_weights(other, read_weights(folder / "one.safetensors"))
     message = str(caught.value)
     assert message.startswith(
-        "one.safetensors: these weights belong to another network\n--- in the file\n+++ asked for\n"
+        f"{folder / 'one.safetensors'}: these weights belong to another network\n--- in the file\n+++ asked for\n"
     )
     assert "\n-" in message
     assert "out: 3" in message
@@ -161,23 +161,23 @@ def test_files_that_are_no_checkpoints_are_refused(folder: Path) -> None:
     (folder / "text.safetensors").write_text("not weights")
     (folder / "state.pt").write_bytes(b"not a state")
     with pytest.raises(CheckpointError, match="no such weights file"):
-        load_weights(folder / "absent.safetensors")
+        read_weights(folder / "absent.safetensors")
     with pytest.raises(CheckpointError, match="not a weights file"):
-        load_weights(folder / "text.safetensors")
+        read_weights(folder / "text.safetensors")
     with pytest.raises(CheckpointError, match="not a training state"):
-        load_state(folder / "state.pt")
+        read_state(folder / "state.pt")
     torch.save({"format": 1, "bad": Path("x")}, folder / "state.pt")  # more than plain data: would run code
     with pytest.raises(CheckpointError, match="not a training state"):
-        load_state(folder / "state.pt")
+        read_state(folder / "state.pt")
     with pytest.raises(CheckpointError, match="no training state"):
-        load_state(folder / "nothing.pt")
+        read_state(folder / "nothing.pt")
 
 
 def test_a_failed_write_leaves_the_old_file(folder: Path) -> None:
     save_state(folder / "state.pt", {"step": 1})
     with pytest.raises(Exception, match="pickle"):
         save_state(folder / "state.pt", {"step": lambda: None})
-    assert load_state(folder / "state.pt")["step"] == 1
+    assert read_state(folder / "state.pt")["step"] == 1
     assert not list(folder.glob(".*"))
 
 

@@ -3,15 +3,15 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from commandline import RECIPE, SMALL, graph_file, recipe_file, run, succeed
 
+from crossband import registry
 from crossband.graphs.language.diagnostics import Problems
 from crossband.graphs.language.reader import read
 from crossband.recipes.commands import listing
-from crossband.recipes.commands.cite import _escaped, bibtex, references
+from crossband.registry import RegistryError
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_schema_accepts_what_is_shipped(kind: str) -> None:
 
     schema = json.loads(succeed("schema", kind))
     Draft202012Validator.check_schema(schema)
-    for path in listing.WRITTEN[f"{kind}s"].files().values():
+    for path in listing.CATALOGS[f"{kind}s"].files().values():
         document = read(path, Problems())
         assert document
         assert list(Draft202012Validator(schema).iter_errors(document.data)) == []
@@ -99,7 +99,8 @@ def test_schema_accepts_what_is_shipped(kind: str) -> None:
 
 def test_cite_follows_what_a_graph_builds_on() -> None:
     keys = re.findall(r"^@\w+\{(\w+),$", succeed("cite", "u2net_cca", "fft_l1", "RSU", "fan2025"), re.MULTILINE)
-    assert keys == sorted(set(keys))
+    assert len(keys) == len(set(keys))
+    assert keys == [key for key in registry.references() if key in keys]
     assert {"fan2025", "huang2019ccnet", "qin2020u2net"} <= set(keys)
 
 
@@ -110,50 +111,38 @@ def test_a_thing_without_a_source_says_so() -> None:
     assert "nothing to cite" in result.stderr
 
 
-@pytest.mark.parametrize("kind", [*listing.DECORATED, *listing.WRITTEN])
-def test_every_source_that_is_cited_is_known(kind: str) -> None:
-    known = references()
-    assert [key for item in listing.items(kind) for key in item.cite if key not in known] == []
+def test_every_source_that_is_cited_is_known_and_every_source_cited() -> None:
+    cited = {key for kind in listing.KINDS for item in listing.items(kind) for key in item.cite}
+    assert cited == registry.references().keys()
 
 
-def test_every_source_becomes_bibtex() -> None:
-    for key, source in references().items():
-        text = bibtex(key, source)
-        assert re.fullmatch(r"@(misc|article|inproceedings)\{\w+,\n(  \w+ = \{.+\},?\n)+\}", text), text
-        assert text.count("{") == text.count("}")
+def test_sources_are_bibtex_and_printed_as_they_are_written() -> None:
+    [file] = registry.REFERENCES
+    written, sources = file.read_text("utf-8"), registry.references()
+    assert len(sources) == written.count("@")
+    for key, text in sources.items():
+        assert re.fullmatch(r"@(misc|article|inproceedings)\{" + key + r",\n(  \w+ = \{.+\},?\n)+\}", text), text
+        assert len(re.findall(r"^  title = \{\{.+\}\},?$", text, re.MULTILINE)) == 1
+        assert text.isascii()
+    assert succeed("cite", *sources) == "\n\n".join(sources.values()) + "\n"
 
 
-@pytest.mark.parametrize(
-    ("source", "expected"),
-    [
-        ({"title": "T", "venue": "CVPR"}, "@inproceedings{k,\n  title = {{T}},\n  booktitle = {CVPR}\n}"),
-        ({"title": "T"}, "@misc{k,\n  title = {{T}}\n}"),
-        (
-            {"title": "T", "authors": ["A B", "C D"], "year": 2020, "venue": "J of X 8(1), 13-20", "doi": "10.1/a_b"},
-            "@article{k,\n  title = {{T}},\n  author = {A B and C D},\n  journal = {J of X},\n  volume = {8},\n"
-            "  number = {1},\n  pages = {13--20},\n  year = {2020},\n  doi = {10.1/a_b}\n}",
-        ),
-        (
-            {"title": "T", "venue": "arXiv 2308.06603"},
-            "@misc{k,\n  title = {{T}},\n  eprint = {2308.06603},\n  archiveprefix = {arXiv}\n}",
-        ),
-    ],
-)
-def test_bibtex(source: dict[str, Any], expected: str) -> None:
-    assert bibtex("k", source) == expected
+def test_cite_knows_what_a_recipe_names(recipe: Path) -> None:
+    recipe.write_text(RECIPE + "schedule: {cosine: 0}\nevaluate: {metrics: [lpips]}\n")
+    text = succeed("cite", recipe)
+    assert all(f"{{{key}," in text for key in ("fan2025", "kingma2015adam", "loshchilov2017sgdr", "zhang2018lpips"))
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "message"),
     [
-        ("R&D 100% $ #1 a_b {x}", r"R\&D 100\% \$ \#1 a\_b \{x\}"),
-        ("Dollár", r"Doll{\'{a}}r"),
-        ("Krähenbühl", r"Kr{\"{a}}henb{\"{u}}hl"),
-        ("Çağlar", r"{\c{C}}a{\u{g}}lar"),
-        ("í ß ø", r"{\'{\i}} {\ss} {\o}"),
-        ("a~b^c\\d", r"a\textasciitilde{}b\textasciicircum{}c\textbackslash{}d"),
-        ("王", "王"),
+        ("@misc{mine,\n  title = {{A {B} C}}\n", "the entry `mine` is not closed"),
+        ("@misc{mine,\n}\n@misc{mine,\n}\n", "the entry `mine` is there twice"),
     ],
 )
-def test_text_is_escaped_for_latex(text: str, expected: str) -> None:
-    assert _escaped(text) == expected
+@pytest.mark.usefixtures("scratch")
+def test_a_broken_bibliography_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "own.bib"
+    path.write_text(text)
+    with pytest.raises(RegistryError, match=message):
+        registry.add_references(path)

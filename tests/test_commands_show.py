@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 from commandline import SMALL, graph_file, recipe_file, run, succeed
 
+from crossband.graphs import check
+from crossband.graphs.plans.cost import cost
+from crossband.graphs.plans.image_size import usual
+from crossband.recipes.commands import listing
 from crossband.recipes.commands.show_entry import type_text
+
+SHOWN = [(many, one) for many, one in listing.KINDS.items() if many not in listing.CATALOGS]
 
 
 @pytest.fixture
@@ -24,7 +30,7 @@ def recipe(tmp_path: Path) -> Path:
 def test_show_a_graph_as_json(small: Path) -> None:
     found = json.loads(succeed("show", small, "--json", "--size", "8x6"))
     assert found["graph"] == "small"
-    assert found["params"] == 4 * 3 * 4 + 8 + 5
+    assert found["parameters"] == 4 * 3 * 4 + 8 + 5
     assert found["macs"] == 4 * 3 * 4 * 12 + 4 * 48
     assert found["size"] == {"multiple": 2, "minimum": 2, "rule": "H and W: multiples of 2"}
     assert found["outputs"] == {"up": [1, "2·⌊H/2⌋", "2·⌊W/2⌋"]}
@@ -32,7 +38,7 @@ def test_show_a_graph_as_json(small: Path) -> None:
     assert [node["name"] for node in found["nodes"]] == ["down", "up"]
     assert [node["shape"] for node in found["nodes"]] == [[4, 4, 3], [1, 8, 6]]
     assert [node["receptive_field"] for node in found["nodes"]] == [2, 2]
-    assert found["settings"] == {"width": 4}
+    assert found["params"] == {"width": 4}
     assert len(found["digest"]) == 64
 
 
@@ -47,8 +53,8 @@ def test_show_a_graph_as_a_table(small: Path) -> None:
 
 def test_settings_change_what_is_shown(small: Path) -> None:
     plain, wide = (json.loads(succeed("show", small, "--json", *more)) for more in ([], ["--set", "width=8"]))
-    assert wide["settings"] == {"width": 8}
-    assert wide["params"] > plain["params"]
+    assert wide["params"] == {"width": 8}
+    assert wide["parameters"] > plain["parameters"]
     assert wide["digest"] != plain["digest"]
 
 
@@ -96,7 +102,7 @@ def test_show_a_recipe(recipe: Path) -> None:
     found = json.loads(succeed("show", recipe, "--json", "--set", "data.batch=4"))
     assert found["recipe"] == "tiny"
     assert found["doc"] == "A recipe in small"
-    assert found["params"] == found["networks"]["to_ir"]["params"] == 2 * 3 * 4 + 4 + 3
+    assert found["parameters"] == found["networks"]["to_ir"]["parameters"] == 2 * 3 * 4 + 4 + 3
     assert found["flow"] == {"fake": "to_ir(visible)"}
     [phase] = found["phases"]
     assert phase["losses"]["spectrum"] == {"loss": "fft_l1(fake, infrared; mode=amplitude)", "weight": 1}
@@ -114,15 +120,45 @@ def test_show_the_figures_of_the_paper() -> None:
     assert paper["values"]["psnr"] == {"value": 37.34, "comparable": True, "note": ""}
 
 
-@pytest.mark.parametrize("name", ["RSU", "Conv", "Concat", "l1", "fft_l1", "demo", "pairs", "GradientNorm"])
-def test_show_what_is_registered(name: str) -> None:
-    kind = ["--kind", "source"] if name == "demo" else []
-    found = json.loads(succeed("show", name, "--json", *kind))
-    text = succeed("show", name, *kind)
-    assert found["name"] == name
+@pytest.mark.parametrize(("kind", "name"), [(one, item.name) for many, one in SHOWN for item in listing.items(many)])
+def test_show_what_is_registered(kind: str, name: str) -> None:
+    found = json.loads(succeed("show", name, "--json", "--kind", kind))
+    text = succeed("show", name, "--kind", kind)
+    assert (found["kind"], found["name"]) == (kind, name)
     assert found["doc"] in text
-    for parameter in found["parameters"]:
+    assert Path(found["written_in"].partition(".py")[0] + ".py").is_file()
+    for parameter in found["params"]:
         assert re.search(rf"^{parameter['name']} +{re.escape(parameter['type'])} +\S", text, re.MULTILINE)
+    assert ("what it is" in text) is any("description" in parameter["schema"] for parameter in found["params"])
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("psnr", r"^metric +psnr$.^title +PSNR$.^better +higher$.^unit +dB$.^measured over +each image$"),
+        ("fid", r"^measured over +the whole set$"),
+        ("pool", r"^function +pool$.^takes +1 value$.^gradient +does not pass$.^cite +shrivastava2017simgan$"),
+        ("PatchSample", r"^contract +b c h w, b c h w -> .{50,}$.^outputs +query, key$"),
+        ("cat", r"^takes +2 or more values$"),
+        ("Adam", r"^optimizer +Adam$.^cite +kingma2015adam$"),
+        ("Adam", r"^betas +\[float >= 0, < 1, float >= 0, < 1\] +\[0.9, 0.999\]$"),
+        ("hold", r"^schedule +hold$.^written +{hold: ..., decay: ...}$"),
+        ("hold", r"^warmup +int >= 0 +0 +Epochs \(or steps\) over which the rate rises from near zero$"),
+        ("demo --kind source", r"^bands +visible: 3, infrared: 1$.^pairing +paired, unpaired$"),
+        ("MultiScale", r"^wraps +the graph, before it is built$"),
+        ("torchvision_resnet101", r"^key map +torchvision_resnet101$.^for +deeplabv3plus$.^fills +stem, layer1"),
+        ("torchvision_resnet101", r"^conv1.{leaf} +stem.conv.{leaf}$"),
+    ],
+)
+def test_each_kind_shows_what_only_it_has(name: str, line: str) -> None:
+    assert re.search(line.replace("$.^", "$\n^"), succeed("show", *name.split()), re.MULTILINE)
+
+
+def test_a_name_of_two_kinds_shows_both() -> None:
+    result = run("show", "cosine")
+    assert result.stdout.startswith("loss")
+    assert "`cosine` is a schedule too: `--kind schedule` shows it" in result.stderr
+    assert succeed("show", "cosine", "--kind", "schedule").startswith("schedule")
 
 
 @pytest.mark.parametrize(
@@ -140,3 +176,10 @@ def test_show_what_is_registered(name: str) -> None:
 )
 def test_types_in_words(schema: dict[str, Any], expected: str) -> None:
     assert type_text(schema) == expected
+
+
+def test_the_costs_of_shipped_graphs_are_at_hand_at_their_usual_size_and_else_counted() -> None:
+    plan, other = check("resnet9"), check("resnet9", {"blocks": 3})
+    assert listing.kept_cost(plan, usual(plan)) == cost(plan, usual(plan))
+    assert listing.kept_cost(plan, {"H": 64, "W": 64}) is None
+    assert listing.kept_cost(other, usual(other)) is None

@@ -15,7 +15,7 @@ from crossband.recipes import check, train
 from crossband.recipes.data import DataError, Source, demo, pairs, write_image
 from crossband.recipes.data.cache import Cached
 from crossband.recipes.data.loader import Geometry, Scenes, epoch_of, make_loader
-from crossband.recipes.model.scoring import open_source, training_scenes
+from crossband.recipes.data.opening import open_source, training_scenes
 
 COUNT = 4
 
@@ -176,7 +176,7 @@ def test_recipes_train_the_same_with_a_cache(folder: Path, tmp_path: Path):
     cache, weights = tmp_path / "cache", []
     settings = [f"data.source={{pairs: {{folder: {folder}}}}}", "data.load=18", "steps=2", "evaluate.metrics=[mae]"]
     for run, more in (("plain", []), ("made", [f"data.cache={cache}"]), ("kept", [f"data.cache={cache}"])):
-        train(tmp_path / "paired.yaml", overrides=[*settings, *more], run=tmp_path / run, silent=True)
+        train(tmp_path / "paired.yaml", settings=[*settings, *more], run=tmp_path / run, silent=True)
         weights.append((tmp_path / run / "weights/generator.safetensors").read_bytes())
     assert weights[0] == weights[1] == weights[2]
     trained, evaluated = COUNT - 1, COUNT  # at 18, and at 16 for the test and the mean image
@@ -188,7 +188,7 @@ def test_messages(folder: Path, tmp_path: Path):
     with pytest.raises(DataError, match="cannot be kept in a cache\nhint: take `cache` out of `data`"):
         Cached(demo(train=1, test=1, size=16), tmp_path, None)
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="/file: a file, and no folder for a cache"):
+    with pytest.raises(DataError, match="/file: a file, not a folder for a cache"):
         Cached(source, tmp_path / "file", None)
     cached = Cached(source, tmp_path / "cache", None)
     (tmp_path / "cache").write_text("in the way")
@@ -197,4 +197,4 @@ def test_messages(folder: Path, tmp_path: Path):
     write_files(tmp_path)
     experiment = check(tmp_path / "paired.yaml", [f"data.cache={tmp_path / 'other'}"])
     with pytest.raises(DataError, match="cannot be kept in a cache"):
-        training_scenes(experiment, open_source(experiment))
+        training_scenes(experiment.recipe, open_source(experiment.recipe.data))

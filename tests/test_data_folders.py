@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from tiny import write_files
 
-from crossband.recipes import check, train
+from crossband.recipes import check, load_recipe, train
 from crossband.recipes.data import DataError, Source, folders, write_image
 from crossband.recipes.data.loader import Geometry, Scenes, epoch_of, make_loader
-from crossband.recipes.training.runs import data_overrides
+from crossband.recipes.training.runs import folder_settings
 from crossband.registry import ArgumentError
 
 
@@ -81,11 +81,11 @@ def test_a_recipe_trains_on_them_and_is_measured_on_the_pairs(opened: Source, tm
     source = {"folders": {name: str(tmp_path / place) for name, place in places.items()}}
     settings = [f"data.source={json.dumps(source)}", "data.load=8", "data.size=8", "epochs=1", "steps=null"]
     settings += ["schedule=constant", "evaluate.metrics=[mae]", f"data.cache={tmp_path / 'cache'}"]
-    result = train(tmp_path / "cycle.yaml", overrides=settings, run=tmp_path / "run", silent=True)
+    result = train(tmp_path / "cycle.yaml", settings=settings, run=tmp_path / "run", silent=True)
     assert result.steps == 7
     assert list(result.tables["cycle"].images) == ["test/a0", "test/a1"]
     settings[0] = f"data.source={json.dumps({'folders': {**source['folders'], 'range': {'infrared': [0, 9]}}})}"
-    instead = data_overrides(tmp_path / "cycle.yaml", settings, tmp_path / "pairs")
+    instead = folder_settings(load_recipe(tmp_path / "cycle.yaml", settings).data, tmp_path / "pairs")
     data = check(tmp_path / "cycle.yaml", [*settings, *instead]).recipe.data
     assert (data.source, data.arguments["folder"], data.scale) == (
         "pairs",

@@ -18,7 +18,7 @@ from crossband.recipes.commands import cli
 from crossband.recipes.commands.evaluate import labels, rank
 from crossband.recipes.data import demo, read_image, write_image
 from crossband.recipes.metrics.evaluation import Summary, Table
-from crossband.recipes.reporting.results import Results
+from crossband.recipes.metrics.results import Results
 
 pytestmark = pytest.mark.slow
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from crossband.recipes.language.functions import FUNCTIONS, FunctionError, Shape
+from crossband.recipes.kinds.function import FunctionError, Shape
+from crossband.registry import functions
 
 OPERANDS = {"cat": [(3, 6, 5), (1, 6, 5)], "mix": [(2, 6, 5), (2, 6, 5)]}  # of the others: one of three channels
 SRGB = [  # CIE L*a*b* under D65, two degrees, of colours whose values are widely printed
@@ -21,11 +22,11 @@ def images(*shape: int, seed: int = 0) -> Tensor:
     return torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", list(functions))
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_shapes_are_as_said(name: str, dtype: torch.dtype) -> None:
     shapes = OPERANDS.get(name, [(3, 6, 5)])
-    function = FUNCTIONS[name]
+    function = functions[name].factory
     result = function(0)(*(images(2, *shape).to(dtype) for shape in shapes))
     assert function.shape(*shapes) == tuple(result.shape[1:])
     unknown: list[Shape] = [(None, None, None)] * len(shapes)
@@ -45,28 +46,28 @@ def test_shapes_are_as_said(name: str, dtype: torch.dtype) -> None:
 )
 def test_wrong_shapes_are_named(name: str, shapes: list[Shape], message: str) -> None:
     with pytest.raises(FunctionError, match=message):
-        FUNCTIONS[name].shape(*shapes)
+        functions[name].factory.shape(*shapes)
 
 
 @pytest.mark.parametrize(("rgb", "lab"), SRGB)
 def test_lightness_and_chroma_of_known_colours(rgb: tuple[float, ...], lab: tuple[float, ...]) -> None:
     colour = torch.tensor(rgb, dtype=torch.float64).view(1, 3, 1, 1)
-    found = torch.cat([FUNCTIONS[name](0)(colour) for name in ("lightness", "chroma")], 1).flatten()
+    found = torch.cat([functions[name].factory(0)(colour) for name in ("lightness", "chroma")], 1).flatten()
     scaled = (lab[0] / 100, (lab[1] + 87) / 185, (lab[2] + 108) / 203)
     torch.testing.assert_close(found, torch.tensor(scaled, dtype=torch.float64), rtol=0, atol=1e-4)
 
 
 def test_unit_and_grey() -> None:
     image = images(1, 3, 2, 2)
-    torch.testing.assert_close(FUNCTIONS["unit"](0)(2 * image - 1), image)
+    torch.testing.assert_close(functions["unit"].factory(0)(2 * image - 1), image)
     torch.testing.assert_close(
-        FUNCTIONS["grey"](0)(image)[:, 0], 0.299 * image[:, 0] + 0.587 * image[:, 1] + 0.114 * image[:, 2]
+        functions["grey"].factory(0)(image)[:, 0], 0.299 * image[:, 0] + 0.587 * image[:, 1] + 0.114 * image[:, 2]
     )
-    assert torch.equal(FUNCTIONS["grey"](0)(image[:, :1]), image[:, :1])
+    assert torch.equal(functions["grey"].factory(0)(image[:, :1]), image[:, :1])
 
 
 def test_mix_takes_one_share_for_each_image() -> None:
-    mix = FUNCTIONS["mix"](0)
+    mix = functions["mix"].factory(0)
     shares = mix(torch.ones(200, 1, 2, 2), torch.zeros(200, 1, 2, 2)).flatten(1)
     assert torch.equal(shares, shares[:, :1].expand_as(shares))
     assert 0 <= shares.min() < 0.05
@@ -74,11 +75,11 @@ def test_mix_takes_one_share_for_each_image() -> None:
     assert abs(float(shares.mean()) - 0.5) < 0.1
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", list(functions))
 def test_what_a_function_remembers_is_all_it_needs(name: str) -> None:
     shapes = OPERANDS.get(name, [(3, 6, 5)])
     steps = [[images(2, *shape, seed=step) for shape in shapes] for step in range(60)]
-    first, second = FUNCTIONS[name](0), FUNCTIONS[name](1)
+    first, second = functions[name].factory(0), functions[name].factory(1)
     for operands in steps[:40]:
         first(*operands)
     second.load_state_dict(first.state_dict())

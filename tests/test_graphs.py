@@ -16,7 +16,7 @@ from torch import Tensor, fx, nn
 
 from crossband import registry
 from crossband.blocks.contracts.sizes import Shape, evaluate
-from crossband.blocks.laws.examples import values_of
+from crossband.blocks.laws.values import values_of
 from crossband.graphs import InvalidFile, build, check, digest, dump
 from crossband.graphs.language.diagnostics import Problems
 from crossband.graphs.language.reader import read_text

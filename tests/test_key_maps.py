@@ -18,7 +18,7 @@ from crossband.graphs import build, check
 from crossband.graphs.building.key_maps import RenamingError, load_key_map, shipped
 from crossband.graphs.language.diagnostics import InvalidFile
 from crossband.recipes import check as check_recipe
-from crossband.recipes import load_weights, train
+from crossband.recipes import read_weights, train
 from crossband.recipes.basics.pretrained import Unavailable
 from crossband.recipes.model.foreign import load_foreign, put_foreign
 from crossband.recipes.model.weights import CheckpointError
@@ -255,7 +255,7 @@ def test_a_recipe_begins_with_weights_from_elsewhere(tmp_path: Path, monkeypatch
     theirs = drawn(vainf(**NARROW) | {"backbone.conv1.weight": (2, 1, 7, 7)})
     torch.save({"model_state": theirs}, "best.pth")
     result = train("plus.yaml", silent=True)
-    found = load_weights(result.folder / "weights" / "generator.safetensors").tensors
+    found = read_weights(result.folder / "weights" / "generator.safetensors").tensors
     torch.testing.assert_close(found["handle.low.conv.weight"], theirs["classifier.project.0.weight"])
 
 

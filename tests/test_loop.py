@@ -12,13 +12,13 @@ from tiny import CYCLE, GAN, PAIRED, PIX2PIX, write_files
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from crossband import registry
 from crossband.recipes import check
 from crossband.recipes.basics.pretrained import Unavailable
 from crossband.recipes.data.loader import epoch_of, make_loader
+from crossband.recipes.data.opening import open_source, training_scenes
 from crossband.recipes.language.experiment import Experiment
-from crossband.recipes.language.functions import FUNCTIONS
 from crossband.recipes.model.networks import build_network
-from crossband.recipes.model.scoring import open_source, training_scenes
 from crossband.recipes.training.engine import NotFinite
 from crossband.recipes.training.loop import StepRecord, train_step, train_steps
 from crossband.recipes.training.state import Training, set_up
@@ -40,7 +40,7 @@ def _fabric() -> Fabric:
 
 def start(experiment: Experiment, fabric: Fabric) -> tuple[Training, Any]:
     recipe = experiment.recipe
-    scenes = training_scenes(experiment, open_source(experiment))
+    scenes = training_scenes(experiment.recipe, open_source(experiment.recipe.data))
     loader = make_loader(scenes, batch=recipe.data.batch, shuffle=True, drop_last=True)
     return set_up(experiment, fabric, recipe.epochs or recipe.steps or 0), loader
 
@@ -192,7 +192,7 @@ def test_penalties_and_features_equal_the_loop_written_by_hand(folder: Path, fab
     experiment = check(folder / "gan.yaml")
     training, loader = start(experiment, fabric)
     generator, critic = (build_network(experiment, name).train() for name in ("generator", "critic"))
-    mix = FUNCTIONS["mix"](0)
+    mix = registry.functions["mix"].factory(0)
     mix.load_state_dict(training.functions["mix(infrared, generator(visible))"].state_dict())
     both = [torch.optim.SGD(network.parameters(), lr=1e-2) for network in (critic, generator)]
     for batch in epoch_of(loader, 0):
@@ -310,9 +310,9 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_images(folder: Path, fabr
     with pytest.raises(NotFinite) as caught:
         train_step(training, [broken])
     first, second = batch["name"]
-    assert str(caught.value).startswith(
-        f"the loss `pixel` of the phase `generator` is nan in step 1\nnote: the images are {first}, {second}\n"
-    )
+    assert caught.value.message == "the loss `pixel` of the phase `generator` is nan in step 1"
+    assert caught.value.hint == "look at the images; a lower `lr`, `clip`, or `precision: 32` may help"
+    assert caught.value.notes == (f"the images are {first}, {second}",)
 
 
 def test_learning_rate_follows_the_schedule(folder: Path, fabric: Fabric) -> None:

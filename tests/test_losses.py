@@ -15,8 +15,7 @@ from torch.nn import functional as F
 
 from crossband.recipes.basics.pretrained import Unavailable
 from crossband.recipes.losses import LossInputError, fft_l1, l1, loss, ms_ssim, patch_nce, ssim, vanilla, vgg
-from crossband.recipes.metrics.metrics import METRICS
-from crossband.registry import CrossbandError, RegistryError, losses
+from crossband.registry import CrossbandError, RegistryError, losses, metrics
 
 OURS = [name for name, entry in losses.items() if entry.factory.__module__.startswith("crossband.")]
 perceptual = losses["perceptual"].factory
@@ -362,7 +361,7 @@ def test_the_loss_and_the_metric_are_one_definition(name, side):
     output, target = tensors(name, [2, 3, side, side + 4], 0)
     output = target + 0.1 * (output - target)
     torch.testing.assert_close(
-        losses[name].factory(output, target), 1 - METRICS[name].function(output, target, None).mean()
+        losses[name].factory(output, target), 1 - metrics[name].factory(output, target, None).mean()
     )
 
 

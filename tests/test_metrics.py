@@ -13,12 +13,13 @@ from scipy import ndimage
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from crossband import registry
 from crossband.recipes.basics import pretrained
 from crossband.recipes.basics.colour import luminance
 from crossband.recipes.metrics import metrics
 from crossband.recipes.metrics.baselines import MeanTarget, evaluate_baselines, grey_copy
 from crossband.recipes.metrics.evaluation import Evaluation, EvaluationError, Summary, Table
-from crossband.recipes.metrics.metrics import DEFAULT, METRICS
+from crossband.recipes.metrics.metrics import DEFAULT
 from crossband.registry import CrossbandError
 
 PLAIN = ("mae", "mse", "rmse", "psnr", "ssim", "ms_ssim", "fft_l1", "corr_target", "corr_input", "corr_input_real")
@@ -53,7 +54,7 @@ def plain_ssim(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
 
 
 def value(name: str, output: Tensor, target: Tensor, source: Tensor | None = None) -> list[float]:
-    return METRICS[name].function(output, target, source).tolist()
+    return registry.metrics[name].factory(output, target, source).tolist()
 
 
 # ---------------------------------------------------------------- definitions
@@ -114,7 +115,7 @@ def test_the_better_direction_is_the_better_direction(seed, channels):
     far, _ = images(1, channels, 24, 31, seed=seed, noise=0.4)
     for name in ("mae", "mse", "rmse", "psnr", "ssim", "fft_l1", "corr_target"):
         [good], [bad] = value(name, near, target), value(name, far, target)
-        assert (good > bad) == (METRICS[name].better == "higher"), name
+        assert (good > bad) == (registry.metrics[name].better == "higher"), name
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -132,15 +133,15 @@ def test_small_differences_survive_that_eight_bits_would_lose():
 
 
 def test_every_metric_is_declared_with_what_a_reader_needs():
-    assert set(DEFAULT) <= set(METRICS)
-    for name, metric in METRICS.items():
+    assert set(DEFAULT) <= set(registry.metrics)
+    for name, metric in registry.metrics.items():
         assert name == metric.name
         assert metric.title
         assert len(metric.doc) > 40
         assert metric.better in ("lower", "higher", None)
 
 
-@pytest.mark.parametrize("better", [metric.better for metric in METRICS.values() if metric.whole_set])
+@pytest.mark.parametrize("better", [metric.better for metric in registry.metrics.values() if metric.whole_set])
 def test_whole_set_metrics_are_better_when_lower(better):
     assert better == "lower"
 

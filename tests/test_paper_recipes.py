@@ -16,11 +16,11 @@ from torch import nn
 
 from crossband.graphs.language.diagnostics import InvalidFile
 from crossband.graphs.plans.cost import count_parameters
-from crossband.recipes import check, evaluate, load_recipe, shipped, train, translate
+from crossband.recipes import check, load, load_recipe, shipped, train
 from crossband.recipes.data import read_image, write_image
 from crossband.recipes.data.loader import epoch_of, make_loader
+from crossband.recipes.data.opening import open_source, training_scenes
 from crossband.recipes.language.experiment import Experiment
-from crossband.recipes.model.scoring import open_source, training_scenes
 from crossband.recipes.training.loop import train_step
 from crossband.recipes.training.state import set_up
 
@@ -199,7 +199,9 @@ def _fabric() -> Fabric:
 def step_of(fabric: Fabric, name: str, *overrides: str) -> tuple[list[str], Counter[str]]:
     """The phases of one step in their order, and how often each network ran. Gradients reach what a phase trains."""
     experiment: Experiment = check(name, ["variant=tiny", *overrides])
-    loader = make_loader(training_scenes(experiment, open_source(experiment)), batch=1, shuffle=True, drop_last=True)
+    loader = make_loader(
+        training_scenes(experiment.recipe, open_source(experiment.recipe.data)), batch=1, shuffle=True, drop_last=True
+    )
     training = set_up(experiment, fabric, 3)
     events: list[str] = []
     runs: Counter[str] = Counter()
@@ -267,18 +269,18 @@ def test_the_generator_of_pix2pix_ir2vi_learns_from_pixels_alone(fabric: Fabric)
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_trains_resumes_evaluates_and_translates(name: str, tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    tables = train(name, overrides=TINY, run=whole, silent=True).tables
-    train(name, overrides=[*TINY, "steps=1"], run=parts, silent=True)
-    train(resume=parts, overrides=["steps=3"], silent=True)
+    tables = train(name, settings=TINY, run=whole, silent=True).tables
+    train(name, settings=[*TINY, "steps=1"], run=parts, silent=True)
+    train(resume=parts, settings=["steps=3"], silent=True)
     for file in sorted((whole / "weights").iterdir()):
         one, other = load_file(file), load_file(parts / "weights" / file.name)
         assert all(torch.equal(one[key], other[key]) for key in one), file.name
-    again = evaluate(whole, silent=True)
-    assert again[name].summary == tables[name].summary
+    model = load(whole)
+    assert model.evaluate(silent=True).tables[name].summary == tables[name].summary
     recipe = load_recipe(name)
     height, width, channels = 45, 70, 3 if recipe.source == "visible" else 1
     image = np.random.default_rng(0).integers(0, 256, (height, width, channels), np.uint8)
     write_image(tmp_path / "in.png", image)
-    translate(whole, tmp_path / "in.png", tmp_path / "out.png")
+    model.translate(tmp_path / "in.png", tmp_path / "out.png")
     result = read_image(tmp_path / "out.png")
     assert result.shape == (height, width, check(name).bands[recipe.target])

@@ -12,7 +12,8 @@ from crossband.graphs.language.diagnostics import InvalidFile, Problems
 from crossband.graphs.language.reader import read
 from crossband.recipes import check, load_recipe, recipe_schema, shipped
 from crossband.recipes.data import Source, source
-from crossband.recipes.kinds.optimizer import OPTIMIZERS, Rate, factor, make_optimizer
+from crossband.recipes.kinds.optimizer import make_optimizer
+from crossband.recipes.kinds.schedule import Rate, factor
 from crossband.recipes.language.reading import RECIPES
 from crossband.recipes.language.syntax import Figure, Paper
 
@@ -141,8 +142,33 @@ PAIRED_MISTAKES = [
     (
         "steps: 8",
         "steps: 8\nschedule: linear",
-        "14:11 E077 no schedule named `linear` | write `constant`, `{hold: 100, decay: 100}`, `{cosine: 0}` or "
-        "`{plateau: {patience: 2}}`",
+        "14:11 E077 no schedule named `linear` | write `constant`, `{cosine: ...}`, `{hold: ..., decay: ...}` or "
+        "`{plateau: ...}`",
+    ),
+    (
+        "steps: 8",
+        "steps: 8\nschedule: cosine",
+        "14:11 E077 the schedule `cosine` needs values | write `{cosine: ...}`",
+    ),
+    (
+        "steps: 8",
+        "steps: 8\nschedule: {cosin: 0}",
+        "14:11 E077 the schedule takes no key `cosin` | did you mean `cosine`?",
+    ),
+    (
+        "steps: 8",
+        "steps: 8\nschedule: {hold: 4}",
+        "14:11 E077 hold needs the parameter `decay`",
+    ),
+    (
+        "steps: 8",
+        "steps: 8\nschedule: {cosine: 2}",
+        "14:20 E077 cosine: `cosine` must be less than 1, got 2",
+    ),
+    (
+        "steps: 8",
+        "steps: 8\nschedule: {cosine: 0, plateau: {}}",
+        "14:11 E077 a schedule is one of its kind, here are `cosine` and `plateau` | remove all but one",
     ),
     ("{demo:", "{dmo:", "12:17 E074 no data source named `dmo` | did you mean `demo`?"),
     ("train: 10", "train: 0", "12:31 E072 demo: `train` must be at least 1, got 0"),
@@ -541,7 +567,7 @@ def test_cyclegan_schedule_is_never_zero() -> None:
     assert factor({"cosine": 0.1}, 10, 10) == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", list(registry.optimizers))
 def test_every_optimizer_lowers_a_square(name: str) -> None:
     network = torch.nn.Linear(2, 1)
     optimizer = make_optimizer(name, {"lr": 1e-2}, [network])

@@ -10,11 +10,12 @@ import torch
 from PIL import Image
 
 from crossband.recipes.basics.files import replacing
+from crossband.recipes.basics.parts import Grid, markdown_table
 from crossband.recipes.metrics.evaluation import Summary, Table
+from crossband.recipes.metrics.results import Results, comparison, remarks
 from crossband.recipes.reporting.curves import curves, draw_curves, read_log
 from crossband.recipes.reporting.pictures import BROKEN, contact_sheet, draw, sample_grid, save
-from crossband.recipes.reporting.report import Grid, Report, markdown_table, write_report
-from crossband.recipes.reporting.results import Results, comparison, remarks
+from crossband.recipes.reporting.report import Report, write_report
 from crossband.registry import CrossbandError
 
 # ---------------------------------------------------------------- files

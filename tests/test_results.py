@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 from scipy import ndimage, stats
 from torch import Tensor, nn
 
+from crossband import registry
 from crossband.recipes.basics import pretrained
+from crossband.recipes.basics.parts import Grid, Notes
 from crossband.recipes.language.syntax import Figure, Paper
 from crossband.recipes.losses import vgg
 from crossband.recipes.losses.perceptual import PIX2PIXHD, perceptual
 from crossband.recipes.metrics import metrics, vgg19
 from crossband.recipes.metrics.baselines import grey_copy
-from crossband.recipes.metrics.catalogue import METRICS
 from crossband.recipes.metrics.evaluation import Evaluation, Summary, Table
 from crossband.recipes.metrics.intervals import Difference, interval, paired
+from crossband.recipes.metrics.results import Results, together
 from crossband.recipes.metrics.verdict import verdicts
-from crossband.recipes.reporting.report import Grid, Notes
-from crossband.recipes.reporting.results import Results, together
 from crossband.registry import CrossbandError
 
 seeds = st.integers(0, 2**31)
@@ -58,11 +58,11 @@ def networks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("networks")
-@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if not metric.whole_set])
+@pytest.mark.parametrize("name", [name for name, metric in registry.metrics.items() if not metric.whole_set])
 def test_a_grey_image_and_its_three_channel_copy_have_one_value(name: str) -> None:
     output, target, source = (scene(seed, size=161) for seed in (0, 1, 2))
-    grey = METRICS[name].function(output, target, source)
-    three = METRICS[name].function(*(image.repeat(1, 3, 1, 1) for image in (output, target, source)))
+    grey = registry.metrics[name].factory(output, target, source)
+    three = registry.metrics[name].factory(*(image.repeat(1, 3, 1, 1) for image in (output, target, source)))
     assert three.tolist() == pytest.approx(grey.tolist(), rel=1e-5)
     assert grey.shape == (2,)
 
@@ -72,11 +72,11 @@ def test_the_histogram_distance_is_that_of_wasserstein(channels: int) -> None:
     output, target = scene(0, channels), scene(1, channels).square()
     brightness = [metrics.luminance(image).flatten(1).numpy() for image in (output, target)]
     wanted = [stats.wasserstein_distance(a, b) for a, b in zip(*brightness, strict=True)]
-    assert METRICS["hist_dist"].function(output, target, None).tolist() == pytest.approx(wanted, rel=1e-9)
+    assert registry.metrics["hist_dist"].factory(output, target, None).tolist() == pytest.approx(wanted, rel=1e-9)
 
 
 def test_the_histogram_distance_has_the_unit_of_the_range_and_sees_no_place() -> None:
-    distance = METRICS["hist_dist"].function
+    distance = registry.metrics["hist_dist"].factory
     black, image = torch.zeros(1, 1, 8, 8, dtype=torch.float64), scene(0, count=1)
     assert distance(black, 1 - black, None).tolist() == [1.0]
     assert distance(image * 0.5 + 0.25, image * 0.5, None).tolist() == pytest.approx([0.25])
@@ -92,7 +92,7 @@ def test_the_vgg19_distance_is_the_loss_of_each_image() -> None:
     ]
     assert vgg19.vgg19_dist(output, target, None).tolist() == pytest.approx(wanted)
     assert vgg19.vgg19_dist(target, target, None).tolist() == [0.0, 0.0]
-    assert METRICS["vgg19_dist"].title != METRICS["lpips"].title
+    assert registry.metrics["vgg19_dist"].title != registry.metrics["lpips"].title
 
 
 def test_without_its_weights_the_vgg19_distance_says_what_to_fetch(tmp_path, monkeypatch) -> None:
@@ -113,8 +113,8 @@ def test_without_its_weights_the_vgg19_distance_says_what_to_fetch(tmp_path, mon
 )
 def test_saturating_bytes(output: int, target: int, mse: float, psnr: float) -> None:
     a, b = (torch.full((1, 1, 4, 4), value / 255, dtype=torch.float64) for value in (output, target))
-    assert METRICS["ladlenet_mse"].function(a, b, None).tolist() == [mse]
-    assert METRICS["ladlenet_psnr"].function(a, b, None).tolist() == pytest.approx([psnr])
+    assert registry.metrics["ladlenet_mse"].factory(a, b, None).tolist() == [mse]
+    assert registry.metrics["ladlenet_psnr"].factory(a, b, None).tolist() == pytest.approx([psnr])
 
 
 # ---------------------------------------------------------------- verdicts
@@ -252,7 +252,7 @@ def test_one_image_has_a_difference_and_no_interval() -> None:
     found = Results.of({"net": one_metric(12.0), "grey copy": one_metric(10.0)})
     [_, grid] = [part for part in found.parts() if isinstance(part, Grid)]
     assert grid == Grid(["metric", "net − grey copy", "n"], [["PSNR (dB) ↑", "+2.00", "1"]])
-    assert "A difference over one image has no interval: one value says nothing of the spread." in texts(found)
+    assert "A difference over one image has no interval: one value has no spread." in texts(found)
 
 
 def test_the_paper_stands_beside_ours_with_its_caveats() -> None:
@@ -264,7 +264,7 @@ def test_the_paper_stands_beside_ours_with_its_caveats() -> None:
     )
     [caveats] = [part for part in found.parts() if isinstance(part, Notes) and "fan2025" in part.lines[0]]
     assert caveats.lines == [
-        "fan2025, row 2: measured on LLVIP; only a run on the same images can be held against it.",
+        "fan2025, row 2: measured on LLVIP; only a run on the same images can be compared with it.",
         "fan2025, row 2: a column is left out.",
         "fan2025, row 2: its SSIM*: read so.",
         "fan2025, row 2: its MAE, in brackets, cannot be compared: no unit.",

@@ -19,11 +19,11 @@ from crossband.graphs import build
 from crossband.graphs.checking.checker import check as check_graph
 from crossband.graphs.language.diagnostics import Problems
 from crossband.graphs.language.resolve import Resolver
-from crossband.recipes import evaluate, train
+from crossband.recipes import Model, load, read_weights, save_weights, train
+from crossband.recipes.basics.colour import with_channels
 from crossband.recipes.data import read_image, write_image
-from crossband.recipes.model.translation import plan, translate
-from crossband.recipes.model.translator import Translator, load, run_of, with_channels
-from crossband.recipes.model.weights import load_weights, save_weights
+from crossband.recipes.model.folder import RunFolder
+from crossband.recipes.model.translation import Translated, jobs_of
 from crossband.registry import CrossbandError
 
 COPY = """
@@ -74,6 +74,10 @@ def copying(path: Path, channels: int = 1, **facts: Any) -> Path:
     return save(path, network, **facts)
 
 
+def translate(weights: Path, source: Path, target: Path, network: str | None = None, **options: Any) -> Translated:
+    return load(weights, network).translate(source, target, **options)
+
+
 def ramp(height: int = 20, width: int = 30, channels: int = 1, dtype: type = np.uint8) -> np.ndarray:
     top = np.iinfo(dtype).max
     values = np.linspace(0, top, height * width * channels).reshape(height, width, channels)
@@ -85,7 +89,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs of two recipes: `paired`, a network of two outputs, and `cycle`, two directions and two critics."""
     folder = tiny.write_files(tmp_path_factory.mktemp("runs"))
     for name in ("paired", "cycle"):
-        train(folder / f"{name}.yaml", overrides=["steps=2", "evaluate.metrics=[mae]"], run=folder / name, silent=True)
+        train(folder / f"{name}.yaml", settings=["steps=2", "evaluate.metrics=[mae]"], run=folder / name, silent=True)
     return folder
 
 
@@ -93,17 +97,17 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def paired(runs: Path) -> Translator:
+def paired(runs: Path) -> Model:
     return load(runs / "paired")
 
 
 @pytest.fixture(scope="module")
-def even(tmp_path_factory: pytest.TempPathFactory) -> Translator:
+def even(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return load(save(tmp_path_factory.mktemp("even") / "even.safetensors", network_of(EVEN)))
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 3]))
-def test_any_size_and_any_channels(paired: Translator, height: int, width: int, channels: int) -> None:
+def test_any_size_and_any_channels(paired: Model, height: int, width: int, channels: int) -> None:
     found = paired(torch.rand(2, channels, height, width))
     assert found.shape == (2, 1, height, width)
     assert found.min() >= 0
@@ -111,18 +115,17 @@ def test_any_size_and_any_channels(paired: Translator, height: int, width: int, 
 
 
 @given(st.integers(1, 33), st.integers(1, 33))
-def test_padding_is_cropped_back(even: Translator, height: int, width: int) -> None:
+def test_padding_is_cropped_back(even: Model, height: int, width: int) -> None:
     assert even(torch.rand(1, 1, height, width)).shape == (1, 1, height, width)
 
 
 @pytest.mark.parametrize("limits", [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)])
 def test_the_range_of_the_network_is_undone(tmp_path: Path, limits: tuple[float, float]) -> None:
     seen = []
-    translator = load(copying(tmp_path / "copy.safetensors", range=limits))
+    model = load(copying(tmp_path / "copy.safetensors", range=limits))
     image = torch.linspace(0, 1, 64).reshape(1, 1, 8, 8)
-    inner = translator.compute
-    watched = Translator(**{**vars(translator), "compute": lambda x: seen.append((x.min(), x.max())) or inner(x)})
-    torch.testing.assert_close(watched(image), image)
+    model.networks["copy"].register_forward_pre_hook(lambda _, images: seen.append((images[0].min(), images[0].max())))
+    torch.testing.assert_close(model(image), image)
     assert seen == [limits]
 
 
@@ -135,15 +138,15 @@ def test_channels_are_repeated_or_reduced() -> None:
     torch.testing.assert_close(with_channels(with_channels(grey, 3), 1), grey)
 
 
-def test_tiles_give_what_the_whole_image_gives(paired: Translator) -> None:
+def test_tiles_give_what_the_whole_image_gives(paired: Model) -> None:
     image, small = torch.rand(1, 3, 50, 41), torch.rand(1, 3, 9, 70)
-    torch.testing.assert_close(paired.tiled((24, 16), 10, batch=3)(image), paired(image))
-    torch.testing.assert_close(paired.tiled((24, 16), 10)(small), paired(small))
+    torch.testing.assert_close(paired(image, tile=(24, 16), overlap=10, batch=3), paired(image))
+    torch.testing.assert_close(paired(small, tile=(24, 16), overlap=10), paired(small))
 
 
-def test_strided_networks_are_tiled_in_phase(even: Translator) -> None:
+def test_strided_networks_are_tiled_in_phase(even: Model) -> None:
     image = torch.rand(1, 1, 40, 60)
-    torch.testing.assert_close(even.tiled((24, 24), 20)(image), even(image))
+    torch.testing.assert_close(even(image, tile=24, overlap=20), even(image))
 
 
 # ---------------------------------------------------------------------- weights
@@ -159,27 +162,31 @@ def test_a_run_and_its_weights_alone_agree(runs: Path, tmp_path: Path) -> None:
 
 
 def test_the_network_that_translates_is_found(runs: Path) -> None:
-    assert load(runs / "cycle").name == "to_ir(visible)"
-    assert load(runs / "cycle", "to_vis").name == "to_vis(infrared)"
-    assert load(runs / "cycle" / "weights" / "to_vis.safetensors").name == "to_vis(infrared)"
+    assert str(load(runs / "cycle").task.result) == "to_ir(visible)"
+    assert str(load(runs / "cycle", "to_vis").task.result) == "to_vis(infrared)"
+    assert str(load(runs / "cycle" / "weights" / "to_vis.safetensors").task.result) == "to_vis(infrared)"
     assert load(runs / "cycle", "to_vis")(torch.rand(1, 1, 8, 8)).shape == (1, 3, 8, 8)
 
 
 def test_the_output_that_the_recipe_names_is_taken(runs: Path, tmp_path: Path) -> None:
     settings = ["steps=1", "evaluate={output: fake.side, metrics: [mae]}"]
-    train(runs / "paired.yaml", overrides=settings, run=tmp_path / "run", silent=True)
+    train(runs / "paired.yaml", settings=settings, run=tmp_path / "run", silent=True)
     one, other = load(tmp_path / "run"), load(tmp_path / "run", "generator")
-    assert one.name == other.name == "generator(visible).side"
+    assert str(one.task.result) == str(other.task.result) == "generator(visible).side"
     file = load(tmp_path / "run" / "weights" / "generator.safetensors")
     image = torch.rand(1, 3, 8, 8)
     assert torch.equal(one(image), file(image))
 
 
-def test_the_run_of_a_path(runs: Path, tmp_path: Path) -> None:
-    assert run_of(runs / "paired") == runs / "paired"
-    assert run_of(runs / "paired" / "weights" / "generator.safetensors") == runs / "paired"
-    assert run_of(tmp_path) is None
-    assert run_of(copying(tmp_path / "copy.safetensors")) is None
+def test_the_run_around_a_weights_file(runs: Path, tmp_path: Path) -> None:
+    assert RunFolder.around(runs / "paired" / "weights" / "generator.safetensors") == RunFolder(runs / "paired")
+    assert RunFolder.around(copying(tmp_path / "copy.safetensors")) is None
+    (tmp_path / "weights").mkdir()
+    assert RunFolder.around(copying(tmp_path / "weights" / "copy.safetensors")) is None
+
+
+def scale_of(model: Model) -> tuple[float, float] | None:
+    return model.task.scale(model.task.source)
 
 
 def raw_run(folder: Path, limits: tuple[float, float]) -> tuple[Path, Path]:
@@ -192,7 +199,7 @@ def raw_run(folder: Path, limits: tuple[float, float]) -> tuple[Path, Path]:
             write_image(folder / "data" / band / f"{at}.png", raw, 16 if band == "infrared" else 8)
     source = f"{{pairs: {{folder: {folder / 'data'}, range: {{infrared: {list(limits)}}}}}}}"
     settings = ["steps=1", "evaluate.metrics=[mae]", f"data.source={source}", "data.size=16"]
-    train(folder / "cycle.yaml", overrides=settings, run=folder / "run", silent=True)
+    train(folder / "cycle.yaml", settings=settings, run=folder / "run", silent=True)
     alone = folder / "alone.safetensors"
     alone.write_bytes((folder / "run" / "weights" / "to_vis.safetensors").read_bytes())
     return folder / "run", alone
@@ -201,8 +208,8 @@ def raw_run(folder: Path, limits: tuple[float, float]) -> tuple[Path, Path]:
 def test_values_that_the_data_declared_are_used(tmp_path: Path) -> None:
     """Raw values of 7000 to 8000 were trained on as 0 to 1: they are so when they are translated."""
     run, alone = raw_run(tmp_path, (7000, 8000))
-    assert load(run).scale is None
-    assert load(run, "to_vis").scale == load(alone).scale == (7000, 8000)
+    assert scale_of(load(run)) is None
+    assert scale_of(load(run, "to_vis")) == scale_of(load(alone)) == (7000, 8000)
     raw = tmp_path / "data" / "infrared" / "0.png"
     for name, limits in (("declared", None), ("said", (7000.0, 8000.0)), ("full", (0.0, 65535.0))):
         translate(run, raw, tmp_path / f"{name}.png", network="to_vis", range=limits, silent=True)
@@ -220,7 +227,7 @@ def test_values_that_the_data_declared_are_used(tmp_path: Path) -> None:
 
 def test_values_declared_the_other_way_round_are_used_so(tmp_path: Path) -> None:
     run, alone = raw_run(tmp_path, (8000, 7000))
-    assert load(run, "to_vis").scale == load(alone).scale == (8000, 7000)
+    assert scale_of(load(run, "to_vis")) == scale_of(load(alone)) == (8000, 7000)
     raw = tmp_path / "data" / "infrared" / "0.png"
     write_image(tmp_path / "mirrored.png", 15000 - read_image(raw), 16)
     translate(alone, raw, tmp_path / "one.png", silent=True)
@@ -232,9 +239,9 @@ def test_weights_alone_are_measured_on_the_scale_they_were_trained_on(tmp_path: 
     run, _ = raw_run(tmp_path, (7000, 8000))
     alone = tmp_path / "to_ir.safetensors"
     alone.write_bytes((run / "weights" / "to_ir.safetensors").read_bytes())
-    assert load_weights(alone).facts["scale"] == {"infrared": [7000, 8000]}
+    assert read_weights(alone).facts["scale"] == {"infrared": [7000, 8000]}
     (ours, *_), (theirs, *_) = (
-        evaluate(path, data=tmp_path / "data", metrics=["mae"], silent=True).values() for path in (run, alone)
+        load(path).evaluate(tmp_path / "data", metrics=["mae"], silent=True).tables.values() for path in (run, alone)
     )
     assert ours.summary == theirs.summary
 
@@ -278,10 +285,10 @@ def test_weights_that_do_not_translate(
         text = text.replace("fake.main", "fake").replace("generator: {graph: to_one.yaml}", "fuse: {graph: four.yaml}")
         Path("four.yaml").write_text(tiny.PLAIN.replace("channels: 3", "channels: 4"))
         Path("demanding.yaml").write_text(text)
-        train("demanding.yaml", overrides=["steps=1", "evaluate.metrics=[mae]"], run=Path(path), silent=True)
+        train("demanding.yaml", settings=["steps=1", "evaluate.metrics=[mae]"], run=Path(path), silent=True)
     with pytest.raises(CrossbandError) as error:
-        load(path, network)
-    assert str(error.value).startswith(message)
+        load(path, network)(torch.rand(1, 3, 8, 8))
+    assert str(error.value).removeprefix(f"{runs}/").startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -295,20 +302,19 @@ def test_weights_that_do_not_translate(
 def test_tiles_that_do_not_fit(
     tmp_path: Path, text: str, tile: tuple[int, int], overlap: int | None, message: str
 ) -> None:
-    translator = load(save(tmp_path / "net.safetensors", network_of(text)))
+    model = load(save(tmp_path / "net.safetensors", network_of(text)))
     with pytest.raises(CrossbandError) as error:
-        translator.tiled(tile, overlap)
+        model(torch.rand(1, 1, 24, 32), tile=tile, overlap=overlap)
     assert str(error.value).startswith(message)
 
 
 def test_a_network_of_one_size_translates_larger_images_in_tiles(tmp_path: Path) -> None:
-    translator = load(save(tmp_path / "net.safetensors", network_of(FIXED)))
+    model = load(save(tmp_path / "net.safetensors", network_of(FIXED)))
     with pytest.raises(CrossbandError, match="takes images of 24x32"):
-        translator.check_size(50, 50)
-    assert translator(torch.rand(1, 1, 10, 20)).shape == (1, 1, 10, 20)
-    tiled = translator.tiled((24, 32))
-    tiled.check_size(50, 50)
-    assert tiled(torch.rand(1, 1, 50, 50)).shape == (1, 1, 50, 50)
+        model.check_size(50, 50)
+    assert model(torch.rand(1, 1, 10, 20)).shape == (1, 1, 10, 20)
+    model.check_size(50, 50, model.tiling((24, 32)))
+    assert model(torch.rand(1, 1, 50, 50), tile=(24, 32)).shape == (1, 1, 50, 50)
 
 
 def test_a_missing_device_is_named(tmp_path: Path) -> None:
@@ -518,7 +524,7 @@ def few_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("few_files")
 def test_files_that_cannot_be(source: str, target: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(CrossbandError) as error:
-        plan(Path(source), target, **{"suffix": None, "bits": 8, "force": False, **options})
+        jobs_of(Path(source), target, **{"suffix": None, "bits": 8, "force": False, **options})
     assert str(error.value).startswith(message)
 
 
@@ -548,5 +554,5 @@ def test_many_faults_are_counted(tmp_path: Path) -> None:
 
 def test_what_only_training_needs_is_not_imported() -> None:
     """It would take three times as long until the first image."""
-    code = "import sys, crossband.recipes.model.translation; sys.exit('lightning_fabric' in sys.modules)"
+    code = "import sys, crossband.recipes.model.loading; sys.exit('lightning_fabric' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

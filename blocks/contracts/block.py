@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -22,6 +22,8 @@ Reach = int | str | None
 class BlockEntry(Entry):
     """A registered block. The parameters of `block` document its fields."""
 
+    kind = "block"
+
     contract: Contract | None
     shape: ShapeFunction | None
     inferred: tuple[str, ...]
@@ -29,13 +31,26 @@ class BlockEntry(Entry):
     reach: Reach | tuple[Reach, ...] | Callable[..., Any]
     exports: bool | str
     deterministic: bool | str | Callable[..., bool | str]
+    exact: bool | str
+    examples: tuple[Mapping[str, Any], ...]
+
+    def details(self) -> dict[str, Any]:  # noqa: D102  as in Entry
+        found = "a function of the input shapes" if self.shape else "found by running it on the meta device"
+        where = [text.partition("#")[2].strip() or text for text, _ in self.contract.where] if self.contract else []
+        outputs = list(self.outputs) if len(self.outputs) > 1 else []
+        return {"contract": self.contract.text if self.contract else found, "where": where, "outputs": outputs}
 
 
 @dataclass(frozen=True, kw_only=True)
 class WrapperEntry(Entry):
     """A wrapper around a whole network; with `rewrites`, a function from its graph to another, before it is built."""
 
+    kind = "wrapper"
+
     rewrites: bool = False
+
+    def details(self) -> dict[str, Any]:  # noqa: D102  as in Entry
+        return {"wraps": "the graph, before it is built" if self.rewrites else "the network"}
 
 
 def block(
@@ -48,6 +63,8 @@ def block(
     reach: Reach | tuple[Reach, ...] | Callable[..., Any] = None,
     exports: bool | str = True,
     deterministic: bool | str | Callable[..., bool | str] = True,
+    exact: bool | str = True,
+    examples: Sequence[Mapping[str, Any]] = (),
     cite: str | None = None,
     **functions: Callable[..., Size],
 ) -> Callable[[Module], Module]:
@@ -67,7 +84,10 @@ def block(
     exports: True, or the reason why `torch.export` cannot take it.
     deterministic: True, or the reason why equal inputs give different outputs even in eval; or a function from
         the arguments to either.
-    cite: key of the source in `blocks/references.yaml`.
+    exact: True, or the reason why it refuses inputs that `forward` would take.
+    examples: for its laws, where those that are drawn do not serve: each gives values of some parameters and sizes
+        of some axes of the contract, `{"heads": 4, "c": 64, "h": 32}`; the others are drawn.
+    cite: key of the source in `blocks/references.bib`.
 
     The constructor takes the inferred channels first and its options as keywords. A contract infers every axis
     that has the name of a parameter; without one, the parameters that are not keyword-only are the channels of the
@@ -78,6 +98,8 @@ def block(
     def register(cls: Module) -> Module:
         if cls.__name__ != name:
             raise ContractError(f"the block `{name}` is the class `{cls.__name__}`: give both one name")
+        if cls.__init__ is nn.Module.__init__:  # which takes anything, and passes nothing on
+            cls.__init__ = _without_parameters  # type: ignore[method-assign]
         parsed = Contract.parse(contract, where, **functions) if contract is not None else None
         taken = inspect.signature(cls).parameters
         if parsed and (unknown := sorted(parsed.names() - parsed.axes - taken.keys())):
@@ -96,6 +118,8 @@ def block(
             reach=reach,
             exports=exports,
             deterministic=deterministic,
+            exact=exact,
+            examples=tuple(examples),
             **description(cls),
         )
         registry.blocks.add(entry)
@@ -120,6 +144,11 @@ def wrapper(name: str, *, cite: str | None = None) -> Callable[[Module], Module]
         return cls
 
     return register
+
+
+def _without_parameters(self: nn.Module) -> None:
+    """The constructor of a block that has none of its own."""
+    nn.Module.__init__(self)
 
 
 def _check_arguments(

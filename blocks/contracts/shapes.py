@@ -1,9 +1,10 @@
 """The output shapes of a block for input shapes: the one question that all other code asks of a block."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from crossband.blocks.contracts.block import BlockEntry
+from crossband.blocks.contracts.block import BlockEntry, ShapeFunction
 from crossband.blocks.contracts.contract import ContractError, Result
 from crossband.blocks.contracts.sizes import Shape
 
@@ -20,10 +21,20 @@ def shapes_of(entry: BlockEntry, shapes: Sequence[Shape], arguments: Mapping[str
         return contract.apply(shapes, arguments, entry.inferred)
     inferred = _channels(entry, shapes)
     if shape := entry.shape:
+        if (number := images_of(shape)) not in (None, len(shapes)):
+            raise ContractError(f"takes {number} input{'s' * (number != 1)}, got {len(shapes)}")
         return Result.of(shape(*shapes, **arguments), inferred)
     from crossband.blocks.contracts.probe import probe
 
     return probe(entry, shapes, arguments, inferred)
+
+
+def images_of(shape: ShapeFunction) -> int | None:
+    """How many inputs a shape function takes: its positional parameters, or None for any number."""
+    kinds = [parameter.kind for parameter in inspect.signature(shape).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return None
+    return sum(kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds)
 
 
 def _channels(entry: BlockEntry, shapes: Sequence[Shape]) -> dict[str, int]:

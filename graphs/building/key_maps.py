@@ -11,12 +11,11 @@ file is renamed or dropped, everything in the nodes that a map `fills` is filled
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from crossband.graphs.language.catalog import Catalog
+from crossband.graphs.language.catalog import KEYS
 from crossband.graphs.language.diagnostics import Place, Problems
 from crossband.graphs.language.document import Document
 from crossband.graphs.language.reader import read
@@ -24,7 +23,6 @@ from crossband.graphs.language.schema import NAME
 from crossband.graphs.language.validate import validate
 from crossband.registry import CrossbandError
 
-KEYS = Catalog((Path(__file__).parents[1] / "keys",), "key map", "keys")
 FEW = 3  # names that a message lists of each fault
 COUNTS = ".num_batches_tracked"  # of batch normalisation: old files lack them, and nothing here depends on them
 _PLACEHOLDER = re.compile(r"\{([A-Za-z]+)([+-][0-9]+)?\}")

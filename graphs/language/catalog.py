@@ -1,9 +1,10 @@
-"""YAML files by name: the shipped ones of one kind, and those that lie beside the text that names them."""
+"""YAML files by name: those of the library and of plugins, and those that lie beside the text that names them."""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from crossband import registry
 from crossband.graphs.language.diagnostics import Problems
 from crossband.graphs.language.document import RELATIVE, Place
 from crossband.graphs.language.reader import near_file
@@ -14,14 +15,19 @@ SUFFIXES = (".yaml", ".yml")
 
 @dataclass(frozen=True)
 class Catalog:
-    """The shipped files of one kind: the folders that hold them. No two have a file of one name.
+    """The shipped files of one kind, `graphs`, `recipes` or `keys`: see `registry.FOLDERS`. No two have one name.
 
-    `kind` is the word for one of them in messages, `key` the key that every file of this kind has.
+    `word` is what messages call one of them, `key` the key that every file of this kind has.
     """
 
-    folders: tuple[Path, ...]
-    kind: str = "graph"
-    key: str = "graph"
+    kind: str
+    word: str
+    key: str
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Folders of the library and of plugins in which a name is looked for."""
+        return tuple(registry.folders(self.kind))
 
     def files(self) -> dict[str, Path]:
         """Every shipped file, by name."""
@@ -51,15 +57,15 @@ class Catalog:
         """
         path = self.find(name, place and place.folder)
         if path is None:
-            hint = suggest(name, self.files()) or f"`crossband ls {self.kind}s` lists those that are shipped"
+            hint = suggest(name, self.files()) or f"`crossband ls {self.kind}` lists those that are shipped"
             own = not place and _is_file(Path(f"{name}.yaml"))
             hint = f"for the file, write `{name}.yaml`" if own else hint
-            problems.add(code, f"no {self.kind} named `{name}`", place, hint)
+            problems.add(code, f"no {self.word} named `{name}`", place, hint)
         elif place and not _exists(path):
             problems.add("E001", f"no such file: `{path}`", place, near_file(path) or RELATIVE)
             return None
         elif place and (twin := self._twin(path, place)):
-            message = f"`{name}` is a shipped {self.kind}, and `{twin}` has the same name"
+            message = f"`{name}` is a shipped {self.word}, and `{twin}` has the same name"
             problems.add("E016", message, place, f"rename the file, or write `{twin.name}` where you mean it")
             return None
         return path
@@ -72,6 +78,10 @@ class Catalog:
         if twin.resolve() in (path.resolve(), Path(place.file).resolve()):  # a text does not mean itself
             return None
         return twin if re.search(rf"^{self.key}\s*:", twin.read_text("utf-8", "replace"), re.MULTILINE) else None
+
+
+GRAPHS = Catalog("graphs", "graph", "graph")
+KEYS = Catalog("keys", "key map", "keys")
 
 
 def _is_file(path: Path) -> bool:

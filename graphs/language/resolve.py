@@ -4,15 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from crossband.graphs.language.catalog import Catalog
+from crossband.graphs.language.catalog import GRAPHS
 from crossband.graphs.language.diagnostics import Diagnostic, Place, Problems
 from crossband.graphs.language.extend import merged, wired
 from crossband.graphs.language.parse import parse
 from crossband.graphs.language.reader import Document, read, read_text
 from crossband.graphs.language.syntax import Graph, Node, Notes
 
-FOLDER = Path(__file__).parents[1]
-GRAPHS = Catalog((FOLDER, FOLDER / "hybrids"))
 MAX_PARENTS = 32
 
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from crossband import registry
-from crossband.registry import Entry
+from crossband.registry import Described
 
 Schema = dict[str, Any]
+Known = Mapping[str, Mapping[str, Described]]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 NAME = r"^[A-Za-z][A-Za-z0-9_]*$"  # no leading `_`: those belong to torch
 NODE_KEYS = ("from", "do", "repeat", "share", "doc")
@@ -20,14 +21,17 @@ WHOLE: Schema = {  # what a graph must have that extends none
 }
 
 
-def graph_schema(*, arguments: bool = True) -> Schema:
+def graph_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> Schema:
     """The schema of a graph file.
 
-    Without `arguments` it stops at the arguments of blocks: the checker holds those to the same
-    schemas one by one, after it has worked out their expressions.
+    It is made of the `known` things, which are those of the registry or descriptions of them. Without `arguments`
+    it stops at the arguments of blocks: the checker holds those to the same schemas one by one, after it has worked
+    out their expressions.
     """
-    blocks = {name: _arguments(entry) if arguments else {} for name, entry in _entries(registry.blocks, arguments)}
-    wrappers = {name: _arguments(entry) if arguments else {} for name, entry in _entries(registry.wrappers, arguments)}
+    entries = known["blocks"] if arguments else {}
+    blocks = {name: _arguments(entry) for name, entry in entries.items()}
+    wrappers = {name: _arguments(entry) for name, entry in known["wrappers"].items()} if arguments else {}
+    bare = _bare(entries)
     body: Schema = {
         "doc": {"type": "string"},
         "params": _names({}, "Numbers, text or lists that `=` expressions use"),
@@ -71,13 +75,13 @@ def graph_schema(*, arguments: bool = True) -> Schema:
                 }
             ),
             "node": _either(
-                {"object": _mapping(blocks), "array": {"$ref": "#/$defs/chain"}, "string": _bare(arguments), "null": {}}
+                {"object": _mapping(blocks), "array": {"$ref": "#/$defs/chain"}, "string": bare, "null": {}}
             ),
             "insertion": {"type": "object", **_mapping(blocks, after={"type": "string"}, before={"type": "string"})},
             "chain": {
                 "type": "array",
                 "minItems": 1,
-                "items": _either({"object": {"$ref": "#/$defs/step"}, "string": _bare(arguments)}),
+                "items": _either({"object": {"$ref": "#/$defs/step"}, "string": bare}),
             },
             "step": {"properties": {**blocks, "repeat": _repeat(), "share": {"type": "boolean"}}},
         },
@@ -99,20 +103,18 @@ def _mapping(blocks: Mapping[str, Schema], **more: Schema) -> Schema:
     }
 
 
-def _bare(arguments: bool) -> Schema:
+def _bare(blocks: Mapping[str, Described]) -> Schema:
     """The name of a block alone, which suits those that need no arguments."""
-    if not arguments:
+    if not blocks:
         return {}
-    needing = {
-        name: any(each.required for each in entry.parameters.values()) for name, entry in registry.blocks.items()
-    }
+    needing = {name: any(each.required for each in entry.parameters.values()) for name, entry in blocks.items()}
     return {
         "examples": [name for name, needs in needing.items() if not needs],
         "not": {"enum": [name for name, needs in needing.items() if needs]},
     }
 
 
-def _arguments(entry: Entry) -> Schema:
+def _arguments(entry: Described) -> Schema:
     """The mapping of arguments of a block or wrapper; any value may be an expression instead."""
     properties = {name: _or_expression(parameter.schema) for name, parameter in entry.parameters.items()}
     required = [name for name, parameter in entry.parameters.items() if parameter.required]
@@ -153,7 +155,3 @@ def _object(properties: Mapping[str, Schema], required: list[str] | None = None,
 
 def _names(values: Schema, description: str) -> Schema:
     return {"type": "object", "description": description, "additionalProperties": values}
-
-
-def _entries(kind: Mapping[str, Entry], complete: bool) -> list[tuple[str, Entry]]:
-    return list(kind.items()) if complete else []

@@ -58,7 +58,7 @@ class Insertion:
     after: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Graph:
     """A graph or a local block. None in a mapping marks what a child removes from the graph it extends.
 
@@ -84,6 +84,9 @@ class Graph:
     partial: bool = field(default=False, compare=False)
     homes: Mapping[tuple[str, str], Place] = field(default_factory=dict, compare=False)
     lineage: Mapping[str, Note] = field(default_factory=dict, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<Graph {self.name}: {len(self.nodes)} nodes from {', '.join(self.inputs)}>"
 
     def at(self, section: str, *path: str | int) -> Place | None:
         """The place of a part of this graph, in the file where it is written."""

@@ -126,7 +126,7 @@ class AxisRule:
         return ", ".join(filter(None, [rule, floor]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SizeRule:
     """The admissible sizes of a graph's inputs. `joint` conditions tie several axes together."""
 
@@ -181,6 +181,9 @@ class SizeRule:
             return found
         rules = {name: self._axis(name).within for name in sizes}
         return closest(sizes, rules, conditions, upwards=upwards) or found
+
+    def __repr__(self) -> str:
+        return f"<SizeRule {self}>"
 
     def __str__(self) -> str:
         by_rule: dict[str, list[str]] = {}

@@ -22,6 +22,11 @@ def nearest(plan: Plan, height: int, width: int) -> dict[str, int]:
     return plan.sizes.nearest(**symbols_at(plan, height, width))
 
 
+def usual(plan: Plan) -> dict[str, int]:
+    """The numbers for the admissible size that is closest to 256x256, at which costs are given unless one is said."""
+    return nearest(plan, 256, 256)
+
+
 def size_text(plan: Plan, numbers: Mapping[str, int]) -> str:
     """An image size as `512x640`: that of the first input."""
     return "x".join(str(evaluate(size, numbers)) for size in next(iter(plan.inputs.values()))[2:])

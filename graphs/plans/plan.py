@@ -11,6 +11,8 @@ from crossband.graphs.language.diagnostics import Place
 from crossband.graphs.language.syntax import Graph, Notes
 from crossband.graphs.plans.admissible import SizeRule
 
+FEW = 3  # values that a line tells of
+
 
 @dataclass(frozen=True)
 class Ref:
@@ -61,7 +63,7 @@ class Requirement:
     notes: Notes = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """A graph that passed every check.
 
@@ -76,6 +78,10 @@ class Plan:
     taps: Mapping[str, Ref]
     wrap: tuple[Wrap, ...]
     sizes: SizeRule
+
+    def __repr__(self) -> str:
+        given = {name: self.shape(ref) for name, ref in self.outputs.items()}
+        return f"<Plan {self.graph.name}: {_words(self.inputs)} -> {_words(given)}; {self.sizes}>"
 
     @cached_property
     def shapes(self) -> Mapping[str, tuple[Shape, ...]]:
@@ -92,3 +98,9 @@ class Plan:
         for call in self.calls:
             groups.setdefault(call.node, []).append(call)
         yield from groups.items()
+
+
+def _words(shapes: Mapping[str, Shape]) -> str:
+    """A few values with their shapes, batch aside."""
+    texts = [f"{name} {'x'.join(map(str, shape[1:]))}" for name, shape in shapes.items()]
+    return ", ".join(texts if len(texts) <= FEW else [*texts[:FEW], f"and {len(texts) - FEW} more"])

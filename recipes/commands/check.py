@@ -47,7 +47,7 @@ def check(ctx: click.Context, files: tuple[str, ...], size: tuple[int, int] | No
 def _asked(files: tuple[str, ...], problems: "Problems") -> list[Named]:
     """What to check: a name stands for every shipped file of that name, nothing for all of them."""
     if not files:
-        names = {kind: [item.name for item in listing.items(f"{kind}s")] for kind in KINDS}
+        names = {kind: listing.known(f"{kind}s") for kind in KINDS}
         return [named for kind in KINDS for name in names[kind] for named in meanings(name, [kind])]
     found: list[Named] = []
     for file in files:

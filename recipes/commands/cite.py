@@ -1,48 +1,18 @@
 """`crossband cite`: the sources of all that a name builds on, as BibTeX."""
 
-import re
-import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from crossband import registry
-from crossband.recipes.commands import listing
 from crossband.recipes.commands.names import Named, meanings
 from crossband.registry import CrossbandError, Entry, suggest
 
 if TYPE_CHECKING:
     from crossband.graphs.language.syntax import Graph
     from crossband.graphs.plans.plan import Plan
-
-REFERENCES = listing.ROOT / "blocks" / "references.yaml"
-_SPECIAL = {
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    **{
-        "ß": r"{\ss}",
-        "ø": r"{\o}",
-        "Ø": r"{\O}",
-        "ł": r"{\l}",
-        "Ł": r"{\L}",
-        "æ": r"{\ae}",
-        "Æ": r"{\AE}",
-        "ı": r"{\i}",
-    },
-    **{"–": "--", "—": "---", "’": "'", "“": "``", "”": "''"},
-}
-_ACCENTS = dict(
-    zip(
-        "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0323\u0327\u0328",
-        "`'^~=u.\"rHvdck",
-        strict=True,
-    )
-)
-_JOURNAL = re.compile(r"(?P<journal>.+?) (?P<volume>\d+)(?:\((?P<number>[\d-]+)\))?(?:, (?P<pages>[\d-]+))?")
-_VERBATIM = ("doi", "url", "eprint", "archiveprefix")
+    from crossband.recipes.language.syntax import Recipe
 
 
 @click.command()
@@ -50,75 +20,22 @@ _VERBATIM = ("doi", "url", "eprint", "archiveprefix")
 def cite(names: tuple[str, ...]) -> None:
     """Print BibTeX for all that each NAME builds on, each source once.
 
-    NAME is a recipe (with its graphs, their blocks, its losses and data), a graph, a block, a loss, a data source, a
-    wrapper, or the key of one source.
+    NAME is a recipe (with its graphs, their blocks, its losses, data, metrics and the rest of what it names), a graph,
+    anything else that `crossband ls` lists, or the key of one source.
     """
-    sources = references()
-    keys = sorted({key for name in names for key in ([name] if name in sources else _keys(name))})
-    if unknown := [key for key in keys if key not in sources]:
-        raise CrossbandError(
-            f"no source named `{unknown[0]}` in `blocks/references.yaml`", hint=suggest(unknown[0], sources)
-        )
+    sources = registry.references()
+    keys = {key for name in names for key in ([name] if name in sources else _keys(name))}
+    if unknown := sorted(keys - sources.keys()):
+        raise CrossbandError(f"no source named `{unknown[0]}`", hint=suggest(unknown[0], sources))
     if not keys:
         click.echo("nothing to cite: no source is given for this", err=True)
-    click.echo("\n\n".join(bibtex(key, sources[key]) for key in keys), nl=bool(keys))
-
-
-def references() -> Mapping[str, Mapping[str, Any]]:
-    """Every source by its key."""
-    from crossband.graphs.language.diagnostics import Problems
-    from crossband.graphs.language.reader import read
-
-    problems = Problems()
-    return problems.value(read(REFERENCES, problems)).data
-
-
-def bibtex(key: str, source: Mapping[str, Any]) -> str:
-    """One entry. Titles keep their capitals; an identifier is not escaped."""
-    kind, where = _venue(source.get("venue"))
-    fields = {
-        "title": f"{{{_escaped(source['title'])}}}",
-        "author": " and ".join(map(_escaped, source.get("authors", ()))),
-        **{name: value if name in _VERBATIM else _escaped(value) for name, value in where.items()},
-        "year": str(source.get("year", "")),
-        "doi": source.get("doi", ""),
-        "url": source.get("url", ""),
-    }
-    lines = [f"  {name} = {{{value}}}" for name, value in fields.items() if value]
-    return f"@{kind}{{{key},\n" + ",\n".join(lines) + "\n}"
-
-
-def _venue(venue: str | None) -> tuple[str, dict[str, str]]:
-    """The kind of an entry and the fields that say where it appeared."""
-    if not venue:
-        return "misc", {}
-    if venue.startswith("arXiv "):
-        return "misc", {"eprint": venue.removeprefix("arXiv "), "archiveprefix": "arXiv"}
-    if found := _JOURNAL.fullmatch(venue):
-        fields = {name: value for name, value in found.groupdict().items() if value}
-        return "article", {name: value.replace("-", "--") for name, value in fields.items()}
-    return "inproceedings", {"booktitle": venue}
-
-
-def _escaped(text: str) -> str:
-    """Text for LaTeX: its special characters escaped, accents as commands, which every BibTeX can sort."""
-    return "".join(_SPECIAL.get(character) or _accented(character) for character in unicodedata.normalize("NFC", text))
-
-
-def _accented(character: str) -> str:
-    base, *marks = unicodedata.normalize("NFD", character)
-    if len(marks) != 1 or marks[0] not in _ACCENTS:
-        return character
-    accent = _ACCENTS[marks[0]]
-    letter = {"i": r"\i ", "j": r"\j "}.get(base, base) if accent not in "dck" else base
-    return f"{{\\{accent}{{{letter.strip()}}}}}"
+    click.echo("\n\n".join(text for key, text in sources.items() if key in keys), nl=bool(keys))
 
 
 # ---------------------------------------------------------------------- what builds on what
 
 
 def _keys(name: str) -> set[str]:
-    listing.import_all()
     return {key for named in meanings(name) for key in _cited(named)}
 
 
@@ -129,14 +46,8 @@ def _cited(named: Named) -> Iterator[str]:
         yield from _of_plan(check(str(named.path)))
     elif named.kind == "recipe":
         yield from _of_recipe(str(named.path))
-    else:
-        kinds = {
-            "block": registry.blocks,
-            "wrapper": registry.wrappers,
-            "loss": registry.losses,
-            "source": registry.sources,
-        }
-        yield from _of_entries([kinds[named.kind][named.name]])
+    elif named.item:
+        yield from named.item.cite
 
 
 def _of_plan(plan: "Plan") -> Iterator[str]:
@@ -160,9 +71,22 @@ def _of_recipe(path: str) -> Iterator[str]:
     yield from cited(experiment.recipe)
     for plan in experiment.plans.values():
         yield from _of_plan(plan)
-    terms = [term for phase in experiment.recipe.phases for term in phase.terms.values()]
-    yield from _of_entries([registry.losses[term.loss] for term in terms])
-    yield from _of_entries([registry.sources[experiment.recipe.data.source]])
+    yield from _of_entries(list(_named_in(experiment.recipe)))
+
+
+def _named_in(recipe: "Recipe") -> Iterator[Entry]:
+    """What a recipe itself names: data, functions of its calls, losses, optimizers, schedules, metrics."""
+    from crossband.recipes.kinds.schedule import entry_of
+
+    yield registry.sources[recipe.data.source]
+    calls = [*recipe.flow.values()]
+    for phase in recipe.phases:
+        yield from (registry.losses[term.loss] for term in phase.terms.values())
+        yield from (registry.optimizers[phase.optimizer[0]], entry_of(phase.schedule))
+        calls += [value for term in phase.terms.values() for value in term.inputs]
+    names = {part.name for value in calls for part in value.walk() if part.kind == "call"}
+    yield from (entry for name, entry in registry.functions.items() if name in names)
+    yield from (registry.metrics[name] for name in recipe.evaluate.metrics or ())
 
 
 def _of_entries(entries: Sequence[Entry]) -> Iterator[str]:

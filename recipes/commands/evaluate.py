@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,9 +10,10 @@ from crossband.recipes.commands.output import print_json, say
 from crossband.registry import CrossbandError
 
 if TYPE_CHECKING:
-    from crossband.recipes.metrics.evaluation import Table
-    from crossband.recipes.model.scoring import Scored
-    from crossband.recipes.reporting.results import Results
+    from crossband.recipes.kinds.source import Source
+    from crossband.recipes.metrics.results import Results
+    from crossband.recipes.model.evaluating import Scored
+    from crossband.recipes.model.model import Model
 
 RANKING = ("ssim", "psnr", "mae", "mse", "rmse")  # the first that was measured orders a picture
 
@@ -63,34 +64,30 @@ def evaluate(
     """
     _check_files(sheet, picture)
     from crossband.recipes.metrics.evaluation import declared
-    from crossband.recipes.model.scoring import measure
-    from crossband.recipes.reporting.report import markdown
-    from crossband.recipes.reporting.results import Results, together
-    from crossband.recipes.training.runs import open_run
+    from crossband.recipes.metrics.results import together
+    from crossband.recipes.model.loading import load
 
-    options: dict[str, Any] = {"overrides": settings, "data": data, "device": device}
     chosen = [name.strip() for name in metrics.split(",")] if metrics else None
     if by:
         declared(by)  # before anything is measured
     found: dict[Path, Results] = {}
     for run in dict.fromkeys(runs):
-        experiment, networks, source = open_run(run, **options)
-        tables = measure(experiment, networks, source, split=split, metrics=chosen)
-        found[run] = Results.of(tables, experiment.recipe.paper)
+        found[run] = load(run, settings=settings, device=device).evaluate(data, split=split, metrics=chosen)
     results = together(dict(zip(labels(list(found)), found.values(), strict=True)))
     ranked = rank(results, by, rows) if picture else {}
     if as_json:
         print_json(results.as_dict())
     else:
-        click.echo(markdown(results.parts()))
+        click.echo(str(results))
     if sheet:
         from crossband.recipes.reporting.sheet import write_sheet
 
         say(f"the figures of {write_sheet(sheet, results.tables)} images in {sheet}")
     if picture:
-        shown = {
-            name: _scored(run, list(ranked), split, options) for name, run in zip(results.baselines, found, strict=True)
-        }
+        shown = {}
+        for name, run in zip(results.baselines, found, strict=True):  # loaded again: not all fit into memory at once
+            model = load(run, settings=settings, device=device)
+            shown[name] = _scored(model, list(ranked), model.open(data), split)
         draw_examples(picture, shown, list(ranked.values()))
         say(f"{len(ranked)} images, the best first, in {picture}")
 
@@ -112,7 +109,7 @@ def labels(runs: Sequence[Path]) -> list[str]:
 
 def rank(results: "Results", by: str | None, count: int) -> dict[str, str]:
     """The images of a picture, the best of the first run first, with what is written below each."""
-    table: Table = results.tables[next(iter(results.baselines))]
+    table = results.table
     by = by or next((name for name in RANKING if name in table.summary), None)
     if by is None:
         raise CrossbandError("no image is best or worst by these metrics", hint="add `psnr` or `mae` to `--metrics`")
@@ -143,13 +140,12 @@ def draw_examples(file: Path, shown: "Mapping[str, Sequence[Scored]]", captions:
     save(sample_grid(columns, captions, errors=[(name, "target") for name in names]), file)
 
 
-def _scored(run: Path, names: Sequence[str], split: str | None, options: Mapping[str, Any]) -> "list[Scored]":
-    """The images of these names, and what a run makes of them. Computed again: a test set may not fit into memory."""
-    from crossband.recipes.model.scoring import score, whole_scenes
-    from crossband.recipes.training.runs import open_run
+def _scored(model: "Model", names: Sequence[str], source: "Source", split: str | None) -> "list[Scored]":
+    """The images of these names, and what a model makes of them. Computed again: a test set may not fit into memory."""
+    from crossband.recipes.model.evaluating import score, whole_scenes
 
-    experiment, networks, source = open_run(run, **options)
-    scenes = whole_scenes(experiment, source, split)
+    scenes = whole_scenes(model.task, source, split)
     if missing := [name for name in names if name not in scenes.names]:
-        raise CrossbandError(f"{run}: its images lack `{missing[0]}`, so that it cannot be drawn beside the others")
-    return list(score(experiment, networks, scenes, [scenes.names.index(name) for name in names]))
+        message = f"{model.task.name}: its images lack `{missing[0]}`, so that it cannot be drawn beside the others"
+        raise CrossbandError(message)
+    return list(score(model, scenes, [scenes.names.index(name) for name in names]))

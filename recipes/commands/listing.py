@@ -1,244 +1,240 @@
-"""What has a name: read off the source and the YAML files, so that a list needs no import of torch.
+"""Everything that has a name, described, without importing torch: what `ls`, `show`, `cite` and `schema` know of it.
 
-What the library registers itself follows from the import lines of three `__init__.py` and from the decorators in
-the modules they name. With plugins that is not all, and the registry itself is asked: right, and slow.
+What the library itself has is described in `index.json`, which `python tests/write_index.py` writes and a test
+holds to the truth. Each part of it, a kind of registered things or one YAML file, is kept with a fingerprint of the
+files that it follows from. Where one of them was edited since, or plugins add to a kind, things are described
+afresh: right, and slow. The index is in this room since only what lists and shows reads it.
 """
 
-import ast
+import fnmatch
+import hashlib
+import inspect
+import itertools
+import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
-
-import click
+from typing import TYPE_CHECKING, Any
 
 from crossband import registry
-from crossband.graphs.building import facts
-from crossband.graphs.language.catalog import Catalog
-from crossband.graphs.language.resolve import GRAPHS
-from crossband.recipes.commands import PLUGGED
+from crossband.graphs.language.catalog import GRAPHS, KEYS, Catalog
 from crossband.recipes.language.catalog import RECIPES
-from crossband.registry import Entry
+from crossband.registry import ROOT, CrossbandError, Description, Entry, summary
 
-ROOT = Path(registry.__file__).parent
-DECORATED = {  # the kinds of registered things: their decorators, and the module, or the package that imports them
-    "blocks": {"block": "blocks"},
-    "wrappers": {"wrapper": "blocks", "graph_wrapper": "graphs.building.multiscale"},
-    "losses": {"loss": "recipes.losses"},
-    "sources": {"source": "recipes.data"},
+if TYPE_CHECKING:
+    from crossband.graphs.plans.cost import Cost
+    from crossband.graphs.plans.plan import Plan
+
+FILE = Path(__file__).parent / "index.json"
+CATALOGS: Mapping[str, Catalog] = {catalog.kind: catalog for catalog in (GRAPHS, RECIPES, KEYS)}
+KINDS: Mapping[str, str] = {  # every kind that can be listed, and one thing of it
+    **{kind.plural: kind.name for kind in registry.KINDS.values()},
+    **{"graphs": "graph", "recipes": "recipe", "keys": "key map"},
 }
-WRITTEN = {"graphs": GRAPHS, "recipes": RECIPES}  # the kinds of YAML files, and where they are
-KINDS = ("blocks", "wrappers", "losses", "sources", "graphs", "recipes")
-_HEADER = ("graph", "recipe", "doc", "cite", "extends")
+SYNONYMS = {"discriminator": "critic", "thermal": "infrared"}  # what others call the things of these docs
+_WORD = re.compile(r"\w+")
 
 
-@dataclass(frozen=True)
-class Item:
-    """A named thing. `required` and `optional` name its parameters; a graph or recipe lists none.
+def items(kind: str) -> list[Description]:
+    """Everything of a kind (a key of KINDS), by name; of the graphs, the example hybrids last."""
+    if kind in registry.KINDS:
+        found = None if registry.KINDS[kind].extended else _kept(kind)
+        return _registered(registry.KINDS[kind].values()) if found is None else found
+    found = [each for path in CATALOGS[kind].files().values() for each in _kept(_name(path)) or [_written(kind, path)]]
+    return sorted(found, key=lambda item: "hybrid" in item.details)
 
-    `parameters` and `sizes` are the learned numbers and the admissible image sizes of a graph, where they are known.
+
+def names(kind: str | None = None, pattern: str = "*") -> list[str]:
+    """The names of a kind, such as `graphs`, that fit a pattern with `*`, whatever their case; without one, the kinds.
+
+    This is `crossband.list`; `crossband show NAME` tells more of each. Raises CrossbandError for an unknown kind.
     """
-
-    name: str
-    summary: str
-    cite: tuple[str, ...] = ()
-    contract: str | None = None
-    required: tuple[str, ...] = ()
-    optional: tuple[str, ...] = ()
-    hybrid: bool | None = None
-    parameters: int | None = None
-    sizes: str | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """The item for a program; what does not apply to its kind, or is not known, is left out."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+    if kind is None:
+        return list(KINDS)
+    if kind not in KINDS:
+        raise CrossbandError(f"there are no `{kind}` to list", hint=f"choose from {', '.join(KINDS)}")
+    return [item.name for item in items(kind) if fnmatch.fnmatchcase(item.name.lower(), pattern.lower())]
 
 
-def items(kind: str) -> list[Item]:
-    """All things of a kind by name: from the registry where there are plugins, else from the source."""
-    if kind == "graphs":
-        return _graphs()
-    if kind in WRITTEN:
-        return [_file_item(path, WRITTEN[kind]) for path in WRITTEN[kind].files().values()]
-    return registered(kind) if plugged() else declared(kind)
+def known(kind: str) -> dict[str, Description]:
+    """As `items`, by name."""
+    return {item.name: item for item in items(kind)}
 
 
-def plugged() -> bool:
-    """Whether anything may be registered that is not part of the library."""
-    context = click.get_current_context(silent=True)
-    return bool(context and context.meta.get(PLUGGED)) or _installed()
+def find(word: str, kinds: Iterable[str] = KINDS) -> dict[str, list[Description]]:
+    """What has a word, or what we call it instead, in its name or its documentation, by kind."""
+    words = {word.lower(), SYNONYMS.get(word.lower(), word)}
+    return {kind: [item for item in items(kind) if any(map(item.mentions, words))] for kind in kinds}
 
 
-@cache
-def _installed() -> bool:
-    """Whether the environment has plugins, which takes a look at every installed package."""
-    return bool(entry_points(group="crossband.plugins"))
+def about(path: str | Path) -> str:
+    """What a graph or recipe file says of itself in one sentence: its `doc`, or the comment that it begins with."""
+    return summary(_doc(Path(path)))
 
 
-def registered(kind: str) -> list[Item]:
-    """The things of a kind in the registry, with everything imported that registers."""
-    import_all()
-    return [_entry_item(entry) for entry in getattr(registry, kind).values()]
+# ---------------------------------------------------------------------- the index
 
 
-def import_all() -> None:
-    """Import all of the library that registers something, and with it torch."""
-    for kind in registry.KINDS.values():
-        len(kind)
+def compute() -> str:
+    """What `index.json` is to say of all that the library has. Takes seconds."""
+    parts: dict[str, tuple[set[Path], list[Description]]] = {}
+    for name, kind in registry.KINDS.items():
+        ours = [entry for entry in kind.values() if entry.ours]
+        homes = {Path(str(sys.modules[home].__file__)) for home in kind.homes}
+        parts[name] = (homes.union(*map(_files_of, ours)), _registered(ours))
+    for kind, catalog in CATALOGS.items():
+        paths = {name: path for name, path in catalog.files().items() if path.is_relative_to(ROOT)}
+        for path, sources in _sources(paths).items():
+            parts[_name(path)] = (sources, [_written(kind, path)])
+    index = {}
+    for part, (paths, found) in parts.items():
+        files = sorted(map(_name, paths))
+        index[part] = {"fingerprint": _fingerprint(files), "files": files, "items": [each.as_dict() for each in found]}
+    index["costs"] = _costs()
+    return json.dumps(index, indent=1, ensure_ascii=False) + "\n"
 
 
-@cache
-def declared(kind: str) -> list[Item]:
-    """The things of a kind that the library declares, read off its source. Raises ValueError where it cannot be."""
-    places = DECORATED[kind].items()
-    found = [item for decorator, name in places for tree in _modules(name) for item in _declarations(tree, decorator)]
-    return sorted(found, key=lambda item: item.name)
+def kept_cost(plan: "Plan", numbers: Mapping[str, int]) -> "Cost | None":
+    """What the index has of the cost of a graph for images of this size: counting it takes seconds at first.
 
-
-def summary(doc: str) -> str:
-    """The first sentence of a documentation, without its full stop and without the shapes that may end it."""
-    first = " ".join(doc.strip().split("\n\n")[0].split())
-    sentence = re.split(r"(?<! al)(?<!e\.g)\.\s+(?=[A-Z`])", first)[0].removesuffix(".")
-    return re.sub(r": `[a-z0-9 ,.]+( -> [^`]*)?`( to the same)?(,.*)?$", "", sentence)
-
-
-def _entry_item(entry: Entry) -> Item:
-    contract = getattr(entry, "contract", None)
-    return Item(
-        entry.name,
-        summary(entry.doc),
-        (entry.cite,) if entry.cite else (),
-        contract.text if contract else None,
-        tuple(name for name, parameter in entry.parameters.items() if parameter.required),
-        tuple(name for name, parameter in entry.parameters.items() if not parameter.required),
-    )
-
-
-# ---------------------------------------------------------------------- source
-
-
-@cache
-def _modules(name: str) -> list[ast.Module]:
-    """A module; or of a package the modules that its `__init__` imports by name, those of packages inside it too."""
-    path = ROOT / name.replace(".", "/")
-    if not path.is_dir():
-        return [ast.parse(path.with_suffix(".py").read_text("utf-8"))]
-    found = []
-    for node in ast.parse((path / "__init__.py").read_text("utf-8")).body:
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(f"crossband.{name}."):
-            found += _modules(node.module.removeprefix("crossband."))
-    return found
-
-
-def _declarations(tree: ast.Module, decorator: str) -> Iterator[Item]:
-    """The classes and functions under `@decorator("name", ...)`."""
-    for node in tree.body:
-        if not isinstance(node, ast.ClassDef | ast.FunctionDef):
-            continue
-        for call in node.decorator_list:
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == decorator:
-                yield _declaration(node, decorator, call)
-
-
-def _declaration(node: ast.ClassDef | ast.FunctionDef, decorator: str, call: ast.Call) -> Item:
-    options = {word.arg: word.value for word in call.keywords if word.arg in ("contract", "cite")}
-    literal = {name: ast.literal_eval(value) for name, value in options.items()}
-    required, optional = _parameters(node, decorator, literal.get("contract"))
-    return Item(
-        ast.literal_eval(call.args[0]),
-        summary(ast.get_docstring(node) or ""),
-        (literal["cite"],) if literal.get("cite") else (),
-        literal.get("contract"),
-        tuple(required),
-        tuple(optional),
-    )
-
-
-def _parameters(
-    node: ast.ClassDef | ast.FunctionDef, decorator: str, contract: str | None
-) -> tuple[list[str], list[str]]:
-    """The names of the parameters that YAML may give: those that must be given, and the others.
-
-    The rules are those of the decorators: tensors of a loss are positional, the network or graph comes first in a
-    wrapper. The axes of the contract and the number of its inputs are known to a block; without a contract, its
-    positional parameters are its channels.
+    Torch loads its compiler for that. The index has the shipped graphs as they are written, at their usual size.
     """
-    constructor = [part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__"]
-    function = constructor[0] if isinstance(node, ast.ClassDef) else node
-    positional = [*function.args.posonlyargs, *function.args.args][isinstance(node, ast.ClassDef) :]
-    named = dict(zip([p.arg for p in reversed(positional)], reversed(function.args.defaults), strict=False))
-    named |= {
-        p.arg: default
-        for p, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
-        if default
-    }
-    skipped = {
-        "block": _axes(contract) if contract else {p.arg for p in positional},
-        "wrapper": {p.arg for p in positional[:1]},
-        "graph_wrapper": {p.arg for p in positional[:1]},
-        "loss": {p.arg for p in positional},
-        "source": set(),
-    }[decorator]
-    names = [p.arg for p in (*positional, *function.args.kwonlyargs) if p.arg not in skipped]
-    return [name for name in names if name not in named], [name for name in names if name in named]
+    from crossband.graphs.language.serial import digest
+    from crossband.graphs.plans.cost import Cost
+
+    kept = _index(FILE).get("costs", {"files": (), "fingerprint": None})
+    if _fingerprint(kept["files"]) != kept["fingerprint"]:
+        return None
+    found = kept["items"].get(digest(plan.graph))
+    return Cost(**found["cost"]) if found and found["numbers"] == numbers else None
 
 
-def _axes(contract: str) -> set[str]:
-    """The names that a contract gives to sizes of its inputs, and to how many inputs there are."""
-    left = contract.partition("->")[0]
-    return {*re.findall(r"[a-z]\w*", left), *(("inputs",) if "..." in left else ())}
+def _costs() -> dict[str, Any]:
+    """The cost of each shipped graph, by its digest. It follows from the blocks."""
+    from crossband.graphs.checking.checker import check
+    from crossband.graphs.language.serial import digest
+    from crossband.graphs.plans.cost import cost
+    from crossband.graphs.plans.image_size import usual
+
+    files = sorted(_name(path) for path in [*(ROOT / "blocks").rglob("*.py"), ROOT / "graphs" / "plans" / "cost.py"])
+    plans = [check(path) for path in CATALOGS["graphs"].files().values() if path.is_relative_to(ROOT)]
+    items = {}
+    for plan in plans:
+        if plan.sizes.admits(**(numbers := usual(plan))):
+            items[digest(plan.graph)] = {"numbers": numbers, "cost": asdict(cost(plan, numbers))}
+    return {"fingerprint": _fingerprint(files), "files": files, "items": items}
+
+
+def _kept(part: str) -> list[Description] | None:
+    """What the index has of a part, if the files that it follows from are as they were."""
+    found = _index(FILE).get(part)
+    if found is None or _fingerprint(found["files"]) != found["fingerprint"]:
+        return None
+    return [Description.from_dict(item) for item in found["items"]]
+
+
+@cache
+def _index(file: Path) -> Mapping[str, Any]:
+    return json.loads(file.read_text("utf-8")) if file.is_file() else {}
+
+
+def _fingerprint(files: Iterable[str]) -> str:
+    """A hash of the texts of files of the library; one that is not there counts as empty."""
+    texts = [path.read_text("utf-8") if (path := ROOT / file).is_file() else "" for file in files]
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+
+
+def _name(path: Path) -> str:
+    """A file of the library as the index names it; any other as it is."""
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
+
+
+# ---------------------------------------------------------------------- what is registered
+
+
+def _registered(entries: Iterable[Entry]) -> list[Description]:
+    return [entry.describe() for entry in entries]
+
+
+def _files_of(entry: Entry) -> Iterator[Path]:
+    """Where a thing of the library is defined, and where it is said what there is to tell of it."""
+    yield Path(entry.origin.rpartition(":")[0])
+    yield Path(inspect.getfile(type(entry)))
 
 
 # ---------------------------------------------------------------------- YAML files
 
 
-def about(path: str | Path) -> str:
-    """What a graph or recipe file says of itself in one sentence: its `doc`, or the comment that it begins with."""
-    data, comment = header(Path(path).read_text("utf-8"))
-    return summary(str(data.get("doc") or comment))
+def _sources(paths: Mapping[str, Path]) -> dict[Path, set[Path]]:
+    """For each file itself and those that it may follow from: every other that its words name, and so on.
+
+    A name in a comment counts too: what is thrown away for nothing costs little.
+    """
+    texts = {name: path.read_text("utf-8") for name, path in paths.items()}
+    named = {name: texts.keys() & {*_WORD.findall(text)} for name, text in texts.items()}
+    found = {}
+    for name, path in paths.items():
+        reached, new = {name}, {name}
+        while new := set[str]().union(*(named[each] for each in new)) - reached:
+            reached |= new
+        found[path] = {paths[each] for each in reached}
+    return found
 
 
-def _graphs() -> list[Item]:
-    """The shipped graphs with what is known of each, the example hybrids last."""
-    known = {name: asdict(each) for name, each in facts.known().items()}
-    found = [
-        replace(_file_item(path, GRAPHS), hybrid=path.parent.name == "hybrids", **known.get(name, {}))
-        for name, path in GRAPHS.files().items()
-    ]
-    return sorted(found, key=lambda item: bool(item.hybrid))
+def _written(kind: str, path: Path) -> Description:
+    """What there is to read of a graph, recipe or key map. Of a graph that is wrong, what it says of itself."""
+    more = {"graphs": _graph, "keys": _key_map}.get(kind)
+    return Description(
+        kind=KINDS[kind],
+        name=path.stem,
+        doc=_doc(path),
+        cite=_cited(path, CATALOGS[kind]),
+        origin=_name(path),
+        details=more(path) if more else {},
+    )
 
 
-def _file_item(path: Path, catalog: Catalog) -> Item:
-    return Item(path.stem, about(path), _cited(path, catalog))
+def _graph(path: Path) -> dict[str, Any]:
+    """The learned numbers of a graph and the image sizes that it admits, with its params as they are written."""
+    from crossband.graphs.checking.checker import check
+    from crossband.graphs.plans.cost import count_parameters
+
+    hybrid = {"hybrid": True} if path.parent.name == "hybrids" else {}
+    try:
+        plan = check(path)
+    except CrossbandError:
+        return hybrid
+    return {**hybrid, "parameters": count_parameters(plan), "sizes": str(plan.sizes)}
+
+
+def _key_map(path: Path) -> dict[str, Any]:
+    data = _data(path)
+    return {key: data[key] for key in ("for", "fills", "inside", "rename", "drop") if key in data}
+
+
+def _doc(path: Path) -> str:
+    """The `doc` of a YAML file, or the comment that it begins with."""
+    lines = itertools.takewhile(lambda line: line.startswith("#"), path.read_text("utf-8").lstrip().splitlines())
+    comment = " ".join(line.lstrip("# ") for line in lines if "yaml-language-server" not in line)
+    return str(_data(path).get("doc") or comment)
 
 
 def _cited(path: Path, catalog: Catalog) -> tuple[str, ...]:
-    """The sources that a shipped file names, or else those of the file that it extends."""
-    data, _ = header(path.read_text("utf-8"))
-    if "cite" not in data and "extends" in data and (parent := catalog.find(data["extends"], path.parent)):
+    """The sources that a YAML file names, or else those of the file that it extends."""
+    data = _data(path)
+    if "cite" not in data and "extends" in data and (parent := catalog.find(str(data["extends"]), path.parent)):
         return _cited(parent, catalog)
     cite = data.get("cite", ())
     return (cite,) if isinstance(cite, str) else tuple(cite)
 
 
-def header(text: str) -> tuple[Mapping[str, Any], str]:
-    """What a graph or recipe file says of itself: the keys at its head, and the comment that it begins with.
-
-    Only these keys are parsed: a list of all files is to be quick.
-    """
+def _data(path: Path) -> Mapping[str, Any]:
+    """What a YAML file says; nothing where it cannot be read, which `crossband check` tells."""
     from crossband.graphs.language.diagnostics import Problems
-    from crossband.graphs.language.reader import read_text
+    from crossband.graphs.language.reader import read
 
-    lines = text.lstrip().splitlines()
-    kept, keep = [], False
-    for line in lines:
-        if line[:1].strip() and line[0] not in "#-]}":  # a key at the margin begins another part
-            keep = line.partition(":")[0] in _HEADER
-        kept += [line] if keep else []
-    document = read_text("\n".join(kept), Problems())
-    first = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
-    comment = [line.lstrip("# ") for line in lines[:first] if "yaml-language-server" not in line]
-    return (document.data if document and isinstance(document.data, Mapping) else {}), " ".join(comment)
+    document = read(path, Problems())
+    return document.data if document and isinstance(document.data, Mapping) else {}

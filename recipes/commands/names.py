@@ -1,6 +1,6 @@
 """What a NAME on the command line means: a thing of the registry, a shipped YAML file, or a file of one's own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,43 +8,56 @@ from typing import Any
 import click
 
 from crossband.recipes.commands import listing
-from crossband.registry import CrossbandError, suggest
+from crossband.registry import CrossbandError, Description, suggest
 
-KINDS = ("graph", "recipe", "block", "wrapper", "loss", "source")  # the first that knows a name is meant
-_PLURAL = {kind: f"{kind}es" if kind == "loss" else f"{kind}s" for kind in KINDS}
+KINDS = {  # one thing of each kind, the likeliest to be meant first, and many
+    **{"graph": "graphs", "recipe": "recipes"},
+    **{one: many for many, one in listing.KINDS.items()},
+}
 SUFFIXES = (".yaml", ".yml")
+FEW = 6  # names that a hint lists
 
 
 @dataclass(frozen=True)
 class Named:
-    """One meaning of a name: for a graph or recipe, `path` is its file."""
+    """One meaning of a name: what is known of the thing, and where it is a YAML file, the path of that."""
 
     kind: str
     name: str
     path: Path | None = None
+    item: Description | None = None
 
 
-def meanings(name: str, kinds: Sequence[str] = KINDS) -> list[Named]:
+def meanings(name: str, kinds: Collection[str] = KINDS) -> list[Named]:
     """Everything of these kinds that `name` names, the likeliest first.
 
     Raises CrossbandError where it names nothing, and InvalidFile for a file that cannot be read or is neither.
     """
     if name.endswith(SUFFIXES):
         return [Named(kind_of(name), name, Path(name))]
-    found, known = [], []
-    for kind in kinds:
-        names = [item.name for item in listing.items(_PLURAL[kind])]
-        known += names
-        if name in names:
-            catalog = listing.WRITTEN.get(_PLURAL[kind])
-            found.append(Named(kind, name, catalog.find(name) if catalog else None))
+    known = {kind: listing.known(KINDS[kind]) for kind in kinds}
+    found = []
+    for kind, items in known.items():
+        if item := items.get(name):
+            catalog = listing.CATALOGS.get(KINDS[kind])
+            found.append(Named(kind, name, catalog.files()[name] if catalog else None, item))
     if not found:
-        hint = suggest(name, known) or "`crossband ls` lists every name; a file is named by its path"
-        if Path(f"{name}.yaml").is_file():
-            hint = f"for the file, write `{name}.yaml`"
         what = "nothing" if len(kinds) == len(KINDS) else f"no {' or '.join(kinds)}"
+        hint = _hint(name, [each for items in known.values() for each in items], [KINDS[kind] for kind in kinds])
         raise CrossbandError(f"{what} named `{name}`", hint=hint)
     return found
+
+
+def _hint(name: str, known: Sequence[str], kinds: Sequence[str]) -> str:
+    """The file or the name that may be meant, or what has the word in its documentation."""
+    if Path(f"{name}.yaml").is_file():
+        return f"for the file, write `{name}.yaml`"
+    if meant := suggest(name, known):
+        return meant
+    if near := [item.name for items in listing.find(name, kinds).values() for item in items]:
+        more = f" and {len(near) - FEW} more" if len(near) > FEW else ""
+        return f"`crossband ls --find {name}` finds {', '.join(f'`{each}`' for each in near[:FEW])}{more}"
+    return "`crossband ls` lists every name; a file is named by its path"
 
 
 def kind_of(file: str) -> str:

@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
@@ -45,13 +44,10 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right
     if sys.stdout.isatty():
         _rich_table(headings, rows, right)
         return
-    widths = [max(map(_columns, column)) for column in zip(headings, *rows, strict=True)]
-    for row in (headings, *rows):
-        cells = [
-            " " * (width - _columns(cell)) + cell if heading in right else cell + " " * (width - _columns(cell))
-            for heading, cell, width in zip(headings, row, widths, strict=True)
-        ]
-        click.echo("  ".join(cells).rstrip())
+    from crossband.graphs.picture.columns import table_lines
+
+    for line in table_lines(headings, rows, right):
+        click.echo(line)
 
 
 def print_facts(facts: Mapping[str, str]) -> None:
@@ -77,7 +73,3 @@ def _rich_table(headings: Sequence[str], rows: Sequence[Sequence[str]], right: S
     for row in rows:
         table.add_row(*map(Text, row))  # as text: brackets are no markup here
     Console(color_system="auto" if colourful(sys.stdout) else None).print(table)
-
-
-def _columns(text: str) -> int:
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

@@ -2,6 +2,7 @@
 
 import click
 
+from crossband import registry
 from crossband.recipes.commands import listing
 from crossband.recipes.commands.output import print_json
 
@@ -17,9 +18,8 @@ def schema(kind: str) -> None:
         crossband schema graph > graph.schema.json
         # yaml-language-server: $schema=graph.schema.json
     """
-    listing.import_all()
     if kind == "graph":
         from crossband.graphs.language.schema import graph_schema as made
     else:
         from crossband.recipes.language.schema import recipe_schema as made
-    print_json(made())
+    print_json(made({name: listing.known(name) for name in registry.KINDS}))

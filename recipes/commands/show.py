@@ -1,4 +1,4 @@
-"""`crossband show`: one graph, recipe, block, loss, source or wrapper."""
+"""`crossband show`: one thing that has a name."""
 
 from pathlib import Path
 
@@ -23,7 +23,9 @@ from crossband.recipes.commands.output import say
     help="Of a graph: write its picture to this file; what is inside other graphs that it uses is drawn too, "
     "as long as that makes no more than 60 parts",
 )
-@click.option("--kind", type=click.Choice(KINDS), help="What is meant, where several kinds of thing have the name")
+@click.option(
+    "--kind", type=click.Choice(list(KINDS)), help="What is meant, where several kinds of thing have the name"
+)
 def show(  # noqa: PLR0917  one for each option
     name: str,
     overrides: tuple[str, ...],
@@ -33,7 +35,7 @@ def show(  # noqa: PLR0917  one for each option
     svg: Path | None,
     kind: str | None,
 ) -> None:
-    """Show the graph, recipe, block, loss, data source or wrapper NAME; a file of one's own by its path.
+    """Show what NAME is, of any kind that `crossband ls` lists; a graph or recipe of one's own by its path.
 
     Of a graph: for each node its blocks, the shape and the receptive field of its output, its parameters, and its
     multiply-accumulates at `--size`, or at the admissible size nearest to 256x256. Then what it takes and gives,
@@ -65,7 +67,7 @@ def _show(
         from crossband.recipes.commands.show_recipe import show_recipe
 
         show_recipe(str(found.path), overrides, form)
-    else:
+    elif found.item:
         from crossband.recipes.commands.show_entry import show_entry
 
-        show_entry(found.kind, found.name, form)
+        show_entry(found.item, form)

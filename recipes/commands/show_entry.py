@@ -1,56 +1,47 @@
-"""`crossband show BLOCK`, and of a loss, a data source or a wrapper."""
+"""`crossband show` of what is registered, and of a key map: all that its description has."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from crossband import registry
-from crossband.blocks.contracts.block import BlockEntry
-from crossband.recipes.commands import listing
 from crossband.recipes.commands.output import plain, print_facts, print_json, print_table
-from crossband.registry import Entry, Parameter, show
+from crossband.registry import ROOT, Description, Parameter, show
 
 
-def show_entry(kind: str, name: str, form: str | None) -> None:
-    """Print what a registered thing takes and gives, its documentation and its source."""
-    listing.import_all()
-    kinds = {
-        "block": registry.blocks,
-        "wrapper": registry.wrappers,
-        "loss": registry.losses,
-        "source": registry.sources,
-    }
-    entry = kinds[kind][name]
+def show_entry(item: Description, form: str | None) -> None:
+    """Print what a thing takes and gives, its documentation and its sources."""
     if form == "json":
-        print_json({"kind": kind, **_as_dict(entry)})
+        print_json(as_json(item))
         return
-    print_facts(
-        {
-            kind: entry.name,
-            "contract": contract_text(entry),
-            "where": "; ".join(_conditions(entry)),
-            "inputs": ", ".join(getattr(entry, "inputs", ())),
-            "bands": ", ".join(f"{band} ({channels})" for band, channels in getattr(entry, "bands", {}).items()),
-            "pairing": " or ".join(getattr(entry, "pairing", ())),
-            "cite": entry.cite or "",
-            "written in": entry.origin,
-        }
-    )
-    click.echo(f"\n{entry.doc}")
-    if entry.parameters:
+    tables = {name: value for name, value in item.details.items() if _is_table(value)}
+    facts = {name: _words(value) for name, value in item.details.items() if name not in tables}
+    written = str(ROOT / item.origin)  # which leaves an absolute path as it is
+    print_facts({item.kind: item.name, **facts, "cite": ", ".join(item.cite), "written in": written})
+    click.echo(f"\n{item.doc}")
+    for name, table in tables.items():
         click.echo()
-        rows = [(p.name, type_text(p.schema), _default(p)) for p in entry.parameters.values()]
-        print_table(("parameter", "type", "default"), rows)
+        print_table((name, "to"), list(table.items()))
+    if item.parameters:
+        click.echo()
+        columns = {
+            "param": [p.name for p in item.parameters.values()],
+            "type": [type_text(p.schema) for p in item.parameters.values()],
+            "default": [_default(p) for p in item.parameters.values()],
+            "what it is": [p.schema.get("description", "") for p in item.parameters.values()],
+        }
+        used = {heading: column for heading, column in columns.items() if any(column)}
+        print_table(list(used), list(zip(*used.values(), strict=True)))
 
 
-def contract_text(entry: Entry) -> str:
-    """The contract of a block; what stands for it where it has none; nothing for anything else."""
-    if not isinstance(entry, BlockEntry):
-        return ""
-    if entry.contract:
-        return entry.contract.text
-    return "a function of the input shapes" if entry.shape else "found by running it on the meta device"
+def as_json(item: Description) -> dict[str, Any]:
+    """A thing for a program: `params` are its arguments in YAML, and what only its kind has stands beside them."""
+    params = [
+        {"name": p.name, "required": p.required, "type": type_text(p.schema), "schema": dict(p.schema)}
+        for p in item.parameters.values()
+    ]
+    said = {"kind": item.kind, "name": item.name, "summary": item.summary, "doc": item.doc, "cite": list(item.cite)}
+    return {**said, **item.details, "params": params, "written_in": str(ROOT / item.origin)}
 
 
 def type_text(schema: Mapping[str, Any]) -> str:
@@ -77,26 +68,17 @@ def type_text(schema: Mapping[str, Any]) -> str:
     return " ".join(filter(None, [names.get(kinds, kinds), ", ".join(bounds)]))
 
 
-def _conditions(entry: Entry) -> list[str]:
-    contract = getattr(entry, "contract", None)
-    return [text.partition("#")[2].strip() or text for text, _ in contract.where] if contract else []
+def _is_table(value: Any) -> bool:
+    """Whether a detail is one text for each of many, such as the names of a key map."""
+    return isinstance(value, Mapping) and all(isinstance(each, str) for each in value.values())
+
+
+def _words(value: Any) -> str:
+    """A detail on one line, whole."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {each}" for name, each in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _default(parameter: Parameter) -> str:
     return "required" if parameter.required else plain(parameter.default)
-
-
-def _as_dict(entry: Entry) -> dict[str, Any]:
-    inputs = getattr(entry, "inputs", None)
-    return {
-        "name": entry.name,
-        "doc": entry.doc,
-        "cite": entry.cite,
-        **({"contract": contract_text(entry), "where": _conditions(entry)} if isinstance(entry, BlockEntry) else {}),
-        **({"inputs": list(inputs)} if inputs else {}),
-        **{fact: getattr(entry, fact) for fact in ("bands", "pairing") if hasattr(entry, fact)},
-        "parameters": [
-            {"name": p.name, "required": p.required, "type": type_text(p.schema), "schema": dict(p.schema)}
-            for p in entry.parameters.values()
-        ],
-    }

@@ -107,12 +107,12 @@ def _print_json(experiment: Experiment, parameters: Mapping[str, int], doc: str)
             "recipe": recipe.name,
             "doc": doc,
             "task": {"from": recipe.source, "to": recipe.target, "pairing": recipe.pairing},
-            "params": sum(parameters.values()),
+            "parameters": sum(parameters.values()),
             "networks": {
                 name: {
                     "graph": network.graph,
-                    "settings": dict(network.params),
-                    "params": parameters[name],
+                    "params": dict(network.params),
+                    "parameters": parameters[name],
                     "digest": digest(experiment.plans[name].graph),
                 }
                 for name, network in recipe.networks.items()

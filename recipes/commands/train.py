@@ -44,17 +44,16 @@ def train(
     given = {"device": device, "precision": precision}
     overrides = [*settings, *(f"{key}={value}" for key, value in given.items() if value)]
     try:
-        result = start(recipe, overrides=overrides, data=data, run=run, resume=resume)
+        result = start(recipe, data, settings=overrides, run=run, resume=resume)
     except Interrupted as stopped:
         report(stopped)
         click.get_current_context().exit(stopped.exit_code)
     if result.results is None:  # one of several processes, and not the one that talks
         return
-    from crossband.recipes.reporting.report import markdown
+    from crossband.recipes.model.folder import RunFolder
 
-    click.echo(markdown(result.results.parts()))
+    folder = RunFolder(result.folder)
+    click.echo(str(result.results))
     click.echo()
-    files = {"report": result.report, "page": result.folder / "report.html", "pictures": result.folder / "pictures.png"}
-    print_facts(
-        {"weights": str(result.folder / "weights")} | {k: str(file) for k, file in files.items() if file.exists()}
-    )
+    files = {"report": folder.report, "page": folder.page, "pictures": folder.pictures}
+    print_facts({"weights": str(folder.weights("").parent)} | {k: str(v) for k, v in files.items() if v.exists()})

@@ -46,16 +46,19 @@ class Size(click.ParamType[tuple[int, int]]):
 @click.option("--network", metavar="NAME", help="Another network of a run than the one that makes its result")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
 @click.option("--force", is_flag=True, help="Replace files that are there already (never INPUT)")
-def translate(*, weights: str, source: str, target: str, bits: str, **options: Any) -> None:
+def translate(
+    *, weights: str, source: str, target: str, bits: str, network: str | None, device: str, **options: Any
+) -> None:
     """Translate INPUT, an image or a folder of images, to OUTPUT with trained WEIGHTS.
 
     WEIGHTS is a run folder or a weights file. OUTPUT is a file, PNG or TIFF by its ending, or a folder, in which
     images keep their names and subfolders. Images of any size, grey or colour, 8 or 16 bits are read; float images,
     too, if `--range` says what their values mean. The result has the channels that the network gives.
     """
-    from crossband.recipes.model.translation import BITS, translate
+    from crossband.recipes.model.loading import load
+    from crossband.recipes.model.translation import BITS
 
-    done = translate(weights, source, target, bits=BITS[bits], **options)
+    done = load(weights, network, device=device).translate(source, target, bits=BITS[bits], **options)
     count = len(done.files)
     rate = f"{count / max(done.seconds, 1e-9):.3g} images/s" if count > 1 else f"{done.seconds:.2f} s"
     say(f"{count} image{'s' if count > 1 else ''} in {target}, {rate}")

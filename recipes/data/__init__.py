@@ -1,4 +1,4 @@
-"""Where images come from: sources of scenes, image files, and the loader that batches them.
+"""Where images come from. In: folders and files of images. Out: named scenes, batched by the loader.
 
 Importing this package registers the sources; it does not import torch, which only the loader, its geometry
 and the cache need.
@@ -7,6 +7,7 @@ and the cache need.
 from crossband.recipes.data.demo.demo import demo
 from crossband.recipes.data.folders import folders
 from crossband.recipes.data.images import ImageError, read_image, write_image
+from crossband.recipes.data.memory import memory
 from crossband.recipes.data.pairs import pairs
 from crossband.recipes.data.published import flir, kaist, llvip, msrs, osu, roadscene
 from crossband.recipes.kinds.source import Band, DataError, Source, source
@@ -21,6 +22,7 @@ __all__ = [
     "folders",
     "kaist",
     "llvip",
+    "memory",
     "msrs",
     "osu",
     "pairs",

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 ORIENTATION = 0x0112  # the tag of EXIF and TIFF
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "I;16")  # of Pillow, that become grey or RGB without a guess
 SIDEWAYS = (5, 6, 7, 8)  # the orientations that exchange height and width
-LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601, as in Pillow and OpenCV
 
 
 class ImageError(CrossbandError):
@@ -34,7 +34,7 @@ class ImageError(CrossbandError):
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of its image before any pixel is decoded: `height` and `width` as displayed."""
+    """The facts of an image file that need no decoding: `height` and `width` as displayed."""
 
     height: int
     width: int
@@ -93,7 +93,7 @@ def write_image(path: str | os.PathLike[str], array: np.ndarray, bits: Literal[8
 
 def _pixels(path: Path, array: np.ndarray, bits: int) -> np.ndarray:
     """`array` as it goes into the file, `h w` or `h w 3`."""
-    array = np.ascontiguousarray(array)  # the encoders want it, and rounding keeps the order
+    array = np.ascontiguousarray(array)  # the encoders need it, and rounding keeps the order
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.ndim not in (2, 3) or array.size == 0 or (array.ndim == 3 and array.shape[2] != 3):
@@ -130,7 +130,7 @@ def _is_tiff(path: str | os.PathLike[str]) -> bool:
 
 
 def _guarded(path: str | os.PathLike[str], work: Callable[[Path], T]) -> T:
-    """`work(path)`, with whatever the decoders raise turned into an ImageError that names the file."""
+    """Do `work(path)`, and turn any error of the decoders into an ImageError that names the file."""
     try:
         return work(Path(path))
     except CrossbandError:
@@ -144,14 +144,14 @@ def _guarded(path: str | os.PathLike[str], work: Callable[[Path], T]) -> T:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Image.Image, bool, bytes]]:
-    """An image for Pillow to decode, whether it is a 16-bit PNG, and the end of its file, where the end mark is."""
+    """Open an image with Pillow. Also: whether it is a 16-bit PNG, and the end of its file, with the end mark."""
     with open(path, "rb") as file:
         head = file.read(25)
         file.seek(max(0, path.stat().st_size - 4096))
         tail = file.read()
         file.seek(0)
         image = Image.open(file, formats=["PNG", "JPEG", "BMP"])
-        if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "I;16"):
+        if image.mode not in MODES:
             raise ImageError(f"{path}: cannot use {image.mode} pixels", hint="save it as grey or RGB")
         yield image, head[24] == 16 and image.format == "PNG", tail  # the depth stands in the first chunk, IHDR
 
@@ -164,15 +164,21 @@ def _read_pillow(path: Path) -> np.ndarray:
 
             array = _channels_last(imagecodecs.png_decode(path.read_bytes()))
         else:
-            grey = image.mode in ("1", "L", "LA")
-            array = _channels_last(np.array(image.convert("L" if grey else "RGB")))
+            array = pixels_of(image)
         return _upright(array, orientation)
+
+
+def pixels_of(image: Image.Image) -> np.ndarray:
+    """The pixels `h w c` of a picture in one of MODES, 1 or 3 channels; an alpha channel is dropped."""
+    if image.mode == "I;16":
+        return np.array(image)[..., None]
+    return _channels_last(np.array(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")))
 
 
 def _pillow_header(path: Path) -> Header:
     with _opened(path) as (image, png16, tail):
         end = {"PNG": b"IEND", "JPEG": b"\xff\xd9", "MPO": b"\xff\xd9"}.get(image.format or "", b"")
-        if not end or end not in tail:  # perhaps cut short: decoding it tells
+        if not end or end not in tail:  # perhaps cut short: decoding will show
             image.load()
         height, width = image.height, image.width
         if _exif_orientation(image, tail) in SIDEWAYS:
@@ -240,7 +246,7 @@ def _channels_last(array: np.ndarray) -> np.ndarray:
 
 
 def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
-    """`h w c` turned and mirrored as an EXIF orientation, 1 to 8, asks for display."""
+    """Turn and mirror `h w c` as an EXIF orientation, 1 to 8, demands for display."""
     if orientation in SIDEWAYS:
         array = array.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):

@@ -29,12 +29,17 @@ class LossInputError(CrossbandError, ValueError):
 class LossEntry(Entry):
     """A registered loss: `inputs` are the names of its tensors in order; see `loss` for the others."""
 
+    kind = "loss"
+
     inputs: tuple[str, ...]
     same_shape: bool
     constant: tuple[str, ...]
     differentiates: bool
     least: int | Callable[..., int]
     prepare: Callable[..., Mapping[str, str]] | None
+
+    def details(self) -> dict[str, Any]:  # noqa: D102  as in Entry
+        return {"inputs": list(self.inputs)}
 
     def least_side(self, arguments: Mapping[str, Any]) -> int:
         """The smallest height and width that it takes. Raises LossInputError where arguments do not go together."""

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -74,8 +74,13 @@ class Source(ABC):
 class SourceEntry(Entry):
     """A registered data source: its bands with their channels, and whether it gives paired or unpaired images."""
 
+    kind = "source"
+
     bands: Mapping[str, int]
     pairing: tuple[Pairing, ...]
+
+    def details(self) -> dict[str, Any]:  # noqa: D102  as in Entry
+        return {"bands": dict(self.bands), "pairing": list(self.pairing)}
 
 
 def source(

@@ -1,7 +1,5 @@
-"""Where the shipped recipes are."""
-
-from pathlib import Path
+"""The shipped recipes."""
 
 from crossband.graphs.language.catalog import Catalog
 
-RECIPES = Catalog((Path(__file__).parents[1],), "recipe", "recipe")
+RECIPES = Catalog("recipes", "recipe", "recipe")

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
 from crossband import registry
 from crossband.graphs.building.key_maps import load_key_map_into
 from crossband.graphs.checking.checker import check_into as check_graph
@@ -15,16 +13,15 @@ from crossband.graphs.language.resolve import Resolver
 from crossband.graphs.language.syntax import Graph
 from crossband.graphs.plans.plan import Plan
 from crossband.recipes.kinds.loss import LossEntry, LossInputError
-from crossband.recipes.kinds.optimizer import OPTIMIZERS, SCHEDULE, schedule_problem
+from crossband.recipes.kinds.schedule import ScheduleError, entry_of, refuse_short
 from crossband.recipes.language.bands import ROLES, channels_of
 from crossband.recipes.language.experiment import CheckedPhase, CheckedTerm, Experiment, reaches
 from crossband.recipes.language.flow import Value
 from crossband.recipes.language.flow_shapes import FlowShapes, Shape
-from crossband.recipes.language.functions import FUNCTIONS, words
+from crossband.recipes.language.functions import words
 from crossband.recipes.language.reading import load_recipe_into
 from crossband.recipes.language.syntax import Phase, Recipe, Term
-from crossband.recipes.metrics.catalogue import METRICS
-from crossband.registry import Entry, explain, suggest
+from crossband.registry import Entry, suggest
 
 
 def check(name: str | Path, overrides: Sequence[str] = ()) -> Experiment:
@@ -64,9 +61,14 @@ class _Checker:
         self.networks(steps)
         result, kept = self.result(), self.kept()
         for number, name in enumerate(recipe.evaluate.metrics or ()):
-            if name not in METRICS:
+            if name not in registry.metrics:
                 self.fault(
-                    "E070", f"no metric named `{name}`", "evaluate", "metrics", number, hint=suggest(name, METRICS)
+                    "E070",
+                    f"no metric named `{name}`",
+                    "evaluate",
+                    "metrics",
+                    number,
+                    hint=suggest(name, registry.metrics),
                 )
         self.papers()
         self.unused()
@@ -129,7 +131,7 @@ class _Checker:
     def names(self) -> None:
         """A name means one thing: a band, a network, a function or a value of the flow."""
         recipe = self.recipe
-        for name in (name for name in recipe.networks if name in FUNCTIONS):
+        for name in (name for name in recipe.networks if name in registry.functions):
             self.fault("E016", f"`{name}` is a function already", "networks", name, key=True, hint="take another name")
         for section, others in (("networks", self.bands), ("flow", {**self.bands, **recipe.networks})):
             for name in (name for name in getattr(recipe, section) if name in {**others, **ROLES}):
@@ -157,20 +159,16 @@ class _Checker:
     def learning(self, phase: Phase, optimizer_path: tuple[str, ...], schedule_path: tuple[str, ...]) -> None:
         """The optimizer and the schedule of a phase."""
         name, arguments = phase.optimizer
-        if name not in OPTIMIZERS:
-            hint = suggest(name, OPTIMIZERS)
+        if name not in registry.optimizers:
+            hint = suggest(name, registry.optimizers)
             self.fault("E077", f"no optimizer named `{name}`", *optimizer_path, "optimizer", name, hint=hint, key=True)
         else:
-            self.arguments(OPTIMIZERS[name], arguments, "E077", *optimizer_path, "optimizer", name)
-        before = len(self.problems)
-        for error in Draft202012Validator(SCHEDULE).iter_errors(phase.schedule):
-            where = [str(step) for step in error.absolute_path]
-            what = f"`{where[-1]}`" if where else "the schedule"
-            message, hint = explain(error)
-            self.fault("E077", f"{what} {message}", *schedule_path, "schedule", *where, hint=hint)
-        problem = schedule_problem(phase.schedule, self.recipe.epochs or self.recipe.steps or 0)
-        if problem and len(self.problems) == before:
-            self.fault("E077", problem, *schedule_path, "schedule", hint="its parts add up to `epochs` (or `steps`)")
+            self.arguments(registry.optimizers[name], arguments, "E077", *optimizer_path, "optimizer", name)
+        try:
+            if self.arguments(entry_of(phase.schedule), phase.schedule, "E077", *schedule_path, "schedule"):
+                refuse_short(phase.schedule, self.recipe.epochs or self.recipe.steps or 0)
+        except ScheduleError as error:
+            self.fault("E077", error.message, *schedule_path, "schedule", hint=error.hint)
 
     def loss(self, term: Term) -> CheckedTerm | None:
         """A term with its calls looked up, their number, outputs and shapes held to what the loss takes."""
@@ -319,9 +317,9 @@ class _Checker:
         """The figures of a paper stand for metrics of ours."""
         alone = isinstance(self.recipe.resolved.get("paper"), Mapping)
         for number, paper in enumerate(self.recipe.paper):
-            for name in (name for name in paper.values if name not in METRICS):
+            for name in (name for name in paper.values if name not in registry.metrics):
                 path = ("paper", *(() if alone else (number,)), "values", name)
-                self.fault("E070", f"no metric named `{name}`", *path, hint=suggest(name, METRICS), key=True)
+                self.fault("E070", f"no metric named `{name}`", *path, hint=suggest(name, registry.metrics), key=True)
 
     def kept(self) -> frozenset[Value]:
         """The values that `keep` names."""

@@ -8,6 +8,7 @@ from crossband.graphs.plans.plan import Plan
 from crossband.recipes.kinds.loss import LossEntry
 from crossband.recipes.language.flow import Value
 from crossband.recipes.language.syntax import Phase, Recipe, Term
+from crossband.registry import functions
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def depends(value: Value, networks: Mapping[str, Any]) -> frozenset[str]:
 
 def reaches(value: Value, networks: Mapping[str, Any]) -> frozenset[str]:
     """The networks to which a value passes a gradient on: those it depends on, but for what lies in a pool."""
-    if value.kind == "call" and value.name == "pool":
+    if value.kind == "call" and value.name in functions and functions[value.name].detaches:
         return frozenset()
     below = frozenset[str]().union(*(reaches(operand, networks) for operand in value.operands))
     return below | {value.name} if value.kind == "call" and value.name in networks else below

@@ -8,11 +8,11 @@ from crossband.blocks.contracts.sizes import Shape as Symbolic
 from crossband.blocks.contracts.sizes import evaluate, symbols_of
 from crossband.graphs.language.diagnostics import Problems, Reported
 from crossband.graphs.plans.plan import Plan, Ref
+from crossband.recipes.kinds.function import FunctionError, Shape
 from crossband.recipes.language.bands import ROLES
 from crossband.recipes.language.flow import Value
-from crossband.recipes.language.functions import FUNCTIONS, FunctionError, Shape
 from crossband.recipes.language.syntax import Recipe
-from crossband.registry import suggest
+from crossband.registry import functions, suggest
 
 Path = tuple[str | int, ...]
 
@@ -90,7 +90,7 @@ class FlowShapes:
 
     def _call(self, value: Value, path: Path) -> tuple[Value, Shape]:
         name = value.name
-        known = [*self.plans, *FUNCTIONS]
+        known = [*self.plans, *functions]
         if name not in known:
             self._refuse("E070", f"no network named `{name}`", value, path, suggest(name, known))
         found = [self.look_up(operand, path) for operand in value.operands]
@@ -106,13 +106,13 @@ class FlowShapes:
         return call, self._result(plan, next(iter(plan.outputs.values())), value, sizes)
 
     def _function(self, value: Value, shapes: list[Shape], path: Path) -> Shape:
-        least, most = FUNCTIONS[value.name].operands
+        least, most = functions[value.name].operands
         if len(shapes) < least or (most is not None and len(shapes) > most):
             wanted = f"{least}" if least == most else f"at least {least}"
             message = f"`{value.name}` takes {wanted} value{'s' if wanted != '1' else ''}, got {len(shapes)}"
             self._refuse("E072", message, value, path)
         try:
-            return FUNCTIONS[value.name].shape(*shapes)
+            return functions[value.name].factory.shape(*shapes)
         except FunctionError as error:
             self._refuse("E076", str(error), value, path)
 

@@ -1,52 +1,21 @@
-"""Functions of a flow that are not networks: `cat(visible, fake)`, `pool(fake)`, `mix(infrared, fake)`.
-
-A function takes tensors and gives one; it has no weights. One that remembers something over the
-steps keeps it in a state that goes into the checkpoint.
-"""
+"""The functions of a flow that come with the library: joining, mixing and converting images, and remembering them."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from crossband.blocks.lab import RGBToLab
 from crossband.recipes.basics.colour import luminance, to_unit
+from crossband.recipes.kinds.function import Function, FunctionError, Shape, function
 from crossband.recipes.language.flow import Value
-from crossband.registry import CrossbandError
+from crossband.registry import functions
 
-Shape: TypeAlias = tuple[int | None, ...]  # of a value, batch aside; None where only the data will tell
 POOL = 50  # images that a pool remembers (CycleGAN; Shrivastava et al. 2017)
 
 
-class FunctionError(CrossbandError, ValueError):
-    """A function of a flow cannot take values of these shapes."""
-
-
-class Function(Protocol):
-    """What a flow may call beside its networks; `operands` says how many values it takes, at least and at most."""
-
-    operands: ClassVar[tuple[int, int | None]] = (1, 1)
-
-    def __init__(self, seed: int) -> None: ...
-
-    @classmethod
-    def shape(cls, *shapes: Shape) -> Shape:
-        """The shape of the value for operands of these shapes, batch aside. Raises FunctionError."""
-        return shapes[0]
-
-    def __call__(self, *tensors: Tensor) -> Tensor:
-        """The value for these operands."""
-        ...
-
-    def state_dict(self) -> dict[str, Any]:
-        """What it remembers: tensors, numbers, lists and dicts."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Remember what `state_dict` gave."""
-
-
+@function("cat")
 class Cat(Function):
     """Images side by side as channels: `b c1 h w, b c2 h w -> b c1+c2 h w`, any number of them."""
 
@@ -56,7 +25,7 @@ class Cat(Function):
     def shape(cls, *shapes: Shape) -> Shape:  # noqa: D102  as in Function
         size = shapes[0][1:]
         for other in shapes[1:]:
-            _hold_together("cat", "size", size, other[1:])
+            _hold_together(cls.name, "size", size, other[1:])
         channels = [shape[0] for shape in shapes]
         return (None if None in channels else sum(c for c in channels if c is not None), *size)
 
@@ -64,6 +33,7 @@ class Cat(Function):
         return torch.cat(tensors, 1)
 
 
+@function("pool", cite="shrivastava2017simgan", detaches=True)
 class Pool(Function):
     """A history of generated images: half of the time a critic sees an older one. `b c h w -> b c h w`, no gradient.
 
@@ -97,6 +67,7 @@ class Pool(Function):
         self._generator.set_state(state["generator"].cpu())
 
 
+@function("mix", cite="gulrajani2017wgangp")
 class Mix(Function):
     """A random point between two images, `e a + (1 - e) b` with one e in [0, 1] for each image: `b c h w` of one shape.
 
@@ -110,7 +81,7 @@ class Mix(Function):
 
     @classmethod
     def shape(cls, *shapes: Shape) -> Shape:  # noqa: D102  as in Function
-        _hold_together("mix", "shape", *shapes)
+        _hold_together(cls.name, "shape", *shapes)
         return shapes[0]
 
     def __call__(self, *tensors: Tensor) -> Tensor:  # noqa: D102
@@ -125,6 +96,7 @@ class Mix(Function):
         self._generator.set_state(state["generator"].cpu())
 
 
+@function("unit")
 class Unit(Function):
     """Images of a tanh in the range of a screen, `(x + 1) / 2`: [-1, 1] to [0, 1]."""
 
@@ -143,10 +115,11 @@ class Convert(Function):
         channels, *size = shapes[0]
         if channels is not None and channels not in cls.takes:
             wanted = " or ".join(map(str, cls.takes))
-            raise FunctionError(f"`{cls.__name__.lower()}` takes images of {wanted} channels, got {channels}")
+            raise FunctionError(f"`{cls.name}` takes images of {wanted} channels, got {channels}")
         return (cls.gives, *size)
 
 
+@function("grey")
 class Grey(Convert):
     """The brightness of images, Rec. 601: `b 3 h w -> b 1 h w`, in the same range; a grey image as it is."""
 
@@ -156,6 +129,7 @@ class Grey(Convert):
         return luminance(tensors[0])
 
 
+@function("lightness")
 class Lightness(Convert):
     """The lightness of sRGB colours, the L of the block `RGBToLab`: `b 3 h w -> b 1 h w`, both in [0, 1]."""
 
@@ -163,6 +137,7 @@ class Lightness(Convert):
         return RGBToLab()(tensors[0])[0]
 
 
+@function("chroma")
 class Chroma(Convert):
     """The colours of sRGB images without their lightness, the ab of `RGBToLab`: `b 3 h w -> b 2 h w`, in [0, 1]."""
 
@@ -172,21 +147,10 @@ class Chroma(Convert):
         return RGBToLab()(tensors[0])[1]
 
 
-FUNCTIONS: dict[str, type[Function]] = {
-    "cat": Cat,
-    "chroma": Chroma,
-    "grey": Grey,
-    "lightness": Lightness,
-    "mix": Mix,
-    "pool": Pool,
-    "unit": Unit,
-}
-
-
 def make_functions(values: Iterable[Value], seed: Callable[[str], int]) -> dict[str, Function]:
     """A function for each call of one in these values, by the text of the call: each pool has images of its own."""
     calls = {str(part): part.name for value in values for part in value.walk() if part.kind == "call"}
-    return {text: FUNCTIONS[name](seed(text)) for text, name in calls.items() if name in FUNCTIONS}
+    return {text: functions[name].factory(seed(text)) for text, name in calls.items() if name in functions}
 
 
 def _hold_together(name: str, what: str, first: Shape, other: Shape) -> None:

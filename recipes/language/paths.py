@@ -13,10 +13,8 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError, validators
 
-from crossband.graphs.building.key_maps import KEYS
-from crossband.graphs.language.catalog import Catalog
+from crossband.graphs.language.catalog import GRAPHS, KEYS, Catalog
 from crossband.graphs.language.document import Place
-from crossband.graphs.language.resolve import GRAPHS
 from crossband.recipes.language.catalog import RECIPES
 from crossband.recipes.language.layers import Layers
 from crossband.recipes.language.schema import recipe_schema

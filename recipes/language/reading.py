@@ -10,6 +10,7 @@ from crossband.graphs.language.diagnostics import Place, Problems
 from crossband.graphs.language.document import Document
 from crossband.graphs.language.reader import read
 from crossband.graphs.language.validate import validate
+from crossband.recipes.kinds.schedule import CONSTANT, how_to_write
 from crossband.recipes.language.bands import ROLES, bound
 from crossband.recipes.language.catalog import RECIPES
 from crossband.recipes.language.flow import CallError, Value, parse
@@ -135,9 +136,11 @@ class _Parser:
         schedule = phase.get("schedule", data.get("schedule", "constant"))
         where = path if "optimizer" in phase else ()
         optimizer = self.one_key(phase.get("optimizer", data["optimizer"]), "optimizer", *where, "optimizer")
-        if isinstance(schedule, str) and schedule != "constant":
+        if isinstance(schedule, str) and schedule != CONSTANT:
             where = path if "schedule" in phase else ()
-            self.fault("E077", f"no schedule named `{schedule}`", *where, "schedule", hint=SCHEDULES)
+            known = schedule in registry.schedules
+            message = f"the schedule `{schedule}` needs values" if known else f"no schedule named `{schedule}`"
+            self.fault("E077", message, *where, "schedule", hint=how_to_write(schedule))
         return Phase(
             name=name,
             train=tuple(phase["train"]),
@@ -235,9 +238,6 @@ class _Parser:
 
     def fault(self, code: str, message: str, *path: str | int, hint: str | None = None, key: bool = False) -> None:
         self.problems.add(code, message, self.layers.place(*path, key=key), hint)
-
-
-SCHEDULES = "write `constant`, `{hold: 100, decay: 100}`, `{cosine: 0}` or `{plateau: {patience: 2}}`"
 
 
 def _pair(value: Any) -> Any:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from crossband import registry
-from crossband.graphs.language.schema import DIALECT, NAME
+from crossband.graphs.language.schema import DIALECT, NAME, Known
 from crossband.recipes.language.layers import MERGED
-from crossband.registry import Entry
+from crossband.registry import Described
 
 Schema = dict[str, Any]
 COUNT: Schema = {"type": "integer", "minimum": 1}
@@ -19,17 +19,20 @@ SIZE: Schema = {
 }
 
 
-def recipe_schema(*, arguments: bool = True) -> Schema:
+def recipe_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> Schema:
     """The schema of a recipe file.
 
+    It is made of the `known` things, which are those of the registry or descriptions of them.
     Without `arguments` it stops where losses, data sources, optimizers and schedules take over: the
     checker holds those to the same schemas one by one. With them it knows every registered name, for
     editors, takes `=` expressions where a number may stand, and parts of a recipe that others complete.
     """
-    losses: Schema = _names(_term() if arguments else {"type": "object", "minProperties": 1}, "Named terms, summed")
-    optimizer = _one_of(_optimizers()) if arguments else {"type": "object", "minProperties": 1}
-    schedule = _schedules() if arguments else {"type": ["string", "object"]}
-    source = _one_of(_sources(), bare=True) if arguments else {"type": ["string", "object"]}
+    losses: Schema = _names(
+        _term(known["losses"]) if arguments else {"type": "object", "minProperties": 1}, "Named terms, summed"
+    )
+    optimizer = _one_of(known["optimizers"]) if arguments else {"type": "object", "minProperties": 1}
+    schedule = _schedules(known["schedules"]) if arguments else {"type": ["string", "object"]}
+    source = _one_of(known["sources"], bare=True) if arguments else {"type": ["string", "object"]}
     learning: Schema = {"optimizer": optimizer, "schedule": schedule}
     phase = _object({"train": _texts(), "repeat": COUNT, "losses": losses, **learning}, ["train", "losses"])
     schema = {
@@ -42,7 +45,7 @@ def recipe_schema(*, arguments: bool = True) -> Schema:
                 "cite": {"type": ["string", "array"], "items": {"type": "string"}},
                 "doc": {"type": "string"},
                 "params": {"type": "object", "description": "Numbers or text that `=` expressions use"},
-                "paper": _paper(_metrics() if arguments else {}),
+                "paper": _paper(known["metrics"] if arguments else {}),
                 "task": _task(),
                 "networks": _names(_network(), "Named networks, each a graph with its params"),
                 "flow": _names({"type": "string"}, "Named values: calls of networks on bands and other values"),
@@ -78,7 +81,7 @@ def _task() -> Schema:
     return _object({"from": band, "to": band, "pairing": {"enum": ["paired", "unpaired"]}}, ["from", "to"])
 
 
-def _paper(metrics: Mapping[str, Schema]) -> Schema:
+def _paper(metrics: Mapping[str, Described]) -> Schema:
     """What papers print for the very system of this recipe; a recipe that extends it has figures of its own or none."""
     figure: Schema = {
         "type": ["number", "object"],
@@ -96,11 +99,11 @@ def _paper(metrics: Mapping[str, Schema]) -> Schema:
             "then": {"required": ["note"]},
         },
     }
-    known = {name: {**figure, "description": schema["description"]} for name, schema in metrics.items()}
+    known = {name: {**figure, "description": metric.doc} for name, metric in metrics.items()}
     values = {"type": "object", "minProperties": 1, "properties": known, "additionalProperties": figure}
     row = _object(
         {
-            "source": {"type": "string", "description": "The key of the paper in `blocks/references.yaml`"},
+            "source": {"type": "string", "description": "The key of the paper in `blocks/references.bib`"},
             "table": {"type": "string", "description": "Where in the paper: the table and the row"},
             "data": {"type": "string", "description": "The images that it was measured on"},
             "values": {**values, "description": "Figures by the metric of ours that they stand for"},
@@ -116,12 +119,6 @@ def _paper(metrics: Mapping[str, Schema]) -> Schema:
         "then": {"items": row, "minItems": 1},
         "else": row,
     }
-
-
-def _metrics() -> dict[str, Schema]:
-    from crossband.recipes.metrics.catalogue import METRICS
-
-    return {name: {"description": metric.doc} for name, metric in METRICS.items()}
 
 
 def _network() -> Schema:
@@ -227,35 +224,33 @@ def _running() -> Schema:
     }
 
 
-def _term() -> Schema:
+def _term(losses: Mapping[str, Described]) -> Schema:
     """One term of an objective: the loss as a key, its parameters and its weight beside it."""
     weight: Schema = {"type": "number"}
     branches = []
-    for name, entry in registry.losses.items():
+    for name, entry in losses.items():
         own = {name: {**CALLS, "description": entry.doc}, "weight": weight} | _parameters(entry)
         then = _object(own, [parameter.name for parameter in entry.parameters.values() if parameter.required])
         branches.append({"if": {"required": [name]}, "then": then})
-    properties = {name: {**CALLS, "description": entry.doc} for name, entry in registry.losses.items()}
+    properties = {name: {**CALLS, "description": entry.doc} for name, entry in losses.items()}
     return {"type": "object", "properties": {**properties, "weight": weight}, "allOf": branches}
 
 
-def _sources() -> Mapping[str, Entry]:
-    return registry.sources
+def _schedules(known: Mapping[str, Described]) -> Schema:
+    """The word `constant`, or the mapping of the one schedule that its keys name."""
+    named = {**known}
+    mapping = _object(_parameters(named.pop("constant")))
+    for name, entry in named.items():
+        own = _object(
+            _parameters(entry), [parameter.name for parameter in entry.parameters.values() if parameter.required]
+        )
+        mapping = {"if": {"required": [name]}, "then": own, "else": mapping}
+    keys = {name: {"description": entry.doc} for name, entry in named.items()}
+    whole = {"type": "object", "properties": keys, **mapping}
+    return {"type": ["string", "object"], "if": {"type": "string"}, "then": {"const": "constant"}, "else": whole}
 
 
-def _optimizers() -> Mapping[str, Entry]:
-    from crossband.recipes.kinds.optimizer import OPTIMIZERS
-
-    return OPTIMIZERS
-
-
-def _schedules() -> Schema:
-    from crossband.recipes.kinds.optimizer import SCHEDULE
-
-    return {"type": ["string", "object"], "if": {"type": "string"}, "then": {"const": "constant"}, "else": SCHEDULE}
-
-
-def _one_of(entries: Mapping[str, Entry], *, bare: bool = False) -> Schema:
+def _one_of(entries: Mapping[str, Described], *, bare: bool = False) -> Schema:
     """A mapping from one of the names to its arguments, or the `bare` name where it needs none."""
     properties = {name: {"description": entry.doc, **_object(_parameters(entry))} for name, entry in entries.items()}
     mapping = {**_object(properties), "minProperties": 1, "maxProperties": 1}
@@ -264,7 +259,7 @@ def _one_of(entries: Mapping[str, Entry], *, bare: bool = False) -> Schema:
     return {"type": ["string", "object"], "if": {"type": "string"}, "then": {"enum": list(entries)}, "else": mapping}
 
 
-def _parameters(entry: Entry) -> dict[str, Schema]:
+def _parameters(entry: Described) -> dict[str, Schema]:
     return {name: dict(parameter.schema) for name, parameter in entry.parameters.items()}
 
 

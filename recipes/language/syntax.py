@@ -118,7 +118,7 @@ class Paper:
     note: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Recipe:
     """A recipe whose structure is right. `crossband.recipes.language.checker` checks what it names."""
 
@@ -145,6 +145,10 @@ class Recipe:
     every: Every = Every()
     evaluate: Measure = Measure()
     paper: tuple[Paper, ...] = ()
+
+    def __repr__(self) -> str:
+        length = f"{self.steps} steps" if self.steps else f"{self.epochs} epochs"
+        return f"<Recipe {self.name}: {self.source} to {self.target}, networks {', '.join(self.networks)}, {length}>"
 
     def at(self, *path: str | int, key: bool = False) -> Place:
         """The place of a part of this recipe, in whichever file or setting says it."""

@@ -26,7 +26,7 @@ def fft_l1(
     pixel error (Parseval); `backward` does not divide and `forward` divides by `h w`.
 
     The mean is over the whole spectrum of `h w` frequencies. The half that `rfft2` leaves out mirrors
-    the half it keeps, so each column counts twice but those that are their own mirror image.
+    the half it keeps, so each column counts twice, except those that are their own mirror image.
     """
     if mode == "complex":
         distance = torch.fft.rfft2(output - target, norm=norm).abs()

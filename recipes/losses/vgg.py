@@ -1,4 +1,4 @@
-"""VGG as a frozen measure: the layers of Simonyan and Zisserman 2015 up to one that a loss compares.
+"""VGG (Simonyan and Zisserman 2015) as a frozen network whose features a loss compares.
 
 The weights are torchvision's for ImageNet, from the torch hub cache or a given file; they are no part of a run:
 never trained, saved or averaged. Each network is built once for a device and kept.
@@ -33,7 +33,7 @@ def layers(name: Name) -> dict[str, int]:
 
 
 def least_side(name: Name, wanted: Iterable[str]) -> int:
-    """The smallest image that reaches the layers `wanted`. Raises LossInputError where one is no layer, or none is."""
+    """The smallest image side that reaches the layers `wanted`. Raises LossInputError for unknown or no layers."""
     known, sides = layers(name), [1]
     for layer in wanted:
         if layer not in known:
@@ -56,7 +56,7 @@ def frozen(
 
 
 def source(name: Name, file: str | None, *, random: bool) -> str:
-    """Which weights these are, for the record of a run."""
+    """Describe the weights for the record of a run: their file and its SHA-256, or the seed."""
     if random:
         return "random weights, seed 0"
     path = _file(name, file)

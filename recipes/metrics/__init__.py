@@ -1,1 +1,8 @@
-"""Judging images. In: outputs and targets. Out: tables of metrics, baselines, intervals and verdicts."""
+"""Judging images. In: outputs and targets. Out: tables of metrics, baselines, intervals and verdicts.
+
+The modules that have metrics are imported here by name, so that the registry finds them.
+"""
+
+from crossband.recipes.metrics import ladlenet, metrics, vgg19
+
+__all__ = ["ladlenet", "metrics", "vgg19"]

@@ -1,50 +1,29 @@
-"""What an image translation is judged by: the definitions, one function for each metric.
+"""The metrics of an image translation: one function for each.
 
-The contract of a per-image metric: `output`, `target` and the network's input `source` are batches
-`b c h w` in [0, 1] (so the data range is 1), float64 where the device has it; it returns `b` values,
-NaN where it is not defined for an image, and raises Unavailable where it cannot be had at all. The
-contract of a whole-set metric: Inception features `n 2048` of the outputs and of the targets; it
-returns one value and a note. Nothing is ever rounded to 8 bits, except the input of Inception.
+The contract of a metric stands in `crossband.recipes.kinds.metric`. Nothing is ever rounded to 8 bits, except the
+input of Inception.
 
 Grey images: a network that wants three channels is given the grey channel three times, so a
 one-channel image and its three-channel copy have the same value in every metric.
 """
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Collection
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from crossband.recipes.basics.colour import luminance, three_channels
+from crossband import registry
+from crossband.recipes.basics.colour import luminance, with_channels
 from crossband.recipes.basics.pretrained import Unavailable, inception_network, lpips_network
+from crossband.recipes.kinds.metric import MetricEntry, metric
 from crossband.recipes.losses import fft_l1 as fft_l1_loss
 from crossband.recipes.losses.structural import LEAST, WINDOW, multi_scale, similarity
 
 KID_SUBSET, KID_SUBSETS = 1000, 100  # Binkowski et al. 2018, as in torch-fidelity
 
 
-@dataclass(frozen=True)
-class Metric:
-    """One metric: how it is called, read and computed."""
-
-    name: str
-    title: str
-    better: Literal["lower", "higher"] | None
-    unit: str
-    digits: int
-    doc: str
-    whole_set: bool
-    function: Callable[..., Any]
-
-    def format(self, value: float) -> str:
-        """`value` with as many digits as the metric is usually read with."""
-        return f"{value:.{self.digits}f}"
-
-
-METRICS: dict[str, Metric] = {}
 DEFAULT = (
     "mae",
     "mse",
@@ -61,49 +40,36 @@ DEFAULT = (
 )
 
 
-def metric(
-    title: str,
-    *,
-    better: Literal["lower", "higher"] | None,
-    unit: str = "",
-    digits: int = 4,
-    whole_set: bool = False,
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Declare a metric under the name of its function, with the docstring as its description."""
-
-    def declare(function: Callable[..., Any]) -> Callable[..., Any]:
-        name, doc = function.__name__, (function.__doc__ or "").strip()
-        METRICS[name] = Metric(name, title, better, unit, digits, doc, whole_set, function)
-        return function
-
-    return declare
+def in_order(names: Collection[str]) -> list[MetricEntry]:
+    """The metrics of these names as a table has them: those of DEFAULT as they stand there, then the others by name."""
+    return [registry.metrics[name] for name in dict.fromkeys((*DEFAULT, *registry.metrics)) if name in names]
 
 
-@metric("MAE", better="lower")
+@metric("mae", title="MAE", better="lower")
 def mae(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Mean absolute error over the pixels and channels of an image in [0, 1]."""
     return (output - target).abs().flatten(1).mean(1)
 
 
-@metric("MSE", better="lower", digits=5)
+@metric("mse", title="MSE", better="lower", digits=5)
 def mse(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Mean squared error over the pixels and channels of an image in [0, 1]."""
     return (output - target).square().flatten(1).mean(1)
 
 
-@metric("RMSE", better="lower")
+@metric("rmse", title="RMSE", better="lower")
 def rmse(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Root of the mean squared error of each image; the mean is over these roots."""
     return mse(output, target, source).sqrt()
 
 
-@metric("PSNR", better="higher", unit="dB", digits=2)
+@metric("psnr", title="PSNR", better="higher", unit="dB", digits=2)
 def psnr(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Peak signal-to-noise ratio of each image, `-10 log10 MSE`; infinite for equal images."""
     return -10 * mse(output, target, source).log10()
 
 
-@metric("SSIM", better="higher")
+@metric("ssim", title="SSIM", better="higher", cite="wang2004ssim")
 def ssim(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Structural similarity (Wang et al. 2004): 11x11 Gaussian window of sigma 1.5, K = (0.01, 0.03).
 
@@ -114,7 +80,7 @@ def ssim(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     return (brightness * contrast).flatten(1).mean(1)
 
 
-@metric("MS-SSIM", better="higher")
+@metric("ms_ssim", title="MS-SSIM", better="higher", cite="wang2003msssim")
 def ms_ssim(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Multi-scale structural similarity (Wang et al. 2003): five scales, the standard weights.
 
@@ -132,27 +98,27 @@ def _require_side(image: Tensor, least: int, reason: str) -> None:
         raise Unavailable(f"{reason} needs both sides to be at least {least} pixels, got {height}x{width}")
 
 
-@metric("FFT-L1", better="lower")
+@metric("fft_l1", title="FFT-L1", better="lower", cite="fan2025")
 def fft_l1(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Mean modulus of the difference of the two spectra, orthonormal: on the scale of the MAE (Fan 2025)."""
     return torch.stack([fft_l1_loss(*pair) for pair in zip(output, target, strict=True)])
 
 
-@metric("LPIPS", better="lower")
+@metric("lpips", title="LPIPS", better="lower", cite="zhang2018lpips")
 def lpips(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Learned perceptual distance (Zhang et al. 2018), AlexNet, v0.1, by the authors' package with its weights."""
     _require_side(output, 31, "AlexNet")
     network = lpips_network(str(output.device))
-    return network(three_channels(output).float(), three_channels(target).float(), normalize=True).flatten()
+    return network(with_channels(output, 3).float(), with_channels(target, 3).float(), normalize=True).flatten()
 
 
-@metric("corr. with target", better="higher", digits=3)
+@metric("corr_target", title="corr. with target", better="higher", digits=3)
 def corr_target(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Pearson correlation of the brightness of output and target, over the pixels of an image."""
     return _correlation(output, target)
 
 
-@metric("corr. with input", better=None, digits=3)
+@metric("corr_input", title="corr. with input", better=None, digits=3)
 def corr_input(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Pearson correlation of the brightness of output and input: near 1 the output is a grey copy.
 
@@ -161,9 +127,9 @@ def corr_input(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     return _correlation(output, source)
 
 
-@metric("corr. of target with input", better=None, digits=3)
+@metric("corr_input_real", title="corr. of target with input", better=None, digits=3)
 def corr_input_real(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
-    """Pearson correlation of the brightness of target and input: what `corr_input` would be if all were right."""
+    """Pearson correlation of the brightness of target and input: the value of `corr_input` for a perfect output."""
     return _correlation(target, source)
 
 
@@ -179,32 +145,32 @@ def _correlation(first: Tensor, second: Tensor | None) -> Tensor:
     return ((a * b).mean(1) / (spread[0] * spread[1])).masked_fill(flat, torch.nan)
 
 
-@metric("histogram distance", better="lower")
+@metric("hist_dist", title="histogram distance", better="lower")
 def hist_dist(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
-    """1-Wasserstein distance of the two distributions of brightness, wherever in the image it stands.
+    """1-Wasserstein distance of the two distributions of brightness, regardless of where in the image it is.
 
-    How far the brightness has to be moved, on the mean, to have the distribution of the target: 0 for any
-    rearrangement of the target's pixels, 1 for white instead of black. Exact, of the sorted pixels: no bins.
+    The mean distance by which brightness must move to get the distribution of the target: 0 for any rearrangement
+    of the target's pixels, 1 for white instead of black. Exact, from sorted pixels: no bins.
     """
     a, b = (luminance(image).flatten(1).sort(1).values for image in (output, target))
     return (a - b).abs().mean(1)
 
 
 def inception_features(image: Tensor) -> Tensor:
-    """What FID and KID compare: `b c h w` in [0, 1], rounded to 8 bits as a written image is, gives `b 2048`."""
-    pixels = (three_channels(image) * 255).round().to(torch.uint8)
+    """The features that FID and KID compare: `b c h w` in [0, 1], rounded to 8 bits like a file, gives `b 2048`."""
+    pixels = (with_channels(image, 3) * 255).round().to(torch.uint8)
     return inception_network(str(image.device))(pixels)[0].cpu().double()  # MPS has no float64
 
 
 class _Features(nn.Identity):
-    """Stands where torchmetrics expects a feature extractor: the features are already there."""
+    """In place of the feature extractor that torchmetrics expects: it is given the features themselves."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__()
         self.num_features = num_features
 
 
-@metric("FID", better="lower", digits=2, whole_set=True)
+@metric("fid", title="FID", better="lower", digits=2, whole_set=True, cite="heusel2017fid")
 def fid(outputs: Tensor, targets: Tensor) -> tuple[float, str]:
     """Fréchet Inception distance of the two sets (Heusel et al. 2017), features by torch-fidelity."""
     from torchmetrics.image.fid import FrechetInceptionDistance
@@ -216,7 +182,7 @@ def fid(outputs: Tensor, targets: Tensor) -> tuple[float, str]:
     return value, few if n < features else f"over {n} images"
 
 
-@metric("KID", better="lower", whole_set=True)
+@metric("kid", title="KID", better="lower", whole_set=True, cite="binkowski2018kid")
 def kid(outputs: Tensor, targets: Tensor) -> tuple[float, str]:
     """Kernel Inception distance of the two sets (Binkowski et al. 2018); unbiased, so it may be below zero.
 
@@ -228,7 +194,7 @@ def kid(outputs: Tensor, targets: Tensor) -> tuple[float, str]:
     _require_two("KID", n)
     subsets, size = (KID_SUBSETS, KID_SUBSET) if n > KID_SUBSET else (1, n)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that it keeps all features, as it must
+        warnings.simplefilter("ignore", UserWarning)  # it warns that it keeps all features, as it must
         torch.manual_seed(0)
         value = _compare(KernelInceptionDistance(_Features(features), subsets, size), outputs, targets)
     # below 200 images a single estimate is hardly more than a hint
@@ -243,7 +209,7 @@ def _require_two(name: str, n: int) -> None:
 
 
 def _compare(distance: Any, outputs: Tensor, targets: Tensor) -> float:
-    """What a torchmetrics distance of two sets makes of their features."""
+    """Compute a torchmetrics distance of two sets from their features."""
     distance.set_dtype(torch.float64)
     distance.update(targets, real=True)
     distance.update(outputs, real=False)

@@ -7,9 +7,10 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from crossband.recipes.language.experiment import Experiment, depends, reaches
+from crossband.graphs.plans.plan import Plan
+from crossband.recipes.kinds.function import Function
+from crossband.recipes.language.experiment import depends, reaches
 from crossband.recipes.language.flow import Value
-from crossband.recipes.language.functions import Function
 
 Batch: TypeAlias = Mapping[str, Any]  # band -> `b c h w`, and `name`, the names of the images
 Records: TypeAlias = Mapping[Value, frozenset[str]]  # for each call, the networks whose gradient it must record
@@ -23,14 +24,16 @@ class FlowTensors:
 
     def __init__(
         self,
-        experiment: Experiment,
+        plans: Mapping[str, Plan],
         networks: Mapping[str, nn.Module],
         functions: Mapping[str, Function],
         batch: Batch,
+        *,
         autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        kept: frozenset[Value] = frozenset(),
     ) -> None:
-        self.experiment, self.networks, self.functions = experiment, networks, functions
-        self.batch, self.autocast = batch, autocast
+        self.plans, self.networks, self.functions = plans, networks, functions
+        self.batch, self.autocast, self.kept = batch, autocast, kept
         self._made: dict[Value, dict[str, Tensor]] = {}
 
     def get(self, value: Value, records: Records | None = None, wanted: frozenset[str] = NONE) -> Tensor:
@@ -57,12 +60,12 @@ class FlowTensors:
             network.requires_grad_(call.name in wanted)
         with torch.set_grad_enabled(bool(wanted) or self._always_records), self.autocast():
             result = network(*operands)
-        return result if isinstance(result, dict) else {next(iter(self.experiment.plans[call.name].outputs)): result}
+        return result if isinstance(result, dict) else {next(iter(self.plans[call.name].outputs)): result}
 
     def expire(self, updated: frozenset[str]) -> None:
-        """Forget what depends on the networks that were updated; what the recipe keeps becomes constant."""
+        """Forget what depends on the networks that were updated; what is to be kept becomes constant."""
         for call in [call for call in self._made if depends(call, self.networks) & updated]:
-            if call in self.experiment.kept:
+            if call in self.kept:
                 self._made[call] = {name: tensor.detach() for name, tensor in self._made[call].items()}
             else:
                 del self._made[call]

@@ -1,19 +1,20 @@
 """The networks of a recipe: built, initialised, and made to begin with weights that are there already."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
 
 from crossband.graphs.building.build import build
+from crossband.graphs.plans.plan import Plan
 from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.language.flow import Value
-from crossband.recipes.language.syntax import Recipe
+from crossband.recipes.language.syntax import Network, Recipe
 from crossband.recipes.model.as_trained import keep_training
 from crossband.recipes.model.foreign import put_foreign
 from crossband.recipes.model.padding import fit_by_padding
-from crossband.recipes.model.weights import load_weights, put_weights
+from crossband.recipes.model.weights import Weights, put_weights, read_weights
 
 
 def task_of(recipe: Recipe, network: str) -> dict[str, str] | None:
@@ -27,31 +28,45 @@ def task_of(recipe: Recipe, network: str) -> dict[str, str] | None:
 
 def build_network(experiment: Experiment, name: str) -> nn.Module:
     """One network of a recipe with its initial weights."""
-    recipe = experiment.recipe
-    seed, init = seed_of(recipe.seed, name), recipe.networks[name].init
-    network = build(experiment.plans[name], taps=experiment.taps.get(name, ()), seed=seed)
-    if isinstance(init, Mapping):
+    recipe, taps = experiment.recipe, experiment.taps.get(name, ())
+    return build_written(name, experiment.plans[name], recipe.networks[name], recipe.seed, taps=taps)
+
+
+def build_written(name: str, plan: Plan, written: Network, seed: int, *, taps: Sequence[str] = ()) -> nn.Module:
+    """A network as a recipe of this `seed` has it: with weights of its `init`, at work as its `test` and `fit` say.
+
+    What these ask for is done in the `forward` of this one module, so that its weights keep their names.
+    """
+    own = seed_of(seed, name)
+    network = build(plan, taps=taps, seed=own)
+    if isinstance(written.init, Mapping):
         with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            [(kind, gain)] = init.items()
+            torch.default_generator.manual_seed(own)
+            [(kind, gain)] = written.init.items()
             network.apply(lambda module: _initialise(module, kind, gain))
-    if recipe.networks[name].fit == "pad":
-        fit_by_padding(network, experiment.plans[name])
-    if recipe.networks[name].test == "training":
-        keep_training(network, recipe.seed)
+    if written.test == "training":
+        keep_training(network, seed)
+    if written.fit == "pad":
+        fit_by_padding(network, plan)
     return network
 
 
 def begin_network(experiment: Experiment, name: str, *, resumed: bool) -> nn.Module:
     """One network of a recipe with the weights that training begins with; those of a resumed run are yet to come."""
-    network, written = build_network(experiment, name), experiment.recipe.networks[name]
-    if resumed or not written.weights:
+    network, weights = build_network(experiment, name), experiment.recipe.networks[name].weights
+    if resumed or not weights:
         return network
-    if isinstance(written.weights, str):
-        put_weights(network, load_weights(written.weights), written.weights)
+    if isinstance(weights, str):
+        put_weights(network, read_weights(weights))
     else:
-        put_foreign(network, **written.weights)
+        put_foreign(network, **weights)
     return network
+
+
+def trained(network: nn.Module, weights: Weights) -> nn.Module:
+    """The network with trained weights, in evaluation mode and without gradients. Raises CheckpointError."""
+    put_weights(network, weights)
+    return network.eval().requires_grad_(False)
 
 
 def _initialise(module: nn.Module, kind: str, gain: float) -> None:

@@ -62,26 +62,20 @@ def crop(image: Tensor, height: int, width: int) -> Tensor:
 def fit_by_padding(network: nn.Module, plan: Plan) -> None:
     """Let a network take images of any size: `fit: pad` of a recipe.
 
-    Images are padded on the way in; outputs of the padded size are cropped on the way out, others stay. Done by
-    hooks, so that the names of the weights stay as they are.
+    Images are padded on the way in; outputs of the padded size are cropped on the way out, others stay. The module
+    stays the same, and so do the names of its weights.
     """
-    taken: list[tuple[int, int]] = []
+    forward = network.forward
 
-    def before(_: nn.Module, images: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def padded(*images: Tensor) -> Any:
         height, width = images[0].shape[-2:]
-        taken[:] = [(height, width)]
-        target = padded_size([plan], height, width)
-        return tuple(pad(image, *target) for image in images)
-
-    def after(_: nn.Module, images: tuple[Tensor, ...], result: Any) -> Any:
-        [size] = taken
-        inside = images[0].shape[-2:]
+        inside = padded_size([plan], height, width)
+        result = forward(*(pad(image, *inside) for image in images))
         outputs = result if isinstance(result, dict) else {"": result}
-        cropped = {name: crop(x, *size) if x.shape[-2:] == inside else x for name, x in outputs.items()}
+        cropped = {name: crop(x, height, width) if x.shape[-2:] == inside else x for name, x in outputs.items()}
         return cropped if isinstance(result, dict) else cropped[""]
 
-    network.register_forward_pre_hook(before)
-    network.register_forward_hook(after)
+    network.forward = padded
 
 
 def _halves(missing: int, size: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice, pairwise, product
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +20,13 @@ T = TypeVar("T")
 
 class TileError(CrossbandError, ValueError):
     """Tiles of this size cannot be laid with this overlap, or put together again."""
+
+
+class Tiling(NamedTuple):
+    """Height and width of tiles, and how many pixels they share."""
+
+    size: tuple[int, int]
+    overlap: int
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ def _risen(start: int, count: int, middle: float, width: int) -> Tensor:
     return 0.5 - 0.5 * torch.cos(math.pi * (away / max(width, 1e-3) + 0.5).clamp(0, 1))
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def run_tiled(
     network: Callable[[Tensor], Tensor],
     image: Tensor,

@@ -1,4 +1,4 @@
-"""Image files through trained weights into image files: what goes where is settled before anything is computed."""
+"""Image files through a model into image files: what goes where is settled before anything is computed."""
 
 import os
 import time
@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from crossband.recipes.basics.progress import Screen
-from crossband.recipes.data.images import SUFFIXES, ImageError, full_scale, read_header, read_image, write_image
-from crossband.recipes.model.translator import Range, Translator, load
+from crossband.recipes.data.images import SUFFIXES, ImageError, read_header, read_image, write_image
+from crossband.recipes.model.forms import check_scale, to_unit
+from crossband.recipes.model.task import Range, Trained
+from crossband.recipes.model.tiles import Tiling
 from crossband.registry import CrossbandError
 
 FORMATS = {".png": (8, 16), ".tif": (8, 16, 32), ".tiff": (8, 16, 32)}  # endings that can be written, and their bits
@@ -42,46 +44,23 @@ class Translated:
     seconds: float
 
 
-def translate(
-    weights: str | os.PathLike[str],
-    source: str | os.PathLike[str],
-    target: str | os.PathLike[str],
+def translate_files(
+    model: Trained,
+    jobs: Sequence[Job],
     *,
-    network: str | None = None,
-    bits: Bits = 8,
-    suffix: str | None = None,
-    range: Range | None = None,
-    tile: int | tuple[int, int] | None = None,
-    overlap: int | None = None,
-    batch: int = 1,
-    device: str = "auto",
-    force: bool = False,
-    silent: bool = False,
+    bits: Bits,
+    range: Range | None,
+    tiling: Tiling | None,
+    batch: int,
+    silent: bool,
 ) -> Translated:
-    """Translate an image file, or all image files in a folder and its subfolders, with a run folder or weights file.
-
-    `target` is a file (PNG or TIFF by its ending) or a folder, in which images keep their subfolders and names and
-    get the ending `suffix`, by default `.png`. `bits` is 8, 16, or 32 for float TIFF in [0, 1]. `range` are the values
-    of the files that stand for 0 and 1: by default those that the data of the run declared, else the full scale of
-    8 and 16 bits. `tile`, with `overlap`, translates larger images in parts. `batch` images of one size, or tiles,
-    go through at once. A file that is there is replaced with `force` only, an input never.
-
-    Everything that can be known beforehand is checked before the first image is computed, and reported for all images
-    at once. Raises TranslationError, and what `translator.load` raises. An image that cannot
-    be decoded after all is left out, and named in an error at the end.
-    """
-    jobs = plan(Path(source), target, suffix=suffix, bits=bits, force=force)
-    translator = load(weights, network, device)
-    if tile is not None:
-        translator = translator.tiled((tile, tile) if isinstance(tile, int) else tile, overlap, batch)
-    elif overlap is not None:
-        raise CrossbandError("an overlap is one of tiles", hint="say how large: `--tile 512`")
-    range = range or translator.scale
-    check(jobs, translator, range)
+    """Translate image files: see `Model.translate`. Raises TranslationError."""
+    scale = model.task.scale(model.task.source)
+    check(jobs, model, scale, range, tiling)
     began, failures, written = time.perf_counter(), list[CrossbandError](), list[Path]()
     with Screen("translate", len(jobs), silent=silent) as screen:
-        for group in _groups(_decoded(jobs, range, failures), 1 if translator.tile else batch):
-            results = translator(torch.cat([image for _, image in group]))
+        for group in _groups(_decoded(jobs, range or scale, failures), 1 if tiling else batch):
+            results = model.compute(torch.cat([image for _, image in group]), tiling, batch)
             for (job, _), result in zip(group, results, strict=True):
                 _write(job, result, bits, failures, written)
             screen.update(len(written) + len(failures))
@@ -94,7 +73,7 @@ def translate(
 # ---------------------------------------------------------------------- beforehand
 
 
-def plan(source: Path, target: str | os.PathLike[str], *, suffix: str | None, bits: int, force: bool) -> list[Job]:
+def jobs_of(source: Path, target: str | os.PathLike[str], *, suffix: str | None, bits: int, force: bool) -> list[Job]:
     """What is read and where it goes, nothing being decoded. Raises TranslationError."""
     goal = Path(target)
     is_folder = goal.is_dir() or str(target).endswith(("/", os.sep)) or not goal.suffix
@@ -160,16 +139,19 @@ def _check_targets(jobs: Sequence[Job], goal: Path, force: bool) -> None:
         raise TranslationError.gathered("these files are there already:", there, hint="`--force` replaces them")
 
 
-def check(jobs: Sequence[Job], translator: Translator, range: Range | None) -> None:
-    """Raise TranslationError if an image cannot be read or translated, naming each such image."""
-    if range is not None and range != translator.scale and not range[0] < range[1]:  # data may declare it inverted
+def check(jobs: Sequence[Job], model: Trained, scale: Range | None, range: Range | None, tiling: Tiling | None) -> None:
+    """Raise TranslationError if an image cannot be read or translated, naming each such image.
+
+    `range` is the one asked for in the place of the `scale` that the data declared, which may be inverted.
+    """
+    if range is not None and range != scale and not range[0] < range[1]:
         raise TranslationError(f"a range is LOW HIGH, got {range[0]:g} {range[1]:g}")
     problems = []
     for job in jobs:
         try:
             header = read_header(job.source)
-            translator.check_size(header.height, header.width)
-            _check_values(header.dtype, range)
+            model.check_size(header.height, header.width, tiling)
+            _check_values(header.dtype, range or scale)
         except CrossbandError as error:
             problems.append(_named(job.source, error))
     if problems:
@@ -182,31 +164,17 @@ def _check_values(dtype: np.dtype, range: Range | None) -> None:
         raise ImageError(
             f"{dtype} pixels have no full scale", hint="say which values become 0 and 1: `--range LOW HIGH`"
         )
-    if range is not None and dtype.kind in "iu" and max(range) > np.iinfo(dtype).max:
-        top, end = np.iinfo(dtype).max, int(range[0] < range[1])
-        raise ImageError(
-            f"{dtype} pixels do not reach {max(range):g}, which is to be {end}",
-            hint=f"for their full scale `--range 0 {top}`",
-        )
+    check_scale(dtype, range)
 
 
 # ---------------------------------------------------------------------- image by image
-
-
-def to_tensor(array: np.ndarray, range: Range | None) -> Tensor:
-    """`h w c` as read from a file to float32 `1 c h w` in [0, 1]. Raises ImageError on values that are not finite."""
-    if not np.isfinite(array).all():
-        raise ImageError("has values that are not finite")
-    low, high = range or (0.0, full_scale(array.dtype))
-    unit = ((array.astype(np.float64) - low) / (high - low)).clip(0, 1).astype(np.float32)
-    return torch.from_numpy(np.ascontiguousarray(unit.transpose(2, 0, 1)))[None]
 
 
 def _decoded(jobs: Sequence[Job], range: Range | None, failures: list[CrossbandError]) -> Iterator[tuple[Job, Tensor]]:
     """The images one by one; the name of one that cannot be decoded goes to `failures` instead."""
     for job in jobs:
         try:
-            yield job, to_tensor(read_image(job.source), range)
+            yield job, to_unit(read_image(job.source), range)
         except ImageError as error:
             failures.append(_named(job.source, error))
 

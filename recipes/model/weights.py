@@ -17,11 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import crossband
-from crossband.graphs.building.build import build
-from crossband.graphs.language.diagnostics import Problems
-from crossband.graphs.language.resolve import Resolver
 from crossband.recipes.basics.files import replacing
-from crossband.recipes.model.as_trained import keep_training
 from crossband.registry import CrossbandError
 
 KEY = "crossband"
@@ -40,6 +36,7 @@ class Weights:
     image), `channels` by band, and `scale` by band: the values of image files that stand for 0 and 1, where declared.
     """
 
+    file: Path
     graph: str
     digest: str
     tensors: Mapping[str, Tensor]
@@ -63,7 +60,7 @@ def save_weights(
         save_file(own, temporary, {KEY: json.dumps(header)})
 
 
-def load_weights(path: str | os.PathLike[str]) -> Weights:
+def read_weights(path: str | os.PathLike[str]) -> Weights:
     """Read a weights file. Raises CheckpointError if it is missing, damaged or not from crossband."""
     file = Path(path)
     if not file.is_file():
@@ -77,38 +74,22 @@ def load_weights(path: str | os.PathLike[str]) -> Weights:
     if not isinstance(header, dict) or not {"graph", "digest", "facts"} <= header.keys():
         hint = "files that `crossband train` writes hold their network's graph"
         raise CheckpointError(f"{file}: these weights do not say which network they belong to", hint=hint)
-    return Weights(header["graph"], header["digest"], tensors, {**header["facts"], "crossband": header.get("version")})
+    facts = {**header["facts"], "crossband": header.get("version")}
+    return Weights(file, header["graph"], header["digest"], tensors, facts)
 
 
-def load_network(path: str | os.PathLike[str]) -> nn.Module:
-    """The network of a weights file, rebuilt from the graph inside it, in evaluation mode on the CPU.
-
-    Raises CheckpointError, and InvalidFile where its graph uses blocks that are not registered here.
-    """
-    weights = load_weights(path)
-    problems = Problems()
-    graph = Resolver(problems).load_text(weights.graph, file=f"{path} (graph)")
-    problems.raise_if_any()
-    assert graph is not None
-    network = build(graph, seed=0)
-    put_weights(network, weights, path)
-    if weights.facts.get("test") == "training":
-        keep_training(network, weights.facts.get("seed", 0))
-    return network.eval()
-
-
-def put_weights(network: nn.Module, weights: Weights, path: str | os.PathLike[str]) -> None:
+def put_weights(network: nn.Module, weights: Weights) -> None:
     """Load weights into a network. Raises CheckpointError, with how the two graphs differ, where they do not fit."""
     meta: Any = network.meta
     if weights.digest != meta["digest"]:
         raise CheckpointError(
-            f"{path}: these weights belong to another network\n{difference(weights.graph, meta['graph'])}",
+            f"{weights.file}: these weights belong to another network\n{difference(weights.graph, meta['graph'])}",
             hint="use the recipe they were trained with, or change the graph to what the file holds",
         )
     try:
         network.load_state_dict(dict(weights.tensors))
     except RuntimeError as error:
-        raise CheckpointError(f"{path}: damaged: {error}") from None
+        raise CheckpointError(f"{weights.file}: damaged: {error}") from None
 
 
 def difference(theirs: str, ours: str) -> str:

@@ -1,73 +1,25 @@
-"""The page that a run ends with: figures beside baselines, pictures, the recipe and where it ran.
+"""The page that a run ends with: figures against baselines, pictures, the recipe and its environment.
 
 A report is a list of parts, written twice from the same list: `report.md`, whose pictures are links,
-and `report.html`, which holds its pictures and needs no other file. `markdown` also serves the
-command line, and `crossband.recipes.reporting.results` has the parts that tell figures.
+and `report.html`, which holds its pictures and needs no other file. The parts with figures are those of
+`crossband.recipes.metrics.results`.
 """
 
 import base64
 import html
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from crossband.recipes.basics.files import replacing
+from crossband.recipes.basics.parts import Code, Grid, Heading, Notes, Part, Picture, markdown
 from crossband.registry import CrossbandError
 
 
 @dataclass(frozen=True)
-class Grid:
-    """A table of text. `best` are the cells `(row, column)` to be set off; `align` has `l` or `r` for each
-    column, by default `l` for the first and `r` for the others."""
-
-    headers: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    best: frozenset[tuple[int, int]] = frozenset()
-    align: str = ""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "align", self.align or "l" + "r" * (len(self.headers) - 1))
-
-
-@dataclass(frozen=True)
-class Heading:
-    """The title of a part of the report."""
-
-    text: str
-    level: int = 2
-
-
-@dataclass(frozen=True)
-class Notes:
-    """A list of sentences."""
-
-    lines: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Code:
-    """Text set as it is: a recipe, a command."""
-
-    text: str
-    language: str = ""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A PNG file with a caption."""
-
-    caption: str
-    file: Path
-
-
-Part = Heading | Notes | Code | Picture | Grid | str
-
-
-@dataclass(frozen=True)
 class Report:
-    """What a run has to say. `results` are the parts that tell its figures; `pictures` maps captions to PNG files."""
+    """The content of the page. `results` are the parts with figures; `pictures` maps captions to PNG files."""
 
     title: str
     summary: str = ""
@@ -77,7 +29,7 @@ class Report:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def parts(self) -> list[Part]:
-        """The report in the order in which it is read."""
+        """The parts in reading order."""
         found: list[Part] = [Heading(self.title, 1)]
         if self.summary:
             found.append(self.summary)
@@ -95,30 +47,10 @@ class Report:
         return found
 
 
-def markdown_table(grid: Grid) -> str:
-    """A table in Markdown whose source is lined up as well; the best cells are bold."""
-    rows = [
-        [f"**{text}**" if (i, j) in grid.best else text for j, text in enumerate(row)]
-        for i, row in enumerate(grid.rows)
-    ]
-    align = grid.align
-    cells = [[" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in [grid.headers, *rows]]
-    widths = [max(3, *(len(row[i]) for row in cells)) for i in range(len(align))]
-    rule = ["-" * (width - 1) + ":" if side == "r" else "-" * width for side, width in zip(align, widths, strict=True)]
-    lines = [
-        [
-            cell.rjust(width) if side == "r" else cell.ljust(width)
-            for cell, side, width in zip(row, align, widths, strict=True)
-        ]
-        for row in cells
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]])
-
-
 def write_report(report: Report, folder: str | os.PathLike[str]) -> Path:
-    """Write `report.md` and `report.html` into a run folder, each whole or not at all; returns the former.
+    """Write `report.md` and `report.html` into a run folder, each whole or not at all; returns the path of `report.md`.
 
-    Raises CrossbandError, before anything is written, where a picture is missing.
+    Raises CrossbandError, before anything is written, if a picture is missing.
     """
     folder, parts = Path(folder), report.parts()
     if missing := [str(part.file) for part in parts if isinstance(part, Picture) and not part.file.is_file()]:
@@ -132,32 +64,6 @@ def write_report(report: Report, folder: str | os.PathLike[str]) -> Path:
         with replacing(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
     return folder / "report.md"
-
-
-def markdown(parts: Sequence[Part], folder: Path = Path()) -> str:
-    """Parts of a report in Markdown; links to pictures are as seen from `folder`."""
-    return "\n\n".join(_markdown(part, folder) for part in parts)
-
-
-def _markdown(part: Part, folder: Path) -> str:
-    match part:
-        case Heading(text, level):
-            return f"{'#' * level} {text}"
-        case Notes(lines):
-            return "\n".join(f"- {line}" for line in lines)
-        case Code(text, language):
-            fence = "```"
-            while fence in text:
-                fence += "`"
-            return f"{fence}{language}\n{text.rstrip()}\n{fence}"
-        case Picture(caption, file):
-            link = os.path.relpath(file, folder).replace(os.sep, "/")
-            words = re.sub(r"([\\[\]*_`])", r"\\\1", caption)
-            return f"![{words}](<{link}>)\n\n*{words}*"
-        case Grid():
-            return markdown_table(part)
-        case str(text):
-            return text
 
 
 def _html(part: Part) -> str:

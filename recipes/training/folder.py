@@ -19,15 +19,15 @@ from crossband.graphs.language.writer import dump
 from crossband.recipes.basics.files import replacing
 from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.metrics.evaluation import Table
+from crossband.recipes.model.folder import RunFolder
 from crossband.recipes.reporting.sheet import write_sheet
 from crossband.registry import CrossbandError
 
-RECIPE, STATE, LOG, WEIGHTS = "recipe.yaml", "state.pt", "metrics.jsonl", "weights"
 ROOT = Path("runs")
 PACKAGES = ("torch", "torchvision", "lightning-fabric", "torchmetrics", "numpy", "safetensors")
 
 
-def new_folder(recipe: str, wanted: Path | None = None) -> Path:
+def new_folder(recipe: str, wanted: Path | None = None) -> RunFolder:
     """Make the folder of a new run: `wanted`, or the next free `runs/<recipe>-001`.
 
     Raises CrossbandError where `wanted` is there and not empty.
@@ -37,7 +37,7 @@ def new_folder(recipe: str, wanted: Path | None = None) -> Path:
             hint = f"name another folder, or go on with `crossband train --resume {wanted}`"
             raise CrossbandError(f"{wanted}: is there already, and a run is never overwritten", hint=hint)
         wanted.mkdir(parents=True, exist_ok=True)
-        return wanted
+        return RunFolder(wanted)
     number = 1
     while True:
         folder = ROOT / f"{recipe}-{number:03d}"
@@ -46,22 +46,22 @@ def new_folder(recipe: str, wanted: Path | None = None) -> Path:
         except FileExistsError:
             number += 1
         else:
-            return folder
+            return RunFolder(folder)
 
 
-def write_recipe(folder: Path, experiment: Experiment) -> None:
+def write_recipe(run: RunFolder, experiment: Experiment) -> None:
     """Write the recipe as it is run, beside the resolved graphs that it then names: it needs no other file."""
     networks = {}
     for name, plan in experiment.plans.items():
         own = dict(experiment.recipe.resolved["networks"][name])
         own.pop("params", None)  # they are worked into the graph
-        networks[name] = own | {"graph": f"graphs/{name}.yaml"}
-        _write(folder / "graphs" / f"{name}.yaml", dump_graph(plan.graph))
+        networks[name] = own | {"graph": run.graph(name).relative_to(run.path).as_posix()}
+        _write(run.graph(name), dump_graph(plan.graph))
     data = {key: value for key, value in experiment.recipe.resolved.items() if key != "params"}
-    _write(folder / RECIPE, dump(data | {"networks": networks}, expand=("networks", "flow", "losses", "phases")))
+    _write(run.recipe, dump(data | {"networks": networks}, expand=("networks", "flow", "losses", "phases")))
 
 
-def write_environment(folder: Path, **more: Any) -> dict[str, str]:
+def write_environment(run: RunFolder, **more: Any) -> dict[str, str]:
     """Write where and with what a run was made, and return it as text for a report."""
     found = {
         "crossband": crossband.__version__,
@@ -74,15 +74,15 @@ def write_environment(folder: Path, **more: Any) -> dict[str, str]:
         "started": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         **more,
     }
-    _write(folder / "environment.json", json.dumps(found, indent=2) + "\n")
+    _write(run.environment, json.dumps(found, indent=2) + "\n")
     return {name: str(value) for name, value in found.items()}
 
 
-def write_tables(folder: Path, tables: Mapping[str, Table]) -> None:
+def write_tables(run: RunFolder, tables: Mapping[str, Table]) -> None:
     """Write what was measured, as programs read it: the tables of the result and of the baselines, and every image."""
     found = {name: table.as_dict() for name, table in tables.items()}
-    _write(folder / "evaluation.json", json.dumps(found, indent=1) + "\n")
-    write_sheet(folder / "evaluation.csv", tables)
+    _write(run.evaluation, json.dumps(found, indent=1) + "\n")
+    write_sheet(run.sheet, tables)
 
 
 class Log:
@@ -91,14 +91,14 @@ class Log:
     A resumed run drops the lines after its `step`: they are of a stretch that is trained again.
     """
 
-    def __init__(self, folder: Path, step: int = 0) -> None:
+    def __init__(self, run: RunFolder, step: int = 0) -> None:
         from torch.utils.tensorboard import SummaryWriter  # slow to import
 
-        self._path = folder / LOG
+        self._path = run.log
         if self._path.exists():
             lines = [line for line in self._path.read_text("utf-8").splitlines() if _step(line) <= step]
             _write(self._path, "".join(f"{line}\n" for line in lines))
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
+        self._board = SummaryWriter(str(run.board), purge_step=step + 1 if step else None)
 
     def write(self, step: int, epoch: int, **figures: Any) -> None:
         """Add one line. Numbers inside mappings are curves: see `crossband.recipes.reporting.curves`."""

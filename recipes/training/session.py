@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +16,23 @@ from lightning_fabric import Fabric
 
 from crossband.recipes.basics.progress import Screen
 from crossband.recipes.data.loader import make_loader
+from crossband.recipes.data.opening import training_scenes
 from crossband.recipes.kinds.source import Source
 from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.metrics.evaluation import Table
-from crossband.recipes.model.scoring import Scored, measure, score, training_scenes, whole_scenes
+from crossband.recipes.metrics.results import Results
+from crossband.recipes.model.evaluating import Scored, score, whole_scenes
+from crossband.recipes.model.folder import RunFolder
+from crossband.recipes.model.loading import load
+from crossband.recipes.model.model import Model
+from crossband.recipes.model.task import Task
 from crossband.recipes.reporting.curves import curves, draw_curves, read_log
 from crossband.recipes.reporting.pictures import sample_grid, save
 from crossband.recipes.reporting.report import Report as Page
 from crossband.recipes.reporting.report import write_report
-from crossband.recipes.reporting.results import Results
 from crossband.recipes.training.checkpoint import save_state
 from crossband.recipes.training.engine import NotFinite
-from crossband.recipes.training.folder import (
-    LOG,
-    RECIPE,
-    STATE,
-    WEIGHTS,
-    Log,
-    write_environment,
-    write_recipe,
-    write_tables,
-)
+from crossband.recipes.training.folder import Log, write_environment, write_recipe, write_tables
 from crossband.recipes.training.loop import StepRecord, steps_per_epoch, train_steps
 from crossband.recipes.training.state import Training, set_up
 from crossband.registry import CrossbandError
@@ -49,18 +46,35 @@ class Interrupted(CrossbandError):
     exit_code = 130  # what a shell says of a command that SIGINT stopped
 
 
-@dataclass(frozen=True)
-class RunResult:
-    """What a finished run leaves: its folder, its report, and tables of the result and of the baselines by name.
+@dataclass(frozen=True, repr=False)
+class Run:
+    """A finished run: its folder, how many steps it trained, what was measured at its end, and its `model`.
 
-    `results` are the tables ready to be told. In a process that is not the first of its run, there are none.
+    In a process that is not the first of its run, there are no `results`, and no `tables` of the model and of the
+    baselines by name.
     """
 
     folder: Path
-    report: Path
-    tables: Mapping[str, Table]
     steps: int
     results: Results | None = None
+
+    @property
+    def tables(self) -> Mapping[str, Table]:
+        """What was measured of the model and of each baseline, by name."""
+        return self.results.tables if self.results else {}
+
+    @property
+    def report(self) -> Path:
+        """The report in Markdown, beside which the same lies as a page."""
+        return RunFolder(self.folder).report
+
+    @cached_property
+    def model(self) -> Model:
+        """The trained model, as `crossband.load` gives it."""
+        return load(self.folder)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.folder}: {self.steps} steps, {self.results!r}>"
 
 
 class Session:
@@ -82,11 +96,12 @@ class Session:
         self.training = set_up(experiment, fabric, length, resumed=state is not None)
         if state:
             self.training.load_state_dict(state)
+        self.model = Model(Task.of(experiment), self.training.networks, recipe=recipe)
         self._stop = False
         self._saved = self.training.step
         self._window: list[StepRecord] = []
 
-    def run(self, folder: Path) -> RunResult:
+    def run(self, folder: RunFolder) -> Run:
         """Train to the end, evaluate, write the report, all in `folder`."""
         self.folder, training, recipe = folder, self.training, self.experiment.recipe
         if not self.fabric.is_global_zero:
@@ -111,7 +126,7 @@ class Session:
             raise CrossbandError(
                 f"`batch` {data.batch} cannot be shared by {world} processes", hint="make it a multiple"
             )
-        scenes = training_scenes(self.experiment, self.source)
+        scenes = training_scenes(self.experiment.recipe, self.source)
         return make_loader(
             scenes,
             batch=data.batch // world,
@@ -123,13 +138,13 @@ class Session:
             pin_memory=self.fabric.device.type == "cuda",
         )
 
-    def _follow(self, training: Training) -> RunResult:
+    def _follow(self, training: Training) -> Run:
         """What a process other than the first does: it trains, and writes nothing."""
         with self._signals():
             for _ in train_steps(training, self.loader, self.total):
                 if self._stopped():
                     raise Interrupted("stopped")
-        return RunResult(self.folder, self.folder / "report.md", {}, training.step)
+        return Run(self.folder.path, training.step)
 
     def _train(self, training: Training) -> None:
         title = f"train {self.experiment.recipe.name}"
@@ -157,9 +172,9 @@ class Session:
         if _due(report.step, every.sample, often) or (last and every.sample != 0):
             self._sample(training)
         if _due(report.step, every.evaluate, 0) and not last:
-            with training.evaluated() as networks:
-                tables = measure(self.experiment, networks, self.source, silent=True)
-            self.log.write(report.step, report.epoch, test=_means(tables[self.experiment.recipe.name]))
+            with training.evaluated():
+                results = self.model.evaluate(self.source, silent=True)
+            self.log.write(report.step, report.epoch, test=_means(results.table))
         if _due(report.step, every.checkpoint, often) or last:
             self._checkpoint(training)
 
@@ -183,53 +198,51 @@ class Session:
         self._window.clear()
 
     def _sample(self, training: Training) -> None:
-        with training.evaluated() as networks:
-            scenes = whole_scenes(self.experiment, self.source)
-            shown = list(score(self.experiment, networks, scenes, range(min(SAMPLES, len(scenes)))))
-        path = self.folder / "samples" / f"step_{training.step:06d}.png"
+        with training.evaluated():
+            scenes = whole_scenes(self.model.task, self.source)
+            shown = list(score(self.model, scenes, range(min(SAMPLES, len(scenes)))))
+        path = self.folder.sample(training.step)
         save(_grid(shown), path)
         self.log.picture("samples", path, training.step)
 
     def _checkpoint(self, training: Training) -> None:
-        training.save_weights(self.folder / WEIGHTS)
+        training.save_weights(self.folder)
         self._saved = training.step
-        save_state(self.folder / STATE, training.state_dict())
+        save_state(self.folder.state, training.state_dict())
 
-    def _finish(self, training: Training) -> RunResult:
-        with training.evaluated() as networks:
-            tables = measure(self.experiment, networks, self.source, silent=self.silent)
-            name = self.experiment.recipe.name
-            self.log.write(training.step, (training.step - 1) // self.per_epoch, test=_means(tables[name]))
-            pictures = self._pictures(networks, tables[name])
-        write_tables(self.folder, tables)
-        results = Results.of(tables, self.experiment.recipe.paper)
+    def _finish(self, training: Training) -> Run:
+        with training.evaluated():
+            results = self.model.evaluate(self.source, silent=self.silent)
+            self.log.write(training.step, (training.step - 1) // self.per_epoch, test=_means(results.table))
+            pictures = self._pictures(results.table)
+        write_tables(self.folder, results.tables)
         page = Page(
-            title=name,
+            title=self.experiment.recipe.name,
             summary=f"{training.step} steps of {self.experiment.recipe.data.batch} images, from "
             f"{self.experiment.recipe.source} to {self.experiment.recipe.target}.",
             results=results.parts(),
             pictures=pictures,
-            recipe=(self.folder / RECIPE).read_text(encoding="utf-8"),
+            recipe=self.folder.recipe.read_text(encoding="utf-8"),
             environment=self.environment,
         )
-        return RunResult(self.folder, write_report(page, self.folder), tables, training.step, results)
+        write_report(page, self.folder.path)
+        return Run(self.folder.path, training.step, results)
 
-    def _pictures(self, networks: Mapping[str, Any], table: Table) -> dict[str, Path]:
+    def _pictures(self, table: Table) -> dict[str, Path]:
         """The curves, and the best, the median and the worst test image."""
         found: dict[str, Path] = {}
-        every = curves(read_log(self.folder / LOG))
+        every = curves(read_log(self.folder.log))
         drawn = {name: points for name, points in every.items() if len(points) > 1}  # one point is no curve
         if drawn:
-            found["Curves"] = draw_curves(drawn, self.folder / "curves.png", title=self.experiment.recipe.name)
+            found["Curves"] = draw_curves(drawn, self.folder.curves, title=self.experiment.recipe.name)
         by = next((name for name in ("ssim", "psnr", "mae", "mse") if name in table.summary), None)
         if by is None:
             return found
         chosen = table.select(by)
-        scenes = whole_scenes(self.experiment, self.source)
-        numbers = [scenes.names.index(name) for name in chosen.values()]
-        shown = score(self.experiment, networks, scenes, numbers)
+        scenes = whole_scenes(self.model.task, self.source)
+        shown = score(self.model, scenes, [scenes.names.index(name) for name in chosen.values()])
         named = [each._replace(name=f"{rank}: {each.name}") for rank, each in zip(chosen, shown, strict=True)]
-        path = save(_grid(named), self.folder / "pictures.png")
+        path = save(_grid(named), self.folder.pictures)
         return {f"Test images: the best, the median and the worst by {by.upper()}": path, **found}
 
     def _stopped(self) -> bool:

@@ -1,34 +1,36 @@
-"""What was measured, ready to be told: figures side by side, differences with intervals, and the paper's own.
+"""The results of evaluations for readers: figures side by side, differences with intervals, and the paper's figures.
 
-`Results` are those of one run, or of several that `together` has put side by side. Its `parts` are those of a report,
-and what the command line prints; `as_dict` is for programs.
+`Results` are those of one run, or of several that `together` has joined. Its `parts` go into a report and onto the
+command line; `as_dict` is for programs.
 """
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
+from crossband import registry
+from crossband.recipes.basics.parts import Grid, Notes, Part, markdown
+from crossband.recipes.kinds.metric import MetricEntry
 from crossband.recipes.language.syntax import Figure, Paper
-from crossband.recipes.metrics.catalogue import METRICS
-from crossband.recipes.metrics.evaluation import Table
+from crossband.recipes.metrics.evaluation import EvaluationError, Summary, Table, declared
 from crossband.recipes.metrics.intervals import FEW, LEVEL, RESAMPLES, Difference, paired
-from crossband.recipes.metrics.metrics import Metric
+from crossband.recipes.metrics.metrics import in_order
 from crossband.recipes.metrics.verdict import verdicts
-from crossband.recipes.reporting.report import Grid, Notes, Part
+from crossband.registry import suggest
 
 ARROWS = {"lower": " ↓", "higher": " ↑", None: ""}
 ABSENT = "–"
 HOW = "Each metric is computed for each image on [0, 1] and then averaged: mean ± standard deviation over n images."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Results:
-    """Tables of systems by name: runs, and the trivial baselines of each run.
+    """Tables of systems by name: runs, and the trivial baselines of each run. Printed, they are Markdown.
 
-    `baselines` has every run with the names of its baselines, `papers` what papers print for the recipe of a run.
+    `baselines` has every run with the names of its baselines, `papers` the figures that papers print for its recipe.
     """
 
     tables: Mapping[str, Table]
@@ -37,34 +39,67 @@ class Results:
     warnings: Sequence[str] = ()
 
     @classmethod
-    def of(cls, tables: Mapping[str, Table], papers: Sequence[Paper] = ()) -> "Results":
-        """Those of one run: the first table is its own, the others are its baselines."""
+    def of(cls, tables: Mapping[str, Table], papers: Sequence[Paper] = (), warnings: Sequence[str] = ()) -> "Results":
+        """The results of one run: the first table is its own, the others are its baselines."""
         run, *others = tables
-        return cls(tables, {run: others}, {run: papers})
+        return cls(tables, {run: others}, {run: papers}, warnings)
+
+    @property
+    def table(self) -> Table:
+        """What was measured of the run, of several the first."""
+        return self.tables[next(iter(self.baselines))]
+
+    def __getitem__(self, metric: str) -> Summary:
+        """A metric over the images of the run, such as `results["psnr"].mean`.
+
+        Raises EvaluationError, with the reason, where it was not measured.
+        """
+        if metric in self.table.summary:
+            return self.table.summary[metric]
+        reason = self.table.absent.get(declared(metric).name, "it was not asked for")
+        raise EvaluationError(f"`{metric}` was not measured: {reason}", hint=suggest(metric, self.table.summary))
+
+    def __iter__(self) -> Iterator[str]:
+        """The metrics that were measured."""
+        return iter(self.table.summary)
+
+    def __repr__(self) -> str:
+        count = len(self.table.images)
+        found = ", ".join(
+            f"{name} {registry.metrics[name].format(each.mean)}" for name, each in self.table.summary.items()
+        )
+        return f"<Results of {', '.join(self.baselines)} on {count} image{'s' * (count > 1)}: {found}>"
+
+    def __str__(self) -> str:
+        return markdown(self.parts())
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        return str(self)
 
     def verdicts(self) -> dict[str, list[str]]:
-        """What the images of a run look like, where something is wrong: see `measuring.verdict`."""
+        """The failures that the images of each run show, if any: see `crossband.recipes.metrics.verdict`."""
         return {run: found for run in self.baselines if (found := verdicts(self.tables[run]))}
 
     def pairs(self) -> list[tuple[str, str]]:
-        """What is compared: each run with its own baselines, and every run with each run before it."""
+        """The pairs to compare: each run with its own baselines, and with each run before it."""
         trivial = [(run, baseline) for run, baselines in self.baselines.items() for baseline in baselines]
         return trivial + [(second, first) for first, second in itertools.combinations(self.baselines, 2)]
 
     @cached_property
     def differences(self) -> dict[tuple[str, str], dict[str, Difference]]:
-        """First minus second of each pair, by metric: those of each image that have a better direction."""
+        """First minus second of each pair, for each per-image metric that has a better direction."""
         return {
             (first, second): {
-                name: found
-                for name, metric in METRICS.items()
-                if metric.better and (found := paired(self.tables[first], self.tables[second], name))
+                metric.name: found
+                for metric in in_order(registry.metrics)
+                if metric.better and (found := paired(self.tables[first], self.tables[second], metric.name))
             }
             for first, second in self.pairs()
         }
 
     def parts(self) -> list[Part]:
-        """The figures, what they look like, their differences, the paper's, and what must be known to read them."""
+        """The figures, verdicts, differences, the figures of papers, and notes on how to read all of them."""
         found: list[Part] = [comparison(self.tables)]
         found += [f"{run} {text}." for run, lines in self.verdicts().items() for text in lines]
         differences = self.differences
@@ -79,7 +114,7 @@ class Results:
         return [*found, "How the figures are made:", notes]
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as JSON can hold it, without the figures of each image."""
+        """All results for JSON, without the figures of each image."""
         systems = {name: table.as_dict() for name, table in self.tables.items()}
         return {
             "systems": {
@@ -96,7 +131,7 @@ class Results:
 
 
 def together(runs: Mapping[str, Results]) -> Results:
-    """The results of several runs as one, each run under the name given here; equal baselines stand once."""
+    """Join the results of several runs, each run under the name given here; equal baselines appear once."""
     if len(runs) == 1:
         return next(iter(runs.values()))
     own = {label: next(iter(results.baselines)) for label, results in runs.items()}
@@ -109,7 +144,8 @@ def together(runs: Mapping[str, Results]) -> Results:
             tables[place] = table
             baselines[label].append(place)
     papers = {label: results.papers.get(own[label], ()) for label, results in runs.items()}
-    return Results(tables, baselines, papers, _warnings(tables, baselines))
+    warnings = [*_warnings(tables, baselines), *(line for results in runs.values() for line in results.warnings)]
+    return Results(tables, baselines, papers, list(dict.fromkeys(warnings)))
 
 
 def _warnings(tables: Mapping[str, Table], baselines: Mapping[str, Sequence[str]]) -> list[str]:
@@ -121,14 +157,14 @@ def _warnings(tables: Mapping[str, Table], baselines: Mapping[str, Sequence[str]
 
 
 def comparison(tables: Mapping[str, Table]) -> Grid:
-    """Metrics down, systems across, each cell `mean ± std`; the best mean of several is marked.
+    """A row for each metric, a column for each system, cells of `mean ± std`; the best mean of several is marked.
 
-    The number of images stands in the last column, once where all systems agree. A metric that a
-    system lacks is a dash; one that no system has does not appear (`remarks` gives the reasons).
+    The last column is the number of images, given once if all systems agree. A metric that a system
+    lacks is a dash; one that no system has does not appear (`remarks` gives the reasons).
     """
     rows, best = [], set()
-    for name in (name for name in METRICS if any(name in table.summary for table in tables.values())):
-        metric, found = METRICS[name], [table.summary.get(name) for table in tables.values()]
+    for metric in in_order({name for table in tables.values() for name in table.summary}):
+        found = [table.summary.get(metric.name) for table in tables.values()]
         means = {column: summary.mean for column, summary in enumerate(found, 1) if summary}
         if metric.better and len(means) > 1:
             goal = (max if metric.better == "higher" else min)(means.values())
@@ -139,25 +175,25 @@ def comparison(tables: Mapping[str, Table]) -> Grid:
     return Grid(["metric", *tables, "n"], rows, frozenset(best))
 
 
-def _label(metric: Metric) -> str:
+def _label(metric: MetricEntry) -> str:
     return f"{metric.title}{f' ({metric.unit})' if metric.unit else ''}{ARROWS[metric.better]}"
 
 
-def _cell(metric: Metric, mean: float, std: float | None) -> str:
+def _cell(metric: MetricEntry, mean: float, std: float | None) -> str:
     if math.isinf(mean):
         return "∞"
     return metric.format(mean) + (f" ± {metric.format(std)}" if std is not None else "")
 
 
 def remarks(tables: Mapping[str, Table]) -> list[str]:
-    """What must be known to read the figures: how they are made, what is missing and why."""
+    """Notes on the figures: how they are made, which ones are missing and why."""
     lines = [HOW]
     found: dict[str, list[str]] = {}
     for system, table in tables.items():
         for name, remark in table.notes.items():
-            found.setdefault(f"{METRICS[name].title}: {remark}", []).append(system)
+            found.setdefault(f"{registry.metrics[name].title}: {remark}", []).append(system)
         for name, reason in table.absent.items():
-            found.setdefault(f"{METRICS[name].title} is absent: {reason}", []).append(system)
+            found.setdefault(f"{registry.metrics[name].title} is absent: {reason}", []).append(system)
     return lines + [
         (line if len(systems) == len(tables) else f"{', '.join(systems)}: {line}").replace("\n", "; ")
         for line, systems in found.items()
@@ -165,13 +201,12 @@ def remarks(tables: Mapping[str, Table]) -> list[str]:
 
 
 def _grid_of(differences: Mapping[tuple[str, str], Mapping[str, Difference]]) -> Grid:
-    """Metrics down, pairs across; a difference whose whole interval is on the better side is marked."""
+    """A row for each metric, a column for each pair; a difference with its interval on the better side is marked."""
     rows, best = [], set()
-    for name in (name for name in METRICS if any(name in found for found in differences.values())):
-        metric, counts = METRICS[name], []
-        row = [_label(metric)]
+    for metric in in_order({name for found in differences.values() for name in found}):
+        row, counts = [_label(metric)], []
         for column, found in enumerate(differences.values(), 1):
-            each = found.get(name)
+            each = found.get(metric.name)
             row.append(_difference(metric, each) if each else ABSENT)
             counts.append(str(each.n) if each else ABSENT)
             if each and each.low is not None and each.high is not None:
@@ -182,7 +217,7 @@ def _grid_of(differences: Mapping[tuple[str, str], Mapping[str, Difference]]) ->
     return Grid(["metric", *headers, "n"], rows, frozenset(best))
 
 
-def _difference(metric: Metric, found: Difference) -> str:
+def _difference(metric: MetricEntry, found: Difference) -> str:
     mean = f"{found.mean:+.{metric.digits}f}"
     if found.low is None or found.high is None:
         return mean
@@ -190,7 +225,7 @@ def _difference(metric: Metric, found: Difference) -> str:
 
 
 def _on_differences(differences: Mapping[tuple[str, str], Mapping[str, Difference]]) -> list[str]:
-    """How intervals are made, and where there are none."""
+    """Notes on the intervals: how they are made, and why some are missing."""
     counts = [each.n for found in differences.values() for each in found.values()]
     if not counts:
         return []
@@ -204,23 +239,22 @@ def _on_differences(differences: Mapping[tuple[str, str], Mapping[str, Differenc
     if 1 < min(counts) < FEW:
         lines.append(f"Intervals over fewer than {FEW} images are narrower than they should be.")
     if min(counts) < 2:
-        lines.append("A difference over one image has no interval: one value says nothing of the spread.")
+        lines.append("A difference over one image has no interval: one value has no spread.")
     return lines
 
 
 def _beside(results: Results) -> Grid:
-    """Metrics down, the runs and then the rows of papers across; what is not comparable stands in brackets."""
+    """A row for each metric, a column for each run and paper row; brackets mark figures that cannot be compared."""
     papers, rows = _titled(results.papers), []
-    for name in (name for name in METRICS if any(name in paper.values for paper in papers.values())):
-        metric = METRICS[name]
-        found = [results.tables[run].summary.get(name) for run in results.baselines]
+    for metric in in_order({name for paper in papers.values() for name in paper.values}):
+        found = [results.tables[run].summary.get(metric.name) for run in results.baselines]
         ours = [_cell(metric, summary.mean, summary.std) if summary else ABSENT for summary in found]
-        rows.append([_label(metric), *ours, *(_printed(paper.values.get(name)) for paper in papers.values())])
+        rows.append([_label(metric), *ours, *(_printed(paper.values.get(metric.name)) for paper in papers.values())])
     return Grid(["metric", *results.baselines, *papers], rows)
 
 
 def _titled(papers: Mapping[str, Sequence[Paper]]) -> dict[str, Paper]:
-    """Each row of a paper once, by what it is called; the data set is part of that where one row has several."""
+    """Each row of a paper once, by its title, with the data set if the same row has figures for several."""
     found: list[Paper] = []
     for paper in itertools.chain.from_iterable(papers.values()):
         found += [] if paper in found else [paper]
@@ -238,16 +272,16 @@ def _printed(figure: Figure | None) -> str:
 
 
 def _caveats(papers: Mapping[str, Sequence[Paper]]) -> list[str]:
-    """What must be known to hold our figures against those of papers; what holds for several is said once."""
+    """Notes on comparing our figures with those of papers; a note on several papers appears once."""
     found: dict[str, list[str]] = {}
     for title, paper in _titled(papers).items():
-        lines = [f"measured on {paper.data}; only a run on the same images can be held against it."]
+        lines = [f"measured on {paper.data}; only a run on the same images can be compared with it."]
         lines += [f"{paper.note}."] if paper.note else []
         for name, figure in paper.values.items():
             if not figure.comparable:
-                lines.append(f"its {METRICS[name].title}, in brackets, cannot be compared: {figure.note}.")
+                lines.append(f"its {registry.metrics[name].title}, in brackets, cannot be compared: {figure.note}.")
             elif figure.note:
-                lines.append(f"its {METRICS[name].title}*: {figure.note}.")
+                lines.append(f"its {registry.metrics[name].title}*: {figure.note}.")
         for line in lines:
             found.setdefault(line, []).append(title)
     return [f"{'; '.join(titles)}: {line}" for line, titles in found.items()]

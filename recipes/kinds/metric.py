@@ -1,0 +1,78 @@
+"""The decorator that makes a function a metric of the recipes.
+
+The contract of a per-image metric: `output`, `target` and the network's input `source` are batches
+`b c h w` in [0, 1] (so the data range is 1), float64 where the device has it; it returns `b` values,
+NaN where it is not defined for an image, and raises Unavailable if it cannot be computed at all. The
+contract of a whole-set metric: Inception features `n 2048` of the outputs and of the targets; it
+returns one value and a note.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from crossband.registry import Entry, RegistryError, description, metrics
+
+TAKES = {False: ("output", "target", "source"), True: ("outputs", "targets")}  # whole set: parameters of the function
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricEntry(Entry):
+    """A registered metric: how it is called, read and computed; see `metric`."""
+
+    kind = "metric"
+
+    title: str
+    better: Literal["lower", "higher"] | None
+    unit: str
+    digits: int
+    whole_set: bool
+
+    def format(self, value: float) -> str:
+        """`value` with as many digits as the metric is usually read with."""
+        return f"{value:.{self.digits}f}"
+
+    def details(self) -> dict[str, Any]:  # noqa: D102  as in Entry
+        over = "the whole set" if self.whole_set else "each image"
+        return {"title": self.title, "better": self.better, "unit": self.unit, "measured over": over}
+
+
+def metric(
+    name: str,
+    *,
+    title: str | None = None,
+    better: Literal["lower", "higher"] | None,
+    unit: str = "",
+    digits: int = 4,
+    whole_set: bool = False,
+    cite: str | None = None,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a function of images as the metric `name`, or with `whole_set` one of the features of two sets.
+
+    `title` heads its column in a table, which prints `digits` behind the point and the `unit`. `better` is None
+    where neither end is good. Raises RegistryError, when the module is imported, if the function does not take
+    `(output, target, source)`, or `(outputs, targets)`.
+    """
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        if tuple(inspect.signature(function).parameters) != TAKES[whole_set]:
+            cure = f"write `def {function.__name__}({', '.join(TAKES[whole_set])})`"
+            raise RegistryError(f"the metric `{name}` takes {' and '.join(TAKES[whole_set])} alone", hint=cure)
+        metrics.add(
+            MetricEntry(
+                name=name,
+                factory=function,
+                parameters={},
+                cite=cite,
+                title=title or name,
+                better=better,
+                unit=unit,
+                digits=digits,
+                whole_set=whole_set,
+                **description(function),
+            )
+        )
+        return function
+
+    return register

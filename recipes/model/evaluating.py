@@ -1,0 +1,93 @@
+"""A model on whole test images: what it makes of them, measured against two trivial translations."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from crossband.recipes.basics.progress import followed
+from crossband.recipes.data.loader import Geometry, Scenes, collate
+from crossband.recipes.data.opening import scenes_of
+from crossband.recipes.kinds.source import Source
+from crossband.recipes.metrics.baselines import Baseline, MeanTarget, evaluate_baselines, grey_copy
+from crossband.recipes.metrics.evaluation import Evaluation
+from crossband.recipes.metrics.metrics import DEFAULT
+from crossband.recipes.metrics.results import Results
+from crossband.recipes.model.task import Task, Trained
+
+MEAN_OF = 500  # training images of which the mean image is made
+NO_MEAN = "There is no mean image to compare with: it is made of training images, and only test images were given."
+
+
+class Scored(NamedTuple):
+    """One image: input, result and target `1 c h w` in [0, 1], and its name."""
+
+    source: Tensor
+    output: Tensor
+    target: Tensor
+    name: str
+
+
+def whole_scenes(task: Task, source: Source, split: str | None = None) -> Scenes:
+    """Whole images, resized as `evaluate.load` says; where it says nothing and training resizes, to `data.size`."""
+    data = task.data
+    load = task.evaluate.load or (data.geometry.get("size") if "load" in data.geometry else None)
+    channels = {band: task.channels[band] for band in (task.source, task.target)}
+    return scenes_of(source, split or task.evaluate.split, data, Geometry(load=load), channels=channels)
+
+
+def score(model: Trained, scenes: Scenes, numbers: Iterable[int]) -> Iterator[Scored]:
+    """The scenes of these numbers, one by one."""
+    task = model.task
+    low, high = task.data.range
+    for index in numbers:
+        batch = collate([scenes[index]])
+        bands = {name: value.to(model.device) for name, value in batch.items() if isinstance(value, Tensor)}
+        images = (bands[task.source], model.predict(bands).float(), bands[task.target])
+        source, result, target = ((image - low) / (high - low) for image in images)
+        yield Scored(source.clamp(0, 1), result, target.clamp(0, 1), batch["name"][0])
+
+
+def measure(
+    model: Trained,
+    source: Source,
+    *,
+    split: str | None = None,
+    metrics: Sequence[str] | None = None,
+    silent: bool = False,
+) -> Results:
+    """What a model makes of the images of a split, with the two trivial translations and the figures of the paper."""
+    task, device = model.task, model.device
+    chosen = tuple(metrics or task.evaluate.metrics or DEFAULT)
+    scenes = whole_scenes(task, source, split)
+    count = min(task.evaluate.images or len(scenes), len(scenes))
+    evaluation = Evaluation(chosen, device)
+    for each in followed(score(model, scenes, range(count)), "evaluate", count, silent=silent):
+        evaluation.update(each.output, each.target, [each.name], each.source)
+    baselines: dict[str, Baseline] = {"grey copy": grey_copy}
+    if "train" in source.splits:
+        baselines["mean image"] = MeanTarget(_targets(task, source))
+    again = followed(_trivial(task, scenes, count, device), "baselines", count, silent=silent)
+    tables = {task.name: evaluation.table()} | evaluate_baselines(baselines, again, chosen, device)
+    return Results.of(tables, task.papers, () if "mean image" in baselines else (NO_MEAN,))
+
+
+def _trivial(
+    task: Task, scenes: Scenes, count: int, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor, list[str]]]:
+    """Input, target and name of each image again: read twice, since a test set may not fit into memory."""
+    low, high = task.data.range
+    for index in range(count):
+        item = scenes[index]
+        source, target = (((item[band] - low) / (high - low)).clamp(0, 1) for band in (task.source, task.target))
+        yield source[None].to(device), target[None].to(device), [item["name"]]
+
+
+def _targets(task: Task, source: Source) -> Iterator[Tensor]:
+    """Targets of the training set in [0, 1], at most MEAN_OF of them spread evenly over it."""
+    unit = replace(task, data=replace(task.data, range=(0.0, 1.0)))
+    scenes = whole_scenes(unit, source, "train")
+    for index in range(0, len(scenes), max(1, len(scenes) // MEAN_OF)):
+        yield scenes[index][task.target][None]

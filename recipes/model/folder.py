@@ -1,0 +1,94 @@
+"""The folder of a run: where its files are. Training writes them, everything else reads them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from crossband.recipes.model.weights import CheckpointError
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of a run by what they hold."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @classmethod
+    def around(cls, file: Path) -> "RunFolder | None":
+        """The run in whose folder a weights file lies; None where it lies in none."""
+        folder = cls(file.parent.parent)
+        return folder if file.parent == folder.weights("").parent and folder.recipe.is_file() else None
+
+    def check(self) -> None:
+        """Raise CheckpointError where the folder is that of no run."""
+        if not self.recipe.is_file():
+            raise CheckpointError(f"{self}: no run: it has no `{self.recipe.name}`")
+
+    @property
+    def recipe(self) -> Path:
+        """The recipe as it was run, which names the graphs beside it."""
+        return self.path / "recipe.yaml"
+
+    def graph(self, network: str) -> Path:
+        """The resolved graph of a network."""
+        return self.path / "graphs" / f"{network}.yaml"
+
+    def weights(self, network: str) -> Path:
+        """The last weights of a network."""
+        return self.path / "weights" / f"{network}.safetensors"
+
+    @property
+    def state(self) -> Path:
+        """The state from which training goes on."""
+        return self.path / "state.pt"
+
+    @property
+    def log(self) -> Path:
+        """The figures of training, a JSON line for each time."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def board(self) -> Path:
+        """The same for TensorBoard, a folder."""
+        return self.path / "tensorboard"
+
+    def sample(self, step: int) -> Path:
+        """The picture of test images after a step."""
+        return self.path / "samples" / f"step_{step:06d}.png"
+
+    @property
+    def environment(self) -> Path:
+        """Where and with what the run was made."""
+        return self.path / "environment.json"
+
+    @property
+    def evaluation(self) -> Path:
+        """What was measured at the end."""
+        return self.path / "evaluation.json"
+
+    @property
+    def sheet(self) -> Path:
+        """What was measured at the end, image by image."""
+        return self.path / "evaluation.csv"
+
+    @property
+    def curves(self) -> Path:
+        """The picture of losses and metrics over the steps."""
+        return self.path / "curves.png"
+
+    @property
+    def pictures(self) -> Path:
+        """The picture of the best, the median and the worst test image."""
+        return self.path / "pictures.png"
+
+    @property
+    def report(self) -> Path:
+        """The report in Markdown."""
+        return self.path / "report.md"
+
+    @property
+    def page(self) -> Path:
+        """The report as a page that needs no other file."""
+        return self.path / "report.html"

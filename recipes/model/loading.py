@@ -1,0 +1,155 @@
+"""A run folder or a weights file becomes a model. Nothing in them is executed: they are YAML and named tensors."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from crossband.blocks.contracts.sizes import evaluate
+from crossband.graphs.checking.checker import check as check_graph
+from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.language.resolve import Resolver
+from crossband.graphs.language.serial import digest
+from crossband.graphs.plans.image_size import nearest
+from crossband.graphs.plans.plan import Plan
+from crossband.recipes.language.checker import check
+from crossband.recipes.language.experiment import Experiment
+from crossband.recipes.language.flow import Value
+from crossband.recipes.language.settings import setting_texts
+from crossband.recipes.language.syntax import Data, Network
+from crossband.recipes.model.devices import choose_device, is_usable
+from crossband.recipes.model.folder import RunFolder
+from crossband.recipes.model.model import Model, Origin
+from crossband.recipes.model.networks import build_network, build_written, trained
+from crossband.recipes.model.task import Task
+from crossband.recipes.model.weights import CheckpointError, Weights, read_weights
+from crossband.registry import CrossbandError, suggest
+
+
+def load(
+    path: str | os.PathLike[str],
+    network: str | None = None,
+    *,
+    settings: Mapping[str, Any] | Sequence[str] = (),
+    device: str | None = None,
+) -> Model:
+    """The trained model in the folder of a run, or in a weights file.
+
+    A run translates as its recipe says, or with `network` as that one of its networks does, such as the generator of
+    the other direction. A weights file in the folder of its run is that network of the run; anywhere else it is all
+    that is needed. `settings` change the recipe, as in `crossband.train`: `{"networks.generator.test": None}`.
+    `device` is `cpu`, `cuda`, `mps` or `auto`; without it, the one that the recipe names, or `auto`.
+
+    Nothing is executed or unpickled. Raises CheckpointError if there are no such weights, or if they do not make
+    images from images.
+    """
+    path, texts = Path(path), setting_texts(settings)
+    if path.is_dir():
+        run = RunFolder(path)
+        run.check()
+        model = _of_run(run, check(run.recipe, texts), Origin(path.absolute(), network, texts))
+    elif network is not None and path.is_file():
+        raise CheckpointError(f"{path}: holds one network", hint="a network is chosen from a run folder")
+    else:
+        model = _of_file(path, texts)
+    wanted = model.recipe.device if model.recipe else "auto"
+    return model.to(choose_device(device or (wanted if is_usable(wanted) else "auto")))
+
+
+def load_again(path: Path, network: str | None, settings: Sequence[str], device: str, digest: str) -> Model:
+    """The model that was pickled. Raises CheckpointError where its files are gone or hold another network."""
+    model = load(path, network, settings=settings, device=device)
+    if model.digest != digest:
+        raise CheckpointError(f"{path}: holds another network than when the model was pickled")
+    return model
+
+
+# ---------------------------------------------------------------------- from a run
+
+
+def _of_run(run: RunFolder, experiment: Experiment, origin: Origin) -> Model:
+    task = Task.of(experiment) if origin.network is None else _direction(experiment, origin.network, run)
+    networks = {  # only what translates: no critics, nothing of training
+        name: trained(build_network(experiment, name), read_weights(run.weights(name))) for name in task.plans
+    }
+    return Model(task, networks, recipe=experiment.recipe, origin=origin)
+
+
+def _direction(experiment: Experiment, name: str, run: RunFolder) -> Task:
+    """The task of one network of a run, on the band that the flow gives it."""
+    known = _calls(experiment)
+    if name not in known:
+        what = "makes no image from an image" if name in experiment.plans else "is none of the run"
+        raise CheckpointError(f"{run}: the network `{name}` {what}", hint=suggest(name, known))
+    task = Task.of(experiment)
+    if set(task.plans) == {name}:  # whose result may be another output than the first
+        return task
+    source = known[name].operands[0].name
+    target = task.source if source == task.target else task.target
+    plans = {name: experiment.plans[name]}
+    return replace(task, source=source, target=target, result=known[name], plans=plans, papers=())
+
+
+def _calls(experiment: Experiment) -> dict[str, Value]:
+    """The networks of a recipe that make images from the images of one band, and the calls in which they do."""
+    parts = (part for value in experiment.recipe.flow.values() for part in value.walk() if part.kind == "call")
+    return {
+        part.name: part
+        for part in parts
+        if part.name in experiment.plans
+        and _channels(experiment.plans[part.name])
+        and [(operand.kind, operand.name in experiment.bands) for operand in part.operands] == [("name", True)]
+    }
+
+
+# ---------------------------------------------------------------------- from a file
+
+
+def _of_file(path: Path, settings: Sequence[str]) -> Model:
+    """The network of a weights file: as that of its run where it lies in the run's folder, else by itself."""
+    weights, run = read_weights(path), RunFolder.around(path)
+    if run:
+        experiment = check(run.recipe, settings)
+        plan = experiment.plans.get(path.stem)
+        if plan and digest(plan.graph) == weights.digest:
+            return _of_run(run, experiment, Origin(run.path.absolute(), path.stem, tuple(settings)))
+    if settings:
+        raise CrossbandError(f"{path}: these weights lie in no run folder: there is no recipe to `--set` anything of")
+    return _of_weights(path, weights)
+
+
+def _of_weights(path: Path, weights: Weights) -> Model:
+    problems, facts = Problems(), weights.facts
+    graph = Resolver(problems).load_text(weights.graph, file=f"{path} (graph)")
+    problems.raise_if_any()
+    assert graph is not None
+    plan, name = check_graph(graph), facts.get("network", graph.name)
+    if (channels := _channels(plan)) is None:
+        raise CheckpointError(f"{path}: the network `{graph.name}` makes no image from an image")
+    bands, (low, high) = facts.get("task") or {}, facts.get("range", (0.0, 1.0))
+    source, target = bands.get("from", "image"), bands.get("to", "")  # a model without target cannot be measured
+    task = Task(
+        name=path.stem,
+        source=source,
+        target=target,
+        result=Value("call", name, (Value("name", source),)),
+        plans={name: plan},
+        channels=dict(zip((source, target), channels, strict=True)),
+        data=Data("pairs", {"range": facts["scale"]} if facts.get("scale") else {}, {}, range=(low, high)),
+    )
+    network = build_written(name, plan, Network(graph.name, test=facts.get("test")), facts.get("seed", 0))
+    return Model(task, {name: trained(network, weights)}, origin=Origin(path.absolute()))
+
+
+def _channels(plan: Plan) -> tuple[int, int] | None:
+    """The channels of the image that a network takes, and of its first output, where that is one of the same size."""
+    taken, given = list(plan.inputs.values()), plan.shape(next(iter(plan.outputs.values())))
+    if len(taken) != 1:
+        return None
+    numbers = nearest(plan, 96, 160)
+    sizes = [[evaluate(size, numbers) for size in shape[2:]] for shape in (taken[0], given)]
+    match taken[0][1], given[1]:
+        case (1 | 3) as before, (1 | 3) as after if sizes[0] == sizes[1]:
+            return before, after
+    return None

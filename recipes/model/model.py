@@ -1,0 +1,298 @@
+"""A trained model: one object that translates images, files and folders, and is measured."""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from crossband.graphs.language.serial import digest
+from crossband.graphs.language.syntax import Graph
+from crossband.graphs.plans.admissible import SizeRule
+from crossband.graphs.plans.image_size import nearest, size_text, symbols_at
+from crossband.graphs.plans.plan import Plan
+from crossband.graphs.plans.receptive import receptive_fields
+from crossband.recipes.basics.colour import with_channels
+from crossband.recipes.data.opening import open_given, open_source
+from crossband.recipes.kinds.source import Source
+from crossband.recipes.language.functions import make_functions
+from crossband.recipes.language.syntax import Recipe
+from crossband.recipes.metrics.results import Results
+from crossband.recipes.model.evaluating import measure
+from crossband.recipes.model.flow_tensors import FlowTensors
+from crossband.recipes.model.forms import like, to_batch
+from crossband.recipes.model.padding import SizeError, crop, pad, padded_size
+from crossband.recipes.model.task import Range, Task
+from crossband.recipes.model.tiles import TileError, Tiling, run_tiled
+from crossband.recipes.model.translation import Bits, Translated, jobs_of, translate_files
+from crossband.recipes.model.weights import CheckpointError
+from crossband.registry import CrossbandError
+
+
+class Origin(NamedTuple):
+    """What `load` was given, so that a model can be loaded again."""
+
+    path: Path
+    network: str | None = None
+    settings: tuple[str, ...] = ()
+
+
+class Model(nn.Module):
+    """A trained model, made by `crossband.load`: `model(image)` translates an image of any size.
+
+    The networks are in evaluation mode and take no gradients; any number of threads may call the model at once. It
+    moves with `.to(device)`; `.compile()` compiles its networks. It is pickled by its files: what is stored is where
+    they are.
+
+    `networks` are those that the translation is computed with, as ordinary modules by name, which take and give
+    images in the range of their training. `recipe` is None for weights that lie in no run.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        networks: Mapping[str, nn.Module],
+        *,
+        recipe: Recipe | None = None,
+        origin: Origin | None = None,
+    ) -> None:
+        super().__init__()
+        self.task, self.recipe, self.origin = task, recipe, origin
+        self.networks: Mapping[str, nn.Module] = MappingProxyType({name: networks[name] for name in task.plans})
+        self._registered = nn.ModuleList(self.networks.values())  # under no name, which might be one of torch's own
+
+    # ------------------------------------------------------------------ what it is
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
+
+    @property
+    def graph(self) -> Graph:
+        """The resolved graph of its network. Raises CrossbandError where it has several."""
+        return self._plan.graph
+
+    @property
+    def size_rule(self) -> SizeRule:
+        """Which image sizes its network takes as they are. Raises CrossbandError where it has several.
+
+        The model itself takes any size: it pads images by reflection to what the network admits, and crops back.
+        """
+        return self._plan.sizes
+
+    @property
+    def digest(self) -> str:
+        """The hash of its graph; of several networks, theirs in the order of their names."""
+        return " ".join(digest(plan.graph) for plan in self.task.plans.values())
+
+    def __repr__(self) -> str:
+        task, count = self.task, sum(parameter.numel() for parameter in self.parameters())
+        return f"<Model {task.name}: {task.result} gives {task.target}, {count:,} parameters, on {self.device}>"
+
+    # ------------------------------------------------------------------ images
+
+    @torch.no_grad()
+    def forward(
+        self,
+        image: Any,
+        *,
+        tile: int | tuple[int, int] | None = None,
+        overlap: int | None = None,
+        batch: int = 1,
+    ) -> Any:
+        """Translate an image of any size; what is given back is of the same kind.
+
+        - An array `h w` or `h w c` gives an array of its type: uint8; uint16; float32 for floating-point numbers in
+          [0, 1]. Values of whole numbers are on the scale that the data of the run declared, else on the full scale.
+        - A picture of Pillow gives a picture: `L` or `RGB`, and `I;16` where that came.
+        - A tensor `c h w` or `b c h w` of floating-point numbers in [0, 1] gives one on its device.
+
+        A grey image is repeated where the networks take colour, a colour image reduced to its luminance (Rec. 601)
+        where they take grey. With `tile` (one number, or height and width), a larger image goes through in tiles that
+        share `overlap` pixels, by default a quarter, `batch` of them at once.
+
+        Raises ImageError for what is no such image, SizeError where no padding helps, TileError where the networks
+        take no such tiles, CheckpointError where the result needs more than one image.
+        """
+        task = self.task
+        result = self.compute(to_batch(image, task.scale(task.source)), self.tiling(tile, overlap), batch)
+        return like(image, result, task.scale(task.target))
+
+    def compute(self, images: Tensor, tiling: Tiling | None = None, batch: int = 1) -> Tensor:
+        """Translate `b c h w` in [0, 1], c = 1 or 3, to `b k h w` in [0, 1], k as the networks give, on one device."""
+        task, (low, high) = self.task, self.task.data.range
+        if task.reads != {task.source}:
+            raise CheckpointError(f"{self._words}: the result `{task.result}` needs more than the {task.source} image")
+        inside = with_channels(images, task.channels[task.source]) * (high - low) + low
+        try:
+            result = self._tiled(inside, tiling, batch) if tiling else self._whole(inside)
+        except torch.OutOfMemoryError:
+            size = "x".join(map(str, images.shape[-2:]))
+            cure = "take smaller tiles, or fewer at once" if tiling else "`--tile 512`, or fewer at once"
+            raise CrossbandError(f"{self.device} has too little memory for {size} pixels", hint=cure) from None
+        return ((result - low) / (high - low)).clamp(0, 1)
+
+    def predict(self, bands: Mapping[str, Tensor]) -> Tensor:
+        """The result `b c h w` for images of bands in the range of training, on the device of the networks.
+
+        Padded to what the networks admit, and cropped back. Raises SizeError where the result has another size.
+        """
+        task = self.task
+        height, width = bands[task.source].shape[-2:]
+        size = padded_size(task.plans.values(), height, width)
+        padded = {name: pad(image, *size) for name, image in bands.items()}
+        functions = make_functions([task.result], lambda _: 0)
+        with torch.no_grad():
+            result = FlowTensors(task.plans, self.networks, functions, padded).get(task.result)
+        if tuple(result.shape[-2:]) != size:
+            raise SizeError(f"the result is {result.shape[-2]}x{result.shape[-1]} for an image of {size[0]}x{size[1]}")
+        return crop(result, height, width)
+
+    def check_size(self, height: int, width: int, tiling: Tiling | None = None) -> None:
+        """Raise SizeError if no padding makes an image of this size, or its tiles, one that can be translated."""
+        high, wide = tiling.size if tiling else (height, width)
+        padded_size(self.task.plans.values(), min(height, high), min(width, wide))
+
+    def tiling(self, tile: int | tuple[int, int] | None, overlap: int | None = None) -> Tiling | None:
+        """Tiles of this size that share `overlap` pixels, by default a quarter; None where no size is given.
+
+        Raises TileError, naming the nearest size, if a network does not take such tiles or the overlap is too large.
+        """
+        if tile is None:
+            if overlap is not None:
+                raise TileError("an overlap is one of tiles", hint="say how large: `--tile 512`")
+            return None
+        size = (tile, tile) if isinstance(tile, int) else tile
+        for plan in self.task.plans.values():
+            _admit(plan, *size)
+        most = min(size) - 1
+        overlap = min(size) // 4 if overlap is None else overlap
+        if not 0 <= overlap <= most:
+            sides = "x".join(map(str, size))
+            raise TileError(f"tiles of {sides} cannot overlap by {overlap}", hint=f"choose from 0 to {most}")
+        return Tiling(size, overlap)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile each network in place, as `torch.nn.Module.compile` does; what is around them stays Python."""
+        for network in self.networks.values():
+            network.compile(*args, **kwargs)
+
+    # ------------------------------------------------------------------ files
+
+    def translate(
+        self,
+        source: str | os.PathLike[str],
+        target: str | os.PathLike[str],
+        *,
+        bits: Bits = 8,
+        suffix: str | None = None,
+        range: Range | None = None,
+        tile: int | tuple[int, int] | None = None,
+        overlap: int | None = None,
+        batch: int = 1,
+        force: bool = False,
+        silent: bool = False,
+    ) -> Translated:
+        """Translate an image file, or all image files in a folder and its subfolders: `crossband translate`.
+
+        `target` is a file (PNG or TIFF by its ending) or a folder, in which images keep their subfolders and names
+        and get the ending `suffix`, by default `.png`. `bits` is 8, 16, or 32 for float TIFF in [0, 1]. `range` are
+        the values of the files that stand for 0 and 1: by default those that the data of the run declared, else the
+        full scale of 8 and 16 bits. `tile`, with `overlap`, translates larger images in parts. `batch` images of one
+        size, or tiles, go through at once. A file that is there is replaced with `force` only, an input never.
+
+        Everything that can be known beforehand is checked before the first image is computed, and reported for all
+        images at once. Raises TranslationError, and what calling the model raises. An image that cannot be decoded
+        after all is left out, and named in an error at the end.
+        """
+        jobs = jobs_of(Path(source), target, suffix=suffix, bits=bits, force=force)
+        tiling = self.tiling(tile, overlap)
+        return translate_files(self, jobs, bits=bits, range=range, tiling=tiling, batch=batch, silent=silent)
+
+    def evaluate(
+        self,
+        data: Any = None,
+        *,
+        split: str | None = None,
+        metrics: Sequence[str] | None = None,
+        silent: bool = False,
+    ) -> Results:
+        """Measure the model on the images of a split, against two trivial translations: `crossband evaluate`.
+
+        `data` are other images than those of the run: a folder, laid out as the recipe's data source has it, else as
+        `pairs`; a `Source`; or a list or torch dataset of pairs of images (mappings by band, too), all of which are
+        measured. A mapping `{"train": ..., "test": ...}` of these also gives the images for the mean image. `split`
+        and `metrics` are those of the recipe unless given. Whole images are used. Writes nothing.
+
+        The result prints as the table of the command; `result["psnr"].mean` is one figure of it, `result.tables`
+        are those of the model and of the baselines. Raises DataError, EvaluationError, SizeError.
+        """
+        if not self.task.target:
+            message = f"{self._words}: cannot be evaluated by itself: it does not say what it translates to"
+            raise CheckpointError(message, hint="evaluate the folder of its run")
+        return measure(self, self.open(data), split=split, metrics=metrics, silent=silent)
+
+    def open(self, data: Any = None) -> Source:
+        """The images that `evaluate` takes. Raises DataError."""
+        if data is not None:
+            return open_given(data, self.task.data, (self.task.source, self.task.target))
+        if self.recipe is None:
+            hint = "say which images: `data=...`, on the command line `--data FOLDER`"
+            raise CrossbandError(f"{self._words}: these weights lie in no run folder", hint=hint)
+        return open_source(self.task.data)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from crossband.recipes.model.loading import load_again
+
+        if self.origin is None:
+            raise CheckpointError(f"{self!r} lies in no file, and a model is pickled by its files")
+        return load_again, (*self.origin, str(self.device), self.digest)
+
+    # ------------------------------------------------------------------ within
+
+    @property
+    def _words(self) -> str:
+        """What errors call it: the path that it was loaded from."""
+        return str(self.origin.path) if self.origin else self.task.name
+
+    @property
+    def _plan(self) -> Plan:
+        """The plan of its only network."""
+        if len(self.task.plans) > 1:
+            names = ", ".join(f"`{name}`" for name in self.task.plans)
+            hint = "`model.networks` has them, `model.task.plans` their graphs and size rules"
+            raise CrossbandError(f"{self._words} translates by several networks: {names}", hint=hint)
+        return next(iter(self.task.plans.values()))
+
+    def _whole(self, image: Tensor) -> Tensor:
+        """The result in float32 on the device of `image`, all of which goes through at once."""
+        weight = next(self.parameters(), image)
+        return self.predict({self.task.source: image.to(weight)}).float().to(image.device)
+
+    def _tiled(self, image: Tensor, tiling: Tiling, batch: int) -> Tensor:
+        plans = self.task.plans.values()
+        step = math.lcm(*(plan.sizes.multiple for plan in plans))  # so that strided networks see one phase
+        return run_tiled(
+            self._whole,
+            image,
+            tile=tiling.size,
+            overlap=tiling.overlap,
+            batch=batch,
+            step=step if tiling.overlap <= min(tiling.size) - step else 1,
+            radius=sum(max(receptive_fields(plan).values()) - 1 for plan in plans),
+        )
+
+
+def _admit(plan: Plan, height: int, width: int) -> None:
+    """Raise TileError, naming the nearest size, if tiles of this size do not pass through a network."""
+    size, closest = f"{height}x{width}", size_text(plan, nearest(plan, height, width))
+    if closest != size or not plan.sizes.admits(**symbols_at(plan, height, width)):
+        raise TileError(
+            f"tiles of {size} do not pass through `{plan.graph.name}`: {plan.sizes}",
+            hint=f"the nearest size is {closest}",
+        )

@@ -1,0 +1,84 @@
+"""What trained networks are for: which band becomes which, by what value of a flow, on which images."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from crossband.graphs.plans.plan import Plan
+from crossband.recipes.language.experiment import Experiment, depends
+from crossband.recipes.language.flow import Value
+from crossband.recipes.language.syntax import Data, Measure, Paper
+from crossband.recipes.model.tiles import Tiling
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Task:
+    """The part of an experiment that matters once its networks are trained.
+
+    `result` is the value that makes images of the band `target` from those of `source`, by networks with these
+    `plans`. `channels` are those of the bands, `data` says what the numbers in images stand for, and `evaluate` and
+    `papers` how the result is measured and what it is compared with.
+    """
+
+    name: str
+    source: str
+    target: str
+    result: Value
+    plans: Mapping[str, Plan]
+    channels: Mapping[str, int]
+    data: Data
+    evaluate: Measure = field(default_factory=Measure)
+    papers: tuple[Paper, ...] = ()
+
+    @classmethod
+    def of(cls, experiment: Experiment) -> "Task":
+        """That of a recipe: its result, from the band that it translates to the other."""
+        recipe = experiment.recipe
+        return cls(
+            name=recipe.name,
+            source=recipe.source,
+            target=recipe.target,
+            result=experiment.result,
+            plans={name: experiment.plans[name] for name in sorted(depends(experiment.result, experiment.plans))},
+            channels=experiment.bands,
+            data=recipe.data,
+            evaluate=recipe.evaluate,
+            papers=recipe.paper,
+        )
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The bands that the result is computed from."""
+        return frozenset(part.name for part in self.result.walk() if part.kind == "name")
+
+    def scale(self, band: str) -> Range | None:
+        """The values of image files that stand for 0 and 1, where the data declared them."""
+        return self.data.scale.get(band)
+
+
+class Trained(Protocol):
+    """What measuring a model and translating files with it need of it: see `crossband.recipes.model.model.Model`."""
+
+    task: Task
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        ...
+
+    def predict(self, bands: Mapping[str, Tensor], /) -> Tensor:
+        """The result `b c h w` for images of bands, in the range of training."""
+        ...
+
+    def compute(self, images: Tensor, tiling: Tiling | None = None, batch: int = 1, /) -> Tensor:
+        """Translate `b c h w` in [0, 1] to `b k h w` in [0, 1]."""
+        ...
+
+    def check_size(self, height: int, width: int, tiling: Tiling | None = None, /) -> None:
+        """Raise SizeError where images of this size cannot be translated."""
+        ...
