@@ -393,8 +393,8 @@ def _own_path(path: str | os.PathLike[str], what: Literal["file", "folder"]) -> 
     """The path that a plugin gives of a file or folder of its own."""
     found = Path(path)
     if not found.is_absolute():
-        cure = f'write `Path(__file__).parent / "{path}"`, which holds wherever it is run'
-        raise RegistryError(f"{path}: the path of a plugin's {what} must be absolute", hint=cure)
+        hint = f'write `Path(__file__).parent / "{path}"`, which holds wherever it is run'
+        raise RegistryError(f"{path}: the path of a plugin's {what} must be absolute", hint=hint)
     if not (found.is_dir() if what == "folder" else found.is_file()):
         raise RegistryError(f"{path}: no such {what}")
     return found.resolve()

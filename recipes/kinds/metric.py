@@ -57,8 +57,8 @@ def metric(
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         if tuple(inspect.signature(function).parameters) != TAKES[whole_set]:
-            cure = f"write `def {function.__name__}({', '.join(TAKES[whole_set])})`"
-            raise RegistryError(f"the metric `{name}` takes {' and '.join(TAKES[whole_set])} alone", hint=cure)
+            hint = f"write `def {function.__name__}({', '.join(TAKES[whole_set])})`"
+            raise RegistryError(f"the metric `{name}` takes {' and '.join(TAKES[whole_set])} alone", hint=hint)
         metrics.add(
             MetricEntry(
                 name=name,

@@ -22,9 +22,9 @@ from crossband.registry import (
     Parameter,
     RegistryError,
     description,
-    near,
     parameters_of,
     schedules,
+    suggest,
 )
 
 Part = TypeVar("Part", bound=Callable[..., float])
@@ -161,8 +161,8 @@ def how_to_write(name: str) -> str:
     """The hint for what is no schedule as it stands: its form, the nearest name, or the form of each schedule."""
     if name in schedules:
         return f"write `{schedules[name].form}`"
-    if meant := near(name, [*schedules, WARMUP.name]):
-        return f"did you mean `{meant[0]}`?"
+    if meant := suggest(name, [*schedules, WARMUP.name], few=0):
+        return meant
     *forms, last = [f"`{entry.form}`" for entry in schedules.values()]
     return f"write {', '.join(forms)} or {last}"
 
