@@ -145,9 +145,14 @@ class Entry:
                 yield name, ArgumentError(f"{self.name} needs the parameter `{name}`")
 
     @property
+    def module(self) -> str:
+        """The module that defines it; that of a notebook, whose cells may be run again, is `__main__`."""
+        return self.factory.__module__
+
+    @property
     def ours(self) -> bool:
         """Whether the library itself registers it, and not a plugin or a notebook."""
-        return self.factory.__module__.partition(".")[0] == "crossband"
+        return self.module.partition(".")[0] == "crossband"
 
     def details(self) -> dict[str, Any]:
         """What there is to tell of a thing of this kind only, in the words of `crossband show`, as plain data."""
@@ -240,7 +245,8 @@ class Kind(Mapping[str, E]):
         """Register an entry. Raises RegistryError, naming both origins, if its name is taken."""
         if not entry.ours:
             self._import_homes()
-        if (other := self._entries.get(entry.name)) and other.origin != entry.origin:
+        other = self._entries.get(entry.name)
+        if other and other.origin != entry.origin and {other.module, entry.module} != {"__main__"}:
             message = f"the {self.name} `{entry.name}` is registered twice: {other.origin} and {entry.origin}"
             raise RegistryError(message, hint="rename one of them")
         self._entries[entry.name] = entry
@@ -360,6 +366,8 @@ def add_folder(kind: str, folder: str | os.PathLike[str]) -> None:
     A plugin says where its folder is by `Path(__file__).parent / "graphs"`. Raises RegistryError, naming both files,
     if a name is taken.
     """
+    if kind not in FOLDERS:
+        raise RegistryError(f"no kind of YAML file named `{kind}`", hint=suggest(kind, FOLDERS))
     added = _own_path(folder, "folder")
     if added in FOLDERS[kind]:
         return

@@ -320,3 +320,19 @@ def test_a_wrong_signature_is_refused_with_the_right_one(tmp_path: Path, text: s
     assert result.exit_code == 1
     assert message in result.stderr
     assert "Traceback" not in result.output
+
+
+def test_the_cell_of_a_notebook_may_be_run_again(tmp_path: Path) -> None:
+    cell = 'from crossband import block\n@block("Mine")\nclass Mine(torch.nn.Identity): ...\n'
+    code = f"import torch\nfor name in ('one', 'two'): exec(compile({cell!r}, name, 'exec'))\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    ours = code.replace('"Mine"', '"ReLU"').replace("class Mine", "class ReLU")
+    done = subprocess.run([sys.executable, "-c", ours], capture_output=True, text=True, check=False)
+    assert "the block `ReLU` is registered twice" in done.stderr
+
+
+@pytest.mark.usefixtures("scratch")
+def test_a_folder_of_no_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RegistryError, match="no kind of YAML file named `graph`\nhint: did you mean `graphs`"):
+        registry.add_folder("graph", tmp_path)

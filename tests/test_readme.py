@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from crossband.graphs import check as check_graph
 from crossband.graphs import digest
@@ -31,13 +32,23 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the YAML files of the README."""
     for text in fenced("yaml"):
         (tmp_path / named(text)).write_text(text)
+    (tmp_path / "photos").mkdir()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_python_examples_run() -> None:
+@pytest.mark.usefixtures("scratch")
+def test_python_examples_run(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As printed and in their order, in a folder that has the photos they speak of."""
+    Image.new("RGB", (60, 40), "gray").save(example / "photos" / "street.png")
+    names: dict[str, object] = {"__name__": "__main__"}
     for code in fenced("python"):
-        exec(compile(code, "README.md", "exec"), {})
+        exec(compile(code, "README.md", "exec"), names)
+    shown = capsys.readouterr().out
+    assert "u2netp" not in shown  # that is no *unet*
+    assert "True" in shown
+    assert re.search(r"^\| bias +\|", shown, re.MULTILINE)
+    assert (example / "thermal" / "street.png").is_file()
 
 
 @pytest.mark.usefixtures("example")

@@ -1,4 +1,4 @@
-"""The laws of blocks, as one public function. In: a registered block. Out: nothing, or the law that it breaks.
+"""What holds a block to its word. In: the name of a block. Out: how often each law was tried, or a law that it breaks.
 
     from crossband.blocks.laws import check_laws
 

@@ -90,7 +90,7 @@ def hold_drawn(name: str, law: Law, examples: "SearchStrategy[Any]", count: int 
 
     They are 0 where none can be drawn. Raises LawBroken.
     """
-    from hypothesis import Phase, given, settings
+    from hypothesis import Phase, Verbosity, given, settings
     from hypothesis.errors import Unsatisfiable
 
     tried = 0
@@ -106,6 +106,7 @@ def hold_drawn(name: str, law: Law, examples: "SearchStrategy[Any]", count: int 
         deadline=None,
         database=None,  # Hypothesis would replay the failures of one thing on all others
         report_multiple_bugs=False,  # one broken law is one LawBroken
+        verbosity=Verbosity.quiet,  # which names its example
         suppress_health_check=tolerated(),
     )
     with contextlib.suppress(Unsatisfiable, Hopeless):

@@ -13,6 +13,7 @@ from crossband.registry import Entry
 
 SPREAD = 6  # numbers drawn above a lower bound, or below an upper one
 STEPS = 64  # into which an interval is divided, so that its ends are drawn and numbers stay short
+SMALL = 1e-4  # of an interval: what is just above its lower bound
 
 
 def arguments(entry: Entry, fixed: Mapping[str, Any] | None = None) -> st.SearchStrategy[dict[str, Any]]:
@@ -64,7 +65,8 @@ def _floats(schema: Mapping[str, Any]) -> st.SearchStrategy[float]:
         low = min(-2.0, high - 2.0)
     high = min(high, low + 4.0)
     first, last = int("exclusiveMinimum" in schema), STEPS - int(high == schema.get("exclusiveMaximum"))
-    return st.integers(first, last).map(lambda n: min(high, low + (high - low) * n / STEPS))
+    shares = st.integers(first, last).map(lambda n: n / STEPS) | st.just(SMALL)
+    return shares.map(lambda share: min(high, low + (high - low) * share))
 
 
 def _lists(schema: Mapping[str, Any]) -> st.SearchStrategy[list[Any]]:

@@ -48,7 +48,7 @@ def items(kind: str) -> list[Description]:
 
 
 def names(kind: str | None = None, pattern: str = "*") -> list[str]:
-    """The names of a kind, such as `graphs`, that fit a pattern with `*`, whatever their case; without one, the kinds.
+    """The names of a kind, such as `graphs` or `losses`, that fit a pattern with `*`; without a kind, the kinds.
 
     This is `crossband.list`; `crossband show NAME` tells more of each. Raises CrossbandError for an unknown kind.
     """

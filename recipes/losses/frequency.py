@@ -8,7 +8,7 @@ from torch import Tensor
 from crossband.recipes.kinds.loss import loss
 
 
-@loss("fft_l1", cite="fan2025")
+@loss("fft_l1", least_where_equal=True, cite="fan2025")
 def fft_l1(
     output: Tensor,
     target: Tensor,

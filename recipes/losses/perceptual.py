@@ -1,7 +1,7 @@
 """The distance of two images in the features of a network that recognises things."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -32,7 +32,17 @@ def _prepare(
     return {network: vgg.source(network, path, random=random)}
 
 
-@loss("perceptual", least=_least_side, prepare=_prepare, cite="johnson2016perceptual")
+FEW: Mapping[str, Any] = {"layers": {"relu1_1": 0.5, "conv2_1": 2.0}, "random": True, "path": None}
+
+
+@loss(
+    "perceptual",
+    least=_least_side,
+    prepare=_prepare,
+    least_where_equal=True,
+    examples=[{**FEW, "c": 1}, {**FEW, "c": 3}],
+    cite="johnson2016perceptual",
+)
 def perceptual(
     output: Tensor,
     target: Tensor,
