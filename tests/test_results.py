@@ -53,16 +53,6 @@ def networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "lpips_network", lambda device: lambda a, b, normalize: (a - b).abs().mean((1, 2, 3)))
 
 
-@pytest.mark.usefixtures("networks")
-@pytest.mark.parametrize("name", [name for name, metric in registry.metrics.items() if not metric.whole_set])
-def test_a_grey_image_and_its_three_channel_copy_have_one_value(name: str) -> None:
-    output, target, source = (scene(seed, size=161) for seed in (0, 1, 2))
-    grey = registry.metrics[name].factory(output, target, source)
-    three = registry.metrics[name].factory(*(image.repeat(1, 3, 1, 1) for image in (output, target, source)))
-    assert three.tolist() == pytest.approx(grey.tolist(), rel=1e-5)
-    assert grey.shape == (2,)
-
-
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_histogram_distance_is_that_of_wasserstein(channels: int) -> None:
     output, target = scene(0, channels), scene(1, channels).square()
