@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from commandline import SMALL, graph_file, recipe_file, run, succeed
 
+from crossband.graphs import check
+from crossband.graphs.plans.cost import cost
+from crossband.graphs.plans.image_size import usual
 from crossband.recipes.commands import listing
 from crossband.recipes.commands.show_entry import type_text
 
@@ -173,3 +176,10 @@ def test_a_name_of_two_kinds_shows_both() -> None:
 )
 def test_types_in_words(schema: dict[str, Any], expected: str) -> None:
     assert type_text(schema) == expected
+
+
+def test_the_costs_of_shipped_graphs_are_at_hand_at_their_usual_size_and_else_counted() -> None:
+    plan, other = check("resnet9"), check("resnet9", {"blocks": 3})
+    assert listing.kept_cost(plan, usual(plan)) == cost(plan, usual(plan))
+    assert listing.kept_cost(plan, {"H": 64, "W": 64}) is None
+    assert listing.kept_cost(other, usual(other)) is None

@@ -204,7 +204,7 @@ def test_damage_that_headers_do_not_show_names_the_file(folder: Path):
         ({"folder": ".", "visible": "a"}, "pairs: needs either `folder`, or both `visible` and `infrared`"),
         (
             {"folder": "/none"},
-            "/none/visible: no such folder\n/none/infrared: no such folder\nhint: relative paths start",
+            "/none/visible: no such folder\n/none/infrared: no such folder\nhint: a path in a YAML file is relative",
         ),
         ({"fodler": "."}, "pairs has no parameter `fodler`\nhint: did you mean `folder`?"),
         ({"folder": ".", "channels": {"infrared": 2}}, "pairs: `channels.infrared` must be one of 1, 3, got 2"),

@@ -164,7 +164,7 @@ def test_every_set_takes_infrared_of_16_bits(name: str, tmp_path: Path):
 
 
 @every_set
-def test_a_wrong_folder_is_told_with_its_cure(name: str, tmp_path: Path):
+def test_a_wrong_folder_comes_with_a_hint(name: str, tmp_path: Path):
     miniature = MINIATURES[name]
     (tmp_path / "other").mkdir()
     with pytest.raises(DataError) as error:

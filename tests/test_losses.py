@@ -497,21 +497,33 @@ def test_weights_come_from_the_cache_or_a_file(cache, tmp_path):
     assert said.startswith(f"{cache / 'vgg16-397923af.pth'}, sha256 ")
 
 
-def test_layers_stand_where_torchvision_has_them():
-    from torchvision.models import vgg16, vgg19
+@pytest.mark.parametrize("name", ["vgg16", "vgg19"])
+def test_layers_are_those_of_torchvision(name: vgg.Name):
+    from torchvision.models import get_model
 
-    builders: list[tuple[vgg.Name, Any]] = [("vgg16", vgg16), ("vgg19", vgg19)]
-    for name, build in builders:
-        with torch.device("meta"):
-            modules = build(weights=None).features
-        known = vgg.layers(name)
-        assert {index for index, _ in known.values()} == {
-            index for index, module in enumerate(modules) if not isinstance(module, torch.nn.MaxPool2d)
-        }
-        for layer, (index, side) in known.items():
-            pools = sum(isinstance(module, torch.nn.MaxPool2d) for module in modules[:index])
-            assert isinstance(modules[index], torch.nn.Conv2d) == layer.startswith("conv")
-            assert (int(layer[4]), side) == (pools + 1, 2**pools)
+    image, known = torch.rand(1, 3, 32, 32), vgg.layers(name)
+    network = vgg.frozen(name, known, torch.device("cpu"), torch.float32, None, random=True)
+    with torch.device("meta"):
+        model: Any = get_model(name, weights=None)
+    modules: torch.nn.Sequential = model.features
+    modules.load_state_dict(network.state_dict(), assign=True)
+    block, number, value, found = 1, 1, image, network(image)
+    for module in modules:
+        value = module(value.clone())  # torchvision's ReLU works in place
+        if isinstance(module, torch.nn.MaxPool2d):
+            block, number = block + 1, 1
+            continue
+        layer = f"{'conv' if isinstance(module, torch.nn.Conv2d) else 'relu'}{block}_{number}"
+        number += layer.startswith("relu")
+        assert torch.equal(found.pop(layer), value)
+        assert known[layer] == 2 ** (block - 1)
+    assert not found
+
+
+def test_a_convolution_and_its_activation_are_both_kept():
+    network = vgg.frozen("vgg16", ["conv1_1", "relu1_1"], torch.device("cpu"), torch.float32, None, random=True)
+    found = network(torch.rand(1, 3, 8, 8))
+    assert found["conv1_1"].min() < 0 == found["relu1_1"].min()
 
 
 def test_the_network_is_frozen_and_takes_grey_as_three_channels():

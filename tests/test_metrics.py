@@ -302,7 +302,7 @@ def no_weights(tmp_path, monkeypatch):
     yield_after()
 
 
-def test_missing_weights_make_a_metric_absent_with_the_cure(no_weights):
+def test_missing_weights_make_a_metric_absent_with_a_hint(no_weights):
     evaluation = Evaluation(["mae", "lpips", "fid", "kid"])
     evaluation.update(*images(1, 1, 40, 40), ["a"])
     table = evaluation.table()

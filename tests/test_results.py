@@ -15,7 +15,7 @@ from crossband.recipes.basics import pretrained
 from crossband.recipes.basics.parts import Grid, Notes
 from crossband.recipes.language.syntax import Figure, Paper
 from crossband.recipes.losses import vgg
-from crossband.recipes.losses.perceptual import perceptual
+from crossband.recipes.losses.perceptual import PIX2PIXHD, perceptual
 from crossband.recipes.metrics import metrics, vgg19
 from crossband.recipes.metrics.baselines import grey_copy
 from crossband.recipes.metrics.evaluation import Evaluation, Summary, Table
@@ -48,8 +48,12 @@ def measured(output: Tensor, target: Tensor, source: Tensor | None = None, *name
 def networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small random networks in the place of VGG19 and AlexNet: what surrounds them is tested, not their weights."""
     torch.manual_seed(1)
-    layers = nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=1) for _ in range(30))).requires_grad_(False)
-    monkeypatch.setattr(vgg, "frozen", lambda *_, **__: layers)
+    layers = {layer: nn.Conv2d(3, 3, 3, padding=1).requires_grad_(False) for layer in PIX2PIXHD}
+
+    def frozen(image: Tensor) -> dict[str, Tensor]:
+        return {name: layer(image) for name, layer in layers.items()}
+
+    monkeypatch.setattr(vgg, "frozen", lambda *_, **__: frozen)
     monkeypatch.setattr(metrics, "lpips_network", lambda device: lambda a, b, normalize: (a - b).abs().mean((1, 2, 3)))
 
 

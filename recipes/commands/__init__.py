@@ -1,8 +1,8 @@
 """The command line, `crossband NAME`. In: arguments. Out: data on stdout, talk on stderr, an exit code.
 
-There is one module for each command, imported when the command is used. Exit codes: 0; 1 where the input is wrong; 2 where the usage is; 130 after
-Ctrl-C; 141 where nothing reads stdout any more. A command of the library: write a click command `NAME` in
-`recipes/commands/NAME.py` and a line in `COMMANDS`; every command takes `--plugin` without saying so.
+There is one module for each command, imported when the command is used. Exit codes: 0; 1 where the input is wrong;
+2 where the usage is; 130 after Ctrl-C; 141 where nothing reads stdout any more. To add a command, write a click
+command `NAME` in `recipes/commands/NAME.py` and a line in `COMMANDS`; every command takes `--plugin` by itself.
 """
 
 import os

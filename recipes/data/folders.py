@@ -4,10 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from crossband.graphs.language.document import RELATIVE
 from crossband.recipes.data.aligned import BANDS, EMPTY, Outside, Pairs, Ranges, Reading, check_files
 from crossband.recipes.data.layout import Layout, choose, scan
 from crossband.recipes.kinds.source import DataError, source
-from crossband.registry import ArgumentError
+from crossband.registry import ArgumentError, FilePath
 
 TEST = Layout({"visible": "visible/**", "infrared": "infrared/**"}, ("visible", "infrared"), {})
 
@@ -15,9 +16,9 @@ TEST = Layout({"visible": "visible/**", "infrared": "infrared/**"}, ("visible", 
 @source("folders", pairing=("unpaired",))
 def folders(
     *,
-    visible: str,
-    infrared: str,
-    test: str,
+    visible: FilePath,
+    infrared: FilePath,
+    test: FilePath,
     channels: dict[str, Literal[1, 3]] = EMPTY,
     range: Ranges = EMPTY,
     outside: Outside = "clip",
@@ -42,7 +43,7 @@ def folders(
         )
     if missing := [path for path in given.values() if not path.is_dir()]:
         lines = "\n".join(f"{path}: no such folder" for path in missing)
-        raise DataError(lines, hint="relative paths start at the working directory")
+        raise DataError(lines, hint=RELATIVE)
     choose("folder of aligned pairs", test, [TEST])
     parts = {
         "train": check_files(scan(given, dict.fromkeys(BANDS, "**")), reading, aligned=False),

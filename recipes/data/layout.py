@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from crossband.graphs.language.document import RELATIVE
 from crossband.recipes.data.images import SUFFIXES
 from crossband.recipes.data.splits import Rule
 from crossband.recipes.kinds.source import CHANNELS, DataError
@@ -51,7 +52,7 @@ def choose(what: str, folder: str, layouts: Sequence[Layout]) -> Layout:
     """The layout of a folder; the first one is the usual. Raises DataError that names the folders it lacks and has."""
     root = Path(folder)
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder", hint="relative paths start at the working directory")
+        raise DataError(f"{root}: no such folder", hint=RELATIVE)
     for layout in layouts:
         if not layout.missing(root):
             return layout

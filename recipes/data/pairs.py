@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from crossband.graphs.language.document import RELATIVE
 from crossband.recipes.data.aligned import (
     BANDS,
     EMPTY,
@@ -18,7 +19,7 @@ from crossband.recipes.data.aligned import (
 from crossband.recipes.data.layout import Found, scan
 from crossband.recipes.data.splits import Rule
 from crossband.recipes.kinds.source import DataError, source
-from crossband.registry import ArgumentError
+from crossband.registry import ArgumentError, FilePath
 
 LAST_TENTH: dict[str, Rule] = {"test": {"last": 0.1}}
 
@@ -26,9 +27,9 @@ LAST_TENTH: dict[str, Rule] = {"test": {"last": 0.1}}
 @source("pairs")
 def pairs(
     *,
-    folder: str | None = None,
-    visible: str | None = None,
-    infrared: str | None = None,
+    folder: FilePath | None = None,
+    visible: FilePath | None = None,
+    infrared: FilePath | None = None,
     suffix: dict[str, str] = EMPTY,
     channels: dict[str, Literal[1, 3]] = EMPTY,
     range: Ranges = EMPTY,
@@ -69,7 +70,7 @@ def _folders(folder: str | None, given: Mapping[str, str | None]) -> dict[str, P
     folders = {band: Path(single[band]) if folder is None else Path(folder, band) for band in given}
     missing = [path for path in dict.fromkeys(folders.values()) if not path.is_dir()]
     if missing:
-        hint = "relative paths start at the working directory"
+        hint = RELATIVE
         if folder is not None and Path(folder).is_dir():
             hint = f"{folder} must have the subfolders {' and '.join(f'`{band}`' for band in given)}"
         raise DataError("\n".join(f"{path}: no such folder" for path in missing), hint=hint)

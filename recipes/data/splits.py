@@ -22,7 +22,7 @@ from typing import TypedDict
 import numpy as np
 
 from crossband.recipes.kinds.source import DataError
-from crossband.registry import show, suggest
+from crossband.registry import FilePath, show, suggest
 
 Rule = TypedDict(  # the keys that go together are those of RULES
     "Rule",
@@ -34,7 +34,7 @@ Rule = TypedDict(  # the keys that go together are those of RULES
         "every": int,
         "block": int,
         "start": int,
-        "list": str | list[str],
+        "list": FilePath | list[str],
         "under": str | list[str],
         "random": float,
         "seed": int,

@@ -9,6 +9,7 @@ from torch import Tensor
 from crossband.recipes.basics.colour import Range, to_unit, with_channels
 from crossband.recipes.kinds.loss import LossInputError, loss
 from crossband.recipes.losses import vgg
+from crossband.registry import FilePath
 
 PIX2PIXHD = {"relu1_1": 1 / 32, "relu2_1": 1 / 16, "relu3_1": 1 / 8, "relu4_1": 1 / 4, "relu5_1": 1.0}
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and deviation, which the weights were trained with
@@ -52,7 +53,7 @@ def perceptual(
     layers: Mapping[str, float] = PIX2PIXHD,
     distance: Literal["l1", "mse"] = "l1",
     normalise: bool = True,
-    path: str | None = None,
+    path: FilePath | None = None,
     random: bool = False,
 ) -> Tensor:
     """Distance of the features of two images in VGG, `sum_k w_k mean |f_k(o) - f_k(t)|`: `b c h w`, 1 or 3 channels.
@@ -68,10 +69,7 @@ def perceptual(
     if output.shape[1] not in (1, 3):
         raise LossInputError(f"the loss `perceptual` compares images of 1 or 3 channels, got {output.shape[1]}")
     frozen = vgg.frozen(network, layers, output.device, output.dtype, path, random=random)
-    seen = [
-        vgg.features(frozen, network, layers, with_channels(_normal(x, range) if normalise else x, 3))
-        for x in (output, target)
-    ]
+    seen = [frozen(with_channels(_normal(x, range) if normalise else x, 3)) for x in (output, target)]
     differences = {layer: seen[0][layer] - seen[1][layer] for layer in layers}
     measured = {k: d.abs().mean() if distance == "l1" else d.square().mean() for k, d in differences.items()}
     return torch.stack([weight * measured[layer] for layer, weight in layers.items()]).sum()

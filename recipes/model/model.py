@@ -45,8 +45,9 @@ class Model(nn.Module):
     """A trained model, made by `crossband.load`: `model(image)` translates an image of any size.
 
     The networks are in evaluation mode and take no gradients; any number of threads may call the model at once. It
-    moves with `.to(device)`; `.compile()` compiles its networks. It is pickled by its files: what is stored is where
-    they are.
+    moves with `.to(device)`. `.compile()` compiles its networks, and what is around them, which is Python, stays as it
+    is; `torch.compile(model)` goes through that, too, to the same end. It is pickled by its files: what is stored is
+    where they are.
 
     `networks` are those that the translation is computed with, as ordinary modules by name, which take and give
     images in the range of their training. `recipe` is None for weights that lie in no run.
@@ -92,7 +93,8 @@ class Model(nn.Module):
 
     def __repr__(self) -> str:
         task, count = self.task, sum(parameter.numel() for parameter in self.parameters())
-        return f"<Model {task.name}: {task.result} gives {task.target}, {count:,} parameters, on {self.device}>"
+        gives = task.target or "an image"
+        return f"<Model {task.name}: {task.result} gives {gives}, {count:,} parameters, on {self.device}>"
 
     # ------------------------------------------------------------------ images
 

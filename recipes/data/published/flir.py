@@ -7,6 +7,7 @@ from crossband.recipes.data.aligned import EMPTY, Outside, Pairs, Ranges, Readin
 from crossband.recipes.data.layout import Layout
 from crossband.recipes.data.splits import Rule
 from crossband.recipes.kinds.source import DataError, source
+from crossband.registry import FilePath
 
 LISTS = {"train": "align_train.txt", "test": "align_validation.txt"}
 LAYOUT = Layout(
@@ -19,7 +20,7 @@ LAYOUT = Layout(
 @source("flir", cite="zhang2020cyclic")
 def flir(
     *,
-    folder: str,
+    folder: FilePath,
     range: Ranges = EMPTY,
     outside: Outside = "clip",
     luminance: bool = False,

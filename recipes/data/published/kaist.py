@@ -7,7 +7,7 @@ from crossband.recipes.data.aligned import EMPTY, Outside, Pairs, Ranges, Readin
 from crossband.recipes.data.layout import Layout
 from crossband.recipes.data.splits import Rule
 from crossband.recipes.kinds.source import source
-from crossband.registry import ArgumentError, suggest
+from crossband.registry import ArgumentError, FilePath, suggest
 
 DAY = ("set00", "set01", "set02", "set06", "set07", "set08")
 NIGHT = ("set03", "set04", "set05", "set09", "set10", "set11")
@@ -22,7 +22,7 @@ LAYOUT = Layout(
 @source("kaist", cite="hwang2015kaist")
 def kaist(
     *,
-    folder: str,
+    folder: FilePath,
     sets: Literal["all", "day", "night"] | list[str] = "all",
     range: Ranges = EMPTY,
     outside: Outside = "clip",

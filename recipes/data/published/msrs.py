@@ -4,6 +4,7 @@ from crossband.recipes.data.aligned import EMPTY, Outside, Pairs, Ranges, Readin
 from crossband.recipes.data.layout import Layout
 from crossband.recipes.data.splits import Rule
 from crossband.recipes.kinds.source import source
+from crossband.registry import FilePath
 
 LAYOUTS = (
     Layout(
@@ -22,7 +23,7 @@ LAYOUTS = (
 @source("msrs", cite="tang2022piafusion")
 def msrs(
     *,
-    folder: str,
+    folder: FilePath,
     range: Ranges = EMPTY,
     outside: Outside = "clip",
     luminance: bool = False,

@@ -4,6 +4,7 @@ from crossband.recipes.data.aligned import EMPTY, Outside, Pairs, Ranges, Readin
 from crossband.recipes.data.layout import Layout
 from crossband.recipes.data.splits import Rule
 from crossband.recipes.kinds.source import source
+from crossband.registry import FilePath
 
 LAYOUT = Layout(
     images={"visible": "{1,2,3,4,5,6}b/*", "infrared": "{1,2,3,4,5,6}a/*"},
@@ -15,7 +16,7 @@ LAYOUT = Layout(
 @source("osu", cite="davis2007osu")
 def osu(
     *,
-    folder: str,
+    folder: FilePath,
     range: Ranges = EMPTY,
     outside: Outside = "clip",
     luminance: bool = False,

@@ -4,6 +4,7 @@ from crossband.recipes.data.aligned import EMPTY, Outside, Pairs, Ranges, Readin
 from crossband.recipes.data.layout import Layout
 from crossband.recipes.data.splits import Rule
 from crossband.recipes.kinds.source import source
+from crossband.registry import FilePath
 
 LAST_DRIVE: dict[str, Rule] = {"test": {"from": "FLIR_08526", "to": "FLIR_09016"}}  # not published
 LAYOUTS = tuple(
@@ -15,7 +16,7 @@ LAYOUTS = tuple(
 @source("roadscene", cite="xu2020fusiondn")
 def roadscene(
     *,
-    folder: str,
+    folder: FilePath,
     range: Ranges = EMPTY,
     outside: Outside = "clip",
     luminance: bool = False,
