@@ -18,7 +18,6 @@ from crossband.blocks.laws import LawBroken, NothingDrawn
 from crossband.recipes.basics import pretrained
 from crossband.recipes.basics.colour import luminance
 from crossband.recipes.kinds.metric import metric
-from crossband.recipes.losses import vgg
 from crossband.recipes.metrics import metrics
 from crossband.recipes.metrics.baselines import MeanTarget, evaluate_baselines, grey_copy
 from crossband.recipes.metrics.evaluation import Evaluation, EvaluationError, Summary, Table
@@ -128,15 +127,6 @@ def test_a_grey_image_three_times_has_the_same_value(name):
     grey = value(name, output, target, target.square())
     three = value(name, *(image.repeat(1, 3, 1, 1) for image in (output, target, target.square())))
     assert three == pytest.approx(grey, rel=1e-9)
-
-
-@pytest.fixture
-def networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small random networks in the place of VGG19 and AlexNet: what surrounds them is tested, not their weights."""
-    torch.manual_seed(1)
-    layers = torch.nn.Sequential(*(torch.nn.Conv2d(3, 3, 3, padding=1) for _ in range(30))).requires_grad_(False)
-    monkeypatch.setattr(vgg, "frozen", lambda *_, **__: layers)
-    monkeypatch.setattr(metrics, "lpips_network", lambda device: lambda a, b, normalize: (a - b).abs().mean((1, 2, 3)))
 
 
 @pytest.mark.usefixtures("networks")
