@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeAlias, TypeVar
 
 if __name__ != "crossband.registry":  # a second copy would be a second, empty registry
     raise ImportError("import `crossband.registry`, not `registry`: run from outside the repository root")
@@ -72,7 +72,7 @@ class ArgumentError(CrossbandError, ValueError):
 
 
 class Fault(NamedTuple):
-    """What is wrong with a value: where (in a mapping the key, `split.test.every`), in what way, and the cure."""
+    """What is wrong with a value: where (in a mapping the key, `split.test.every`), in what way, and the hint."""
 
     where: str
     message: str
@@ -145,9 +145,14 @@ class Entry:
                 yield name, ArgumentError(f"{self.name} needs the parameter `{name}`")
 
     @property
+    def module(self) -> str:
+        """The module that defines it; that of a notebook, whose cells may be run again, is `__main__`."""
+        return self.factory.__module__
+
+    @property
     def ours(self) -> bool:
         """Whether the library itself registers it, and not a plugin or a notebook."""
-        return self.factory.__module__.partition(".")[0] == "crossband"
+        return self.module.partition(".")[0] == "crossband"
 
     def details(self) -> dict[str, Any]:
         """What there is to tell of a thing of this kind only, in the words of `crossband show`, as plain data."""
@@ -160,7 +165,7 @@ class Entry:
             name=self.name,
             doc=self.doc,
             cite=(self.cite,) if self.cite else (),
-            origin=self.origin.removeprefix(f"{ROOT}{os.sep}"),
+            origin=self.origin.removeprefix(f"{ROOT}{os.sep}").replace(os.sep, "/"),
             parameters=self.parameters,
             details={key: value for key, value in self.details().items() if value},
         )
@@ -198,19 +203,30 @@ class Description:
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as JSON can hold it, without what is empty."""
-        parameters = {name: dict(parameter.schema) for name, parameter in self.parameters.items()}
-        found = {**vars(self), "cite": list(self.cite), "parameters": parameters}
+        found = {**vars(self), "cite": list(self.cite)}
+        found["params"] = {name: dict(parameter.schema) for name, parameter in found.pop("parameters").items()}
         return {key: value for key, value in found.items() if value}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Description":
         """The description that `as_dict` gave."""
-        schemas = data.get("parameters", {}).items()
+        found = {**data, "cite": tuple(data.get("cite", ()))}
+        schemas = found.pop("params", {}).items()
         parameters = {name: Parameter(name, schema, schema.get("default", REQUIRED)) for name, schema in schemas}
-        return cls(**{**data, "cite": tuple(data.get("cite", ())), "parameters": parameters})
+        return cls(**found, parameters=parameters)
 
 
 Described = Entry | Description  # both have a name, parameters, a doc, the source to cite and an origin
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a text is, as JSON Schema says it by `format`."""
+
+    name: str
+
+
+FilePath: TypeAlias = Annotated[str, Format("path")]  # of a parameter: in YAML, relative to the file that says it
 E = TypeVar("E", bound=Entry)
 
 
@@ -229,7 +245,8 @@ class Kind(Mapping[str, E]):
         """Register an entry. Raises RegistryError, naming both origins, if its name is taken."""
         if not entry.ours:
             self._import_homes()
-        if (other := self._entries.get(entry.name)) and other.origin != entry.origin:
+        other = self._entries.get(entry.name)
+        if other and other.origin != entry.origin and {other.module, entry.module} != {"__main__"}:
             message = f"the {self.name} `{entry.name}` is registered twice: {other.origin} and {entry.origin}"
             raise RegistryError(message, hint="rename one of them")
         self._entries[entry.name] = entry
@@ -349,6 +366,8 @@ def add_folder(kind: str, folder: str | os.PathLike[str]) -> None:
     A plugin says where its folder is by `Path(__file__).parent / "graphs"`. Raises RegistryError, naming both files,
     if a name is taken.
     """
+    if kind not in FOLDERS:
+        raise RegistryError(f"no kind of YAML file named `{kind}`", hint=suggest(kind, FOLDERS))
     added = _own_path(folder, "folder")
     if added in FOLDERS[kind]:
         return
@@ -382,8 +401,8 @@ def _own_path(path: str | os.PathLike[str], what: Literal["file", "folder"]) -> 
     """The path that a plugin gives of a file or folder of its own."""
     found = Path(path)
     if not found.is_absolute():
-        cure = f'write `Path(__file__).parent / "{path}"`, which holds wherever it is run'
-        raise RegistryError(f"{path}: the path of a plugin's {what} must be absolute", hint=cure)
+        hint = f'write `Path(__file__).parent / "{path}"`, which holds wherever it is run'
+        raise RegistryError(f"{path}: the path of a plugin's {what} must be absolute", hint=hint)
     if not (found.is_dir() if what == "folder" else found.is_file()):
         raise RegistryError(f"{path}: no such {what}")
     return found.resolve()
@@ -425,11 +444,11 @@ def near(name: str, known: Collection[str]) -> list[str]:
     return [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)]
 
 
-def suggest(name: str, known: Collection[str]) -> str | None:
-    """The hint for a name that is not among those `known`: the nearest, all of them if they are few, or None."""
+def suggest(name: str, known: Collection[str], *, few: int = FEW) -> str | None:
+    """The hint for a name that is not among those `known`: the nearest, all of them if they are `few`, or None."""
     if names := near(name, known):
         return f"did you mean `{names[0]}`?"
-    return f"choose from {', '.join(f'`{other}`' for other in known)}" if 0 < len(known) <= FEW else None
+    return f"choose from {', '.join(f'`{other}`' for other in known)}" if 0 < len(known) <= few else None
 
 
 def summary(doc: str) -> str:
@@ -516,7 +535,7 @@ def parameters_of(factory: Callable[..., Any], *, skip: Sequence[str] = ()) -> d
 
 def schema_of(hint: Any) -> dict[str, Any]:
     """The JSON Schema of a type hint: numbers, text, bool, None, Literal, list, tuple, dict, TypedDict, unions,
-    and `Annotated` with the bounds of the annotated-types package. Raises TypeError on anything else."""
+    `FilePath`, and `Annotated` with the bounds of the annotated-types package. Raises TypeError on anything else."""
     plain = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
     if hint in plain:
         return {"type": plain[hint]}
@@ -546,6 +565,8 @@ def schema_of(hint: Any) -> dict[str, Any]:
 
 
 def _bound(bound: Any, schema: Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(bound, Format):
+        return {"format": bound.name}
     length = "Items" if schema.get("type") == "array" else "Length"
     keywords = {
         "ge": "minimum",

@@ -1,7 +1,7 @@
 """Blocks: ordinary `nn.Module`s, one published idea a file, each with a contract of its shapes.
 
 A block works without any YAML: `RSU(64, depth=5, mid=32, out=128)`. Its channels come first, its options are
-keywords. `block` and `wrapper` register a class of one's own.
+keywords. `block` and `wrapper` register a class of your own.
 """
 
 from crossband.blocks.activation import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh

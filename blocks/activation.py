@@ -1,4 +1,4 @@
-"""Activations, elementwise, and the table by which other blocks name them."""
+"""Activations, elementwise, and the table of their names for other blocks."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -23,8 +23,8 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "silu": nn.SiLU,
     "sine": partial(Sine, 1),  # one omega and one phase, whatever the channels
 }
-"""What `activation:` means in a block. In place, to save memory: a block that uses the table must give
-them a tensor of its own, never its input."""
+"""The module behind each name that a block's `activation:` takes. Some work in place, to save memory: a block
+that uses this table must hand them a tensor of its own, never its input."""
 
 
 @block("ReLU", contract="b c h w -> b c h w", reach=1)

@@ -35,8 +35,8 @@ class ASPP(nn.Module):
     with a 1x1 convolution have `out` channels each; a 1x1 convolution joins them, and dropout follows. All are
     without bias, batch normalised, with ReLU.
 
-    The pooled branch has one value per channel and image, of which a batch of one has no statistics. In training
-    it is then normalised, as in eval, by the running statistics, which stay as they are.
+    The pooled branch has one value per channel and image. A batch of one image therefore has no statistics of its
+    own: it is normalised by the running statistics, in training as in eval, and leaves them unchanged.
     """
 
     def __init__(

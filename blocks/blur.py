@@ -10,7 +10,7 @@ from crossband.blocks.contracts.block import block
 
 
 class _Blur(nn.Module):
-    """A fixed filter, the outer product of binomial weights with themselves; no part of the state."""
+    """A fixed filter, the outer product of binomial weights with themselves. The state dict leaves it out."""
 
     filter: Tensor
 
@@ -20,7 +20,7 @@ class _Blur(nn.Module):
         self.register_buffer("filter", (gain * row[:, None] * row)[None, None], persistent=False)
 
     def each(self, x: Tensor) -> Tensor:
-        """The filter for each channel of `b c h w` by itself: `c 1 k k`."""
+        """The filter, repeated for each channel of `b c h w`: `c 1 k k`."""
         return self.filter.expand(x.shape[1], -1, -1, -1)
 
 
@@ -34,7 +34,7 @@ class _Blur(nn.Module):
 class BlurDown(_Blur):
     """Blur by [1, 2, 1] each way and keep every second pixel: `b c h w -> b c ceil(h/2) ceil(w/2)`.
 
-    Edges are mirrored. After a convolution of stride 1 it stands for one of stride 2. It learns nothing.
+    Edges are mirrored. A convolution of stride 1 and this block replace one of stride 2. It learns nothing.
     """
 
     def __init__(self) -> None:
@@ -50,8 +50,8 @@ class BlurDown(_Blur):
 class BlurUp(_Blur):
     """Set zeros between pixels and blur by [1, 3, 3, 1] each way: `b c h w -> b c 2*h 2*w`.
 
-    Edges are repeated, and the filter makes up for the zeros: a constant image stays as it is. It is bilinear
-    enlargement, and before a convolution of stride 1 it stands for a transposed one. It learns nothing.
+    Edges are repeated, and the filter makes up for the zeros: a constant image stays as it is. This is bilinear
+    enlargement; with a convolution of stride 1 behind it, it replaces a transposed one. It learns nothing.
     """
 
     def __init__(self) -> None:

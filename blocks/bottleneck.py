@@ -14,7 +14,7 @@ from crossband.blocks.conv import Conv
     cite="he2016resnet",
 )
 class Bottleneck(nn.Module):
-    """Down to `width` channels, a 3x3 convolution there, up to `out`, plus the input.
+    """Reduce to `width` channels, convolve 3x3, expand to `out` channels and add the input.
 
     `b c h w -> b {out} ceil(h/stride) ceil(w/stride)`. The three convolutions 1x1, 3x3 and 1x1 have no bias and
     are batch normalised; ReLU follows the first two and the sum. Where channels or size change, a normalised 1x1

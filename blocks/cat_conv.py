@@ -17,7 +17,7 @@ def _reach(*, weights: str, **_: Any) -> int:
 
 
 def _deterministic(*, weights: str, **_: Any) -> bool | str:
-    return weights != "random_as_published" or "as in the published code, every call draws a convolution of its own"
+    return weights != "random_as_published" or "as in the published code, every call draws new convolution weights"
 
 
 @block(
@@ -30,10 +30,10 @@ def _deterministic(*, weights: str, **_: Any) -> bool | str:
 class CatConv(nn.Module):
     """Join two maps of c channels and bring them back to c: `b c h w, b c h w -> b c h w`.
 
-    `registered` is a learned 3x3 convolution from 2c channels to c. The code that was published with LadleNet
-    makes this convolution inside its forward pass: `random_as_published` does the same. Its weights are drawn
-    anew in every call, in eval too, are never trained and never saved, so that one image gives another output
-    each time. `identity_mean` is the mean of the two maps, without any weights.
+    `registered` is a learned 3x3 convolution from 2c channels to c. The published code of LadleNet creates this
+    convolution inside its forward pass, and so does `random_as_published`: every call draws new weights, in eval
+    too, which are never trained and never saved, so one image gives a different output each time.
+    `identity_mean` is the mean of the two maps, without any weights.
     """
 
     def __init__(self, c: int, *, weights: CatWeights = "registered") -> None:
@@ -49,7 +49,7 @@ class CatConv(nn.Module):
         return self.conv(joined) if self.conv else self._drawn(joined)
 
     def _drawn(self, joined: Tensor) -> Tensor:
-        """A convolution with weights as torch would begin with: uniform, up to one over the root of the fan-in."""
+        """Convolve with random weights from torch's default: uniform, up to one over the root of the fan-in."""
         most = 1 / math.sqrt(2 * self.c * 9)
         weight = joined.new_empty(self.c, 2 * self.c, 3, 3).uniform_(-most, most)
         return conv2d(joined, weight, joined.new_empty(self.c).uniform_(-most, most), padding=1)

@@ -20,11 +20,11 @@ GateNorm: TypeAlias = Literal["batch", "none"]
     cite="woo2018cbam",
 )
 class ChannelAttention(nn.Module):
-    """Scale each channel by a number from 0 to 1 that its mean and its maximum decide: `b c h w` to the same.
+    """Scale each channel by a number from 0 to 1, from the means and maxima of all channels: `b c h w` to the same.
 
         gate = sigmoid(mlp(mean of x) + mlp(maximum of x)),   out = gate * x
 
-    One MLP serves both: `c` to `c // reduce`, ReLU, back to `c`, with biases.
+    One MLP serves means and maxima: `c` to `c // reduce`, ReLU, back to `c`, with biases.
     """
 
     def __init__(self, c: int, *, reduce: Count = 16) -> None:
@@ -39,13 +39,13 @@ class ChannelAttention(nn.Module):
 
 @block("SpatialAttention", contract="b c h w -> b c h w", reach="kernel", cite="woo2018cbam")
 class SpatialAttention(nn.Module):
-    """Scale each pixel by a number from 0 to 1 that its neighbourhood decides: `b c h w` to the same.
+    """Scale each pixel by a number from 0 to 1, computed from its neighbourhood: `b c h w` to the same.
 
         gate = sigmoid(norm(conv([maximum over channels, mean over channels]))),   out = gate * x
 
     The convolution has no bias. The paper's formula has no `norm`; its authors' code has batch normalisation
-    with a momentum of 0.01, the default. Its statistics are those of a whole batch in training: with a batch of
-    one image, what it learns on differs from what it follows for eval.
+    with a momentum of 0.01, the default. Training uses the statistics of the batch: those of a single image
+    differ from the running statistics that eval uses.
     """
 
     def __init__(self, *, kernel: Count = 7, norm: GateNorm = "batch") -> None:

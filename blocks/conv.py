@@ -32,12 +32,12 @@ def _conv_size(n: Size, *, kernel: int, stride: int, padding: int | str, dilatio
 
 
 def reflectable(*, kernel: int, padding: int | str, dilation: int, pad_mode: str, **_: Any) -> int:
-    """The least size of an image that padding can mirror: the mirror itself is not repeated."""
+    """The smallest side of an image that padding can mirror; the edge pixels themselves are not repeated."""
     return max(_pads(padding, kernel, dilation)) + 1 if pad_mode == "reflect" else 1
 
 
 def pixels(h: Size, w: Size, *, norm: str, **_: Any) -> Size:
-    """Pixels that instance normalisation has to average over, as far as one or several goes."""
+    """A size that is 1 exactly where instance normalisation would average over a single pixel."""
     return largest(h, w) if norm == "instance" else 2
 
 

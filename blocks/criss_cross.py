@@ -40,7 +40,7 @@ class CrissCross(nn.Module):
 def criss_cross(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Attention over row and column. query and key `b k h w`, value `b c h w`; gives `b c h w`.
 
-    Energies, which have no scale and overflow in float16, and their softmax are at least float32.
+    Energies are not scaled and would overflow in float16, so they and their softmax are at least float32.
     """
     h = query.shape[-2]
     with full_precision(query.device):

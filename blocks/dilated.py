@@ -29,13 +29,13 @@ def _reach(*, dilations: Sequence[int], kernel: int, **_: object) -> int:
     pixels=pixels,
 )
 class DilatedBranches(nn.Module):
-    """Parallel convolutions, joined, brought back to c channels by another, and added to the input.
+    """Parallel convolutions of several dilations, merged, convolved once more and added to the input.
 
         x + conv(merge(conv_1(x), conv_2(x), ...)),   conv_i with dilation `dilations[i]`
 
-    `b c h w` to the same. `merge` puts the branches behind each other (`concat`) or sums them (`add`). Every
-    convolution has the kernel, the normalisation and the activation given. One dilation of 1 makes it the plain
-    residual block of two convolutions. The paper names dilations, not how they are arranged.
+    `b c h w` to the same. `merge` concatenates the branches (`concat`) or sums them (`add`). All convolutions
+    have the same `kernel`, `norm` and `activation`. With the one dilation 1 this is the plain residual block of two
+    convolutions. The paper names the dilations, but not their arrangement.
     """
 
     def __init__(

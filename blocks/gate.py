@@ -4,8 +4,10 @@ from torch import Tensor, nn
 
 from crossband.blocks.contracts.block import block
 
+SEE_MUL = "for a factor of each channel of each pixel there is Mul"
 
-@block("GateChannels", contract="b c h w, b c 1 1 -> b c h w", reach=1)
+
+@block("GateChannels", contract="b c h w, b c 1 1 -> b c h w", reach=1, exact=SEE_MUL)
 class GateChannels(nn.Module):
     """Scale each channel of the first input by its factor in the second: `b c h w, b c 1 1 -> b c h w`."""
 
@@ -17,7 +19,7 @@ class GateChannels(nn.Module):
         return x * gate
 
 
-@block("GatePixels", contract="b c h w, b 1 h w -> b c h w", reach=1)
+@block("GatePixels", contract="b c h w, b 1 h w -> b c h w", reach=1, exact=SEE_MUL)
 class GatePixels(nn.Module):
     """Scale each pixel of the first input by its factor in the second: `b c h w, b 1 h w -> b c h w`."""
 

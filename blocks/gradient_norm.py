@@ -18,26 +18,26 @@ from crossband.registry import ArgumentError, suggest
 
 @wrapper("GradientNorm", cite="wu2021gngan")
 class GradientNorm(nn.Module):
-    """Divide the output of a critic by the norm of its own gradient, so that its slope stays bounded.
+    """Divide the output of a critic (discriminator) by the norm of its own gradient, so that its slope stays bounded.
 
-    With f the network, n the L2 norm, per image, of the gradient of its reduced output in the inputs `wrt`
-    (all inputs where null) taken together, the output is
+    Let f be the network and n the L2 norm, per image, of the gradient of its reduced output with respect to the
+    inputs `wrt` (null: all inputs), taken together. The output is
 
         signed:   f / (n + zeta)          in (-1, 1)
         squared:  (f / (n + zeta))^2      in [0, 1), which cannot tell f from -f
 
-    where zeta is |f| (`abs_f`) or a given number, which gives up these ranges. `reduce` says what of a map of
-    scores is differentiated: its `sum`; its `mean`; or `scalar`, where the map is averaged first and the
-    output is one score per image, `b 1 1 1`: the one form to which the theorem applies that the gradient of
-    the output has at most the norm 1 (critics of piecewise linear layers). `blend` mixes: `blend` parts of the
-    normalised output, 1 - `blend` parts of f.
+    where zeta is |f| (`abs_f`) or a number, with which these ranges no longer hold. `reduce` chooses the number to
+    differentiate for a map of scores: its `sum`, its `mean`, or `scalar`, which averages the map first, so that the
+    output is one score per image, `b 1 1 1`. Only for `scalar` does the theorem hold that the gradient of the output
+    has a norm of at most 1 (for critics of piecewise linear layers). `blend` mixes `blend` parts of the normalised
+    output with 1 - `blend` parts of f.
 
-    `forward` takes what the network takes and gives scores of the shape of its output. Of several outputs each is
-    divided by the norm of its own gradient; inner features (the `taps` of the network) come out as they are.
+    `forward` takes the inputs of the network and returns scores in the shape of its output. Each of several outputs
+    is divided by the norm of its own gradient; inner features (the `taps` of the network) come out unchanged.
     Gradients reach the caller's tensors and the parameters, through the norm too, which costs a double backward;
     without gradients (`torch.no_grad()`) the value is the same. It works in full precision under autocast. Raises
     ArgumentError for a network with batch normalisation, which mixes images and so has no gradient per image, and
-    for a name in `wrt` that is no input.
+    for a name in `wrt` that is not an input.
     """
 
     def __init__(
@@ -58,30 +58,30 @@ class GradientNorm(nn.Module):
                 f"GradientNorm: the network has no input `{unknown[0]}`", hint=suggest(unknown[0], inputs)
             )
         if mixing := [name for name, module in network.named_modules() if isinstance(module, _BatchNorm)]:
-            found = f"the network has batch normalisation at `{mixing[0]}`, which mixes the images of a batch"
-            raise ArgumentError(f"GradientNorm: {found}", hint="use instance normalisation, or none")
+            reason = f"the network has batch normalisation at `{mixing[0]}`, which mixes the images of a batch"
+            raise ArgumentError(f"GradientNorm: {reason}", hint="use instance normalisation, or none")
         self.network = network
         self.taps = taps_of(network)
         self.__signature__ = signature
         self.wrt, self.formula, self.zeta, self.reduce, self.blend = wrt, formula, zeta, reduce, blend
 
     def forward(self, *args: Tensor, **kwargs: Tensor) -> Tensor | dict[str, Tensor]:
-        """Scores of the network's output shape, or `b 1 1 1` with `reduce: scalar`; a dict of them for a dict."""
+        """Scores in the network's output shape, or `b 1 1 1` with `reduce: scalar`; a dict of them for a dict."""
         bound = self.__signature__.bind(*args, **kwargs)
         learning = torch.is_grad_enabled()
         device = next(iter(bound.arguments.values())).device
         wide = autocasts(device)
         with torch.inference_mode(False), torch.enable_grad(), full_precision(device):
-            inputs = {name: _own(widened(x) if wide else x) for name, x in bound.arguments.items()}
+            inputs = {name: _differentiable(widened(x) if wide else x) for name, x in bound.arguments.items()}
             wanted = [inputs[name] for name in self.wrt or inputs]
             results = self.network(**inputs)
             named = {"": results} if isinstance(results, Tensor) else results
-            given = {name: x if name in self.taps else self._normal(x, wanted, learning) for name, x in named.items()}
-        given = given if learning else {name: x.detach() for name, x in given.items()}
-        return given[""] if isinstance(results, Tensor) else given
+            outputs = {name: x if name in self.taps else self._normal(x, wanted, learning) for name, x in named.items()}
+        outputs = outputs if learning else {name: x.detach() for name, x in outputs.items()}
+        return outputs[""] if isinstance(results, Tensor) else outputs
 
     def _normal(self, score: Tensor, wanted: Sequence[Tensor], learning: bool) -> Tensor:
-        """A score over the norm of its gradient in `wanted`, or what `formula` and `blend` make of both."""
+        """Divide a score by the norm of its gradient with respect to `wanted`, as `formula`, `zeta` and `blend` say."""
         per_image = (len(score), *[1] * (score.ndim - 1))
         mean = reduce(score, "b ... -> b", "mean").view(per_image)
         if self.reduce == "scalar":
@@ -94,7 +94,7 @@ class GradientNorm(nn.Module):
         return normal if self.blend == 1 else self.blend * normal + (1 - self.blend) * score
 
 
-def _own(tensor: Tensor) -> Tensor:
-    """A tensor to differentiate in: gradients flow on to the caller's, whose own settings stay untouched."""
+def _differentiable(tensor: Tensor) -> Tensor:
+    """A tensor that takes gradients and passes them on to the caller's, whose `requires_grad` stays as it is."""
     tensor = tensor.clone() if tensor.is_inference() else tensor  # autograd cannot use it as it is
     return tensor.view_as(tensor) if tensor.requires_grad else tensor.detach().requires_grad_()

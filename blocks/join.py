@@ -11,7 +11,7 @@ from crossband.blocks.contracts.block import block
 
 @block("Concat", contract="b c h w, ... -> b sum(c) h w", reach=1)
 class Concat(nn.Module):
-    """Put the channels of any number of inputs of one size behind each other: `b c h w, ... -> b sum(c) h w`."""
+    """Concatenate the channels of any number of inputs of one size: `b c h w, ... -> b sum(c) h w`."""
 
     def __init__(self) -> None:
         super().__init__()

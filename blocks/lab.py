@@ -38,7 +38,7 @@ def _mixed(matrix: Matrix, parts: Sequence[Tensor]) -> list[Tensor]:
 class RGBToLab(nn.Module):
     """The lightness L and the colours ab of an sRGB image: `b 3 h w -> b 1 h w, b 2 h w`.
 
-    Values of the image are held to [0, 1]; those of L and ab then are in [0, 1].
+    Image values are clipped to [0, 1]; L and ab are then in [0, 1] too.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class RGBToLab(nn.Module):
 class LabToRGB(nn.Module):
     """The sRGB image with lightness L and colours ab: `b 1 h w, b 2 h w -> b 3 h w`, with values in [0, 1].
 
-    What no screen can show is cut off.
+    Colours outside of sRGB are clipped.
     """
 
     def __init__(self) -> None:

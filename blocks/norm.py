@@ -1,4 +1,4 @@
-"""Normalisation over channels and pixels, and the table by which other blocks name it."""
+"""Normalisation over channels and pixels, and the table of names for other blocks."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Literal, TypeAlias
@@ -19,16 +19,16 @@ NORMS: Mapping[str, Callable[[int], nn.Module]] = {
     "batch": nn.BatchNorm2d,
     "instance": nn.InstanceNorm2d,
 }
-"""What `norm:` means in a block: its channels give the module. All at torch's defaults, instance
-normalisation therefore without learned scale and offset, as in the pix2pix family."""
+"""The module behind each name that a block's `norm:` takes, made from the number of channels. All keep torch's
+defaults; instance normalisation therefore has no learned scale and offset, as in the pix2pix family."""
 
 
 @block("BatchNorm", contract="b c h w -> b c h w", reach=1, cite="ioffe2015batchnorm")
 class BatchNorm(nn.BatchNorm2d):
     """Normalise each channel over batch and pixels, with learned scale and offset.
 
-    `b c h w` to the same. In training it uses the statistics of the batch, which therefore needs more
-    than one value per channel, and follows them with `momentum`; in eval it uses the followed ones.
+    `b c h w` to the same. In training it uses the statistics of the batch, which needs more than one value
+    per channel, and updates running statistics with `momentum`; in eval it uses the running statistics.
     """
 
     def __init__(self, c: int, *, momentum: Share = 0.1, eps: Epsilon = 1e-5) -> None:
@@ -70,7 +70,7 @@ class GroupNorm(nn.GroupNorm):
         super().__init__(groups, c, eps=eps)
 
     def forward(self, input: Tensor) -> Tensor:
-        """`b c h w` to the same. One pixel of as many groups as channels gives the offset, whatever the batch."""
+        """`b c h w` to the same. One pixel with a group per channel gives the offset, for batches of any size."""
         return torch.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)  # torch.nn refuses b = 1
 
 

@@ -17,6 +17,7 @@ def _length(c: int, *, out: int, mlp: bool, **_: object) -> int:
     "PatchSample",
     contract="b c h w, b c h w -> b min(h*w,{patches}) length(c), b min(h*w,{patches}) length(c)",
     outputs=("query", "key"),
+    exact="a pixel of one map is the same place in the other only where their sizes are equal",
     cite="park2020cut",
     length=_length,
 )
@@ -24,9 +25,9 @@ class PatchSample(nn.Module):
     """Vectors of two feature maps at the same pixels: `b c h w, b c h w -> b p {out}, b p {out}`.
 
     p is `patches`, or h * w where there are fewer pixels. In training the pixels are drawn without replacement,
-    one draw for both maps and all images; in eval they are evenly spaced. The vector of a pixel, its channels,
-    passes through one MLP for both maps (`c` to `out`, ReLU, `out` to `out`), or without `mlp` stays as it is,
-    and is brought to length 1.
+    one draw for both maps and all images; in eval they are evenly spaced. The channels of a pixel are
+    its vector. With `mlp`, one MLP for both maps (`c` to `out`, ReLU, `out` to `out`) transforms it. It is then
+    scaled to length 1.
     """
 
     def __init__(self, c: int, *, out: Count = 256, patches: Count = 256, mlp: bool = True) -> None:
@@ -40,7 +41,7 @@ class PatchSample(nn.Module):
         return self.vectors(query, pixels), self.vectors(key, pixels)
 
     def positions(self, pixels: int, device: torch.device) -> Tensor:
-        """Which of so many pixels, counted along rows: `p`."""
+        """The numbers of the chosen pixels among `pixels`, counted along rows: `p`."""
         drawn = min(self.patches, pixels)
         if self.training:
             return torch.randperm(pixels, device=device)[:drawn]

@@ -12,7 +12,7 @@ from crossband.blocks.conv import Conv
 
 
 def _maps(inputs: int, c: Size, *, per: str, **_: Any) -> Size:
-    """How many weights a pixel has: one, or one a channel, for each input."""
+    """The number of weights per pixel: for each input one, or one per channel."""
     return c * inputs if per == "channel" else inputs
 
 
@@ -26,15 +26,15 @@ def _maps(inputs: int, c: Size, *, per: str, **_: Any) -> Size:
     maps=_maps,
 )
 class PixelFusion(nn.Module):
-    """Mix feature maps of one shape by weights that each pixel chooses: `b c h w, ... -> b c h w, b n h w`.
+    """Mix feature maps of one shape by weights computed for each pixel: `b c h w, ... -> b c h w, b n h w`.
 
     The first two are fused, the result with the third, and so on, each time by a convolution of its own:
 
         alpha = sigmoid(conv([a, b])),   a * alpha + b * (1 - alpha)
 
-    `fused` is the last result. `weights` says how much each of the n inputs has in it: the products of alphas,
-    from 0 to 1 and with the sum 1 over the inputs. With `per: channel` every channel has weights of its own, and
-    they are `b n*c h w`, all channels of the first input first.
+    `fused` is the last result. `weights` are the shares of the n inputs in it: products of alphas, from 0 to 1,
+    that sum to 1 over the inputs. With `per: channel` every channel has weights of its own, `b n*c h w`, all
+    channels of the first input first.
     """
 
     def __init__(self, c: int, inputs: int, *, per: Literal["pixel", "channel"] = "pixel", kernel: Count = 3) -> None:

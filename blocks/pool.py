@@ -32,7 +32,7 @@ class MaxPool(nn.MaxPool2d):
 
     The windows are `kernel` wide and `stride` apart, by default side by side. A side of n pixels becomes
     `(n + 2*padding - kernel) // stride + 1`. With `ceil` the division rounds up: a last window may
-    overhang the image, but must start inside it or its left padding. Padding never wins.
+    overhang the image, but must start inside it or its left padding. Padding is never the maximum.
     """
 
     def __init__(

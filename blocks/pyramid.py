@@ -1,4 +1,4 @@
-"""The image pyramid: an image and what is left of it at half the size, a quarter and so on."""
+"""The image pyramid: an image at its full size, at half of it, a quarter and so on."""
 
 from typing import Annotated, Any, Literal
 
@@ -6,12 +6,15 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.contract import ContractError
 from crossband.blocks.contracts.sizes import Shape, ceil_div
 
 MOST = 8
 
 
 def _shape(image: Shape, *, levels: int, **_: Any) -> tuple[Shape, ...]:
+    if len(image) != 4:
+        raise ContractError(f"takes an input of the form `b c h w`, got {len(image)} axes")
     return tuple((*image[:2], *(ceil_div(side, 2**level) for side in image[2:])) for level in range(levels))
 
 
@@ -22,10 +25,10 @@ def _shape(image: Shape, *, levels: int, **_: Any) -> tuple[Shape, ...]:
     cite="wang2018pix2pixhd",
 )
 class Pyramid(nn.Module):
-    """An image of each size, each a mean of the one before: `b c h w` to `levels` of `b c ceil(h/n) ceil(w/n)`.
+    """An image at several sizes, each pooled from the one before: `b c h w` to `levels` of `b c ceil(h/n) ceil(w/n)`.
 
-    The outputs are `level1`, the image itself, `level2` at half its size, `level3` at a quarter. A `window` of 3
-    overlaps, as between the critics of pix2pixHD; of 2 it does not. What lies beyond the edge does not count.
+    The outputs are `level1`, the image itself, `level2` at half its size, `level3` at a quarter. Windows of 3
+    pixels overlap, as between the critics of pix2pixHD; windows of 2 do not. Means leave out pixels beyond the edge.
     """
 
     def __init__(self, *, levels: Annotated[int, Ge(2), Le(MOST)] = 3, window: Literal[2, 3] = 3) -> None:

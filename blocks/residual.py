@@ -16,12 +16,12 @@ def _mirrored(*, kernel: int, pad_mode: str, **_: object) -> int:
 
 
 def _squeezed(*, attention: str, reduce: int, **_: object) -> int:
-    """The channels that the attention needs."""
+    """The least number of channels that the attention takes."""
     return reduce if attention == "cbam" else 1
 
 
 def _reach(*, kernel: int, attention: str, **_: object) -> int | None:
-    """Two convolutions, if no gate looks at the whole image."""
+    """The reach of two convolutions, unless attention looks at the whole image."""
     return 2 * kernel - 1 if attention == "none" else None
 
 
@@ -41,7 +41,7 @@ def _reach(*, kernel: int, attention: str, **_: object) -> int | None:
     pixels=pixels,
 )
 class Residual(nn.Module):
-    """Two convolutions that are added to their input, with no activation after the sum: `b c h w` to the same.
+    """Two convolutions added to their input, without activation after the sum: `b c h w` to the same.
 
         out = x + attention(norm(conv(dropout(relu(norm(conv(x)))))))
 

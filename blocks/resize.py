@@ -1,4 +1,4 @@
-"""Resizing by interpolation: by a factor, to the size of another feature map, and on the way to a skip."""
+"""Resizing by interpolation: by a factor, to the size of another feature map, or to join a skip."""
 
 from typing import Literal
 
@@ -33,8 +33,8 @@ class Resize(nn.Module):
     """Enlarge `up` times, shrink `down` times, or both: `b c h w -> b c h*up//down+plus w*up//down+plus`.
 
     Interpolation takes the nearest pixel or the two nearest each way; shrinking does not smooth first
-    (for that, AvgPool). The two-thirds of an image are `up: 2, down: 3`. `plus` stretches the image by so many
-    rows and columns more.
+    (for that, AvgPool). Two thirds of an image are `up: 2, down: 3`. `plus` stretches the image by that many
+    rows and columns.
     """
 
     def __init__(self, *, up: Count = 1, down: Count = 1, plus: Natural = 0, mode: Interpolation = "nearest") -> None:
@@ -51,12 +51,17 @@ class Resize(nn.Module):
         return f"up={self.up}, down={self.down}, plus={self.plus}, mode={self.mode!r}"
 
 
-@block("ResizeTo", contract="b c h w, b c2 h2 w2 -> b c h2 w2", reach=_taps_of_first)
+@block(
+    "ResizeTo",
+    contract="b c h w, b c2 h2 w2 -> b c h2 w2",
+    reach=_taps_of_first,
+    exact="both are of the same images",
+)
 class ResizeTo(nn.Module):
     """Bring the first input to the height and width of the second: `b c h w, b c2 h2 w2 -> b c h2 w2`.
 
-    Of the second input only the size is used. `area` takes the mean of the pixels that fall on each new one:
-    halving three times so is three times AvgPool.
+    Only the size of the second input is used. `area` takes the mean of the pixels that fall on each new one:
+    halving by it three times equals AvgPool three times.
     """
 
     def __init__(self, *, mode: Interpolation | Literal["area"] = "bilinear") -> None:
@@ -76,8 +81,8 @@ class ResizeTo(nn.Module):
 class UpCat(nn.Module):
     """Bring a deep feature map to the size of a skip and join them: `b c1 h1 w1, b c2 h w -> b c1+c2 h w`.
 
-    The channels of the resized first input come first. Resizing to a size, not by a factor, is what lets
-    a U-shaped network take any image (U2-Net).
+    The channels of the resized first input come first. Resizing to a size, not by a factor, lets a
+    U-shaped network take images of any size (U2-Net).
     """
 
     def __init__(self, *, mode: Interpolation = "bilinear") -> None:

@@ -13,7 +13,7 @@ from crossband.blocks.resize import resize
 
 
 def _reach(*, depth: int, dilated: bool, **_: object) -> int:
-    """Rows that one output row depends on, walked back along the deepest path; ample for odd sizes."""
+    """Count the input rows behind one output row, back along the deepest path: an upper bound for odd sizes."""
     rates = [2**level if dilated else 1 for level in range(depth - 1)]
     rows = 1
     for level, rate in enumerate(rates):  # the decoder, from its last convolution
@@ -37,7 +37,7 @@ class RSU(nn.Module):
     """A small U-Net whose output is added to its own first convolution: `b c h w -> b {out} h w`.
 
     It encodes at `depth` - 1 scales, halving in between (the paper's RSU-7 is `depth: 7`), has `mid`
-    channels inside, and takes images of any size, since its decoder resizes to what the encoder kept.
+    channels inside, and takes images of any size, since its decoder resizes to the sizes of its encoder.
     With `dilated` (RSU-4F: `depth: 4, dilated: true`) it stays at full size and doubles dilations instead.
     All layers are convolution 3x3, batch normalisation and ReLU.
     """

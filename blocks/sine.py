@@ -10,10 +10,10 @@ from crossband.blocks.contracts.block import block
 
 @block("Sine", contract="b c h w -> b c h w", reach=1, cite="sitzmann2020siren")
 class Sine(nn.Module):
-    """`sin(omega * x + phase)`, elementwise, with both learned: `b c h w` to the same, with values from -1 to 1.
+    """`sin(omega * x + phase)`, elementwise, both learned: `b c h w` to the same, with values from -1 to 1.
 
-    One pair for the layer or one for each channel, all beginning at the values given. Behind a normalisation,
-    `omega: 1` begins nearly linear; the fixed 30 of SIREN is meant for coordinates, not for feature maps.
+    There is one pair for the layer or one for each channel; all start at the given values. Behind a normalisation,
+    `omega: 1` starts nearly linear; the fixed 30 of SIREN is meant for coordinates, not for feature maps.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Spectral normalisation of the weights of a critic (Miyato et al. 2018, equations 8 and 9)."""
+"""Spectral normalisation of the weights of a critic (discriminator): Miyato et al. 2018, equations 8 and 9."""
 
 from typing import Annotated
 
@@ -17,9 +17,9 @@ from crossband.registry import ArgumentError
 class SpectralNorm(nn.Module):
     """Divide the weight of every convolution and linear layer by its largest singular value.
 
-    The weight counts as a matrix with one row for each output channel. Its largest singular value is estimated by
-    `iterations` steps of the power method in each forward pass in training, which begin where the last ended; eval
-    keeps the last estimate. `forward` takes and gives what the network does. The layers stay where they are: their
+    The weight counts as a matrix with one row for each output channel. In training, each forward pass improves the
+    estimate of its largest singular value by `iterations` steps of the power method; eval keeps the last estimate.
+    `forward` has the inputs and outputs of the network. The layers stay where they are: their
     learned weights become `parametrizations.weight.original` in the state dict. Raises ArgumentError for a network
     without such layers.
     """
@@ -36,5 +36,5 @@ class SpectralNorm(nn.Module):
         self.__signature__ = signature_of(network)
 
     def forward(self, *args: Tensor, **kwargs: Tensor) -> Tensor | dict[str, Tensor]:
-        """What the network gives."""
+        """The output of the network."""
         return self.network(*args, **kwargs)

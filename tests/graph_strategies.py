@@ -13,7 +13,7 @@ from crossband.blocks.contracts.block import BlockEntry
 from crossband.blocks.contracts.contract import ContractError
 from crossband.blocks.contracts.shapes import shapes_of
 from crossband.blocks.contracts.sizes import Condition, Dim, Shape, Size, evaluate, symbol, symbols_of
-from crossband.blocks.laws.examples import arguments
+from crossband.blocks.laws.values import arguments
 from crossband.graphs.language.serial import to_data
 from crossband.graphs.plans.admissible import possible
 from crossband.graphs.plans.plan import Plan

@@ -1,46 +1,15 @@
 """Strategies shared by the tests: blocks and symbolic sizes."""
 
-from dataclasses import dataclass
-
 from hypothesis import strategies as st
 
 from crossband import registry
 from crossband.blocks.contracts.block import BlockEntry
-from crossband.blocks.contracts.contract import ContractError, Result
-from crossband.blocks.contracts.shapes import shapes_of
 from crossband.blocks.contracts.sizes import Size, ceil_div, largest, smallest, symbol
-from crossband.blocks.laws.examples import Shapes, arguments, examples, input_shapes
-
-__all__ = ["Refused", "arguments", "entries", "examples", "formulas", "input_shapes", "refused"]
 
 
 def entries() -> st.SearchStrategy[BlockEntry]:
     """Any registered block."""
     return st.sampled_from(list(registry.blocks)).map(lambda name: registry.blocks[name])
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A block with arguments and input shapes that its contract refuses."""
-
-    entry: BlockEntry
-    arguments: dict[str, object]
-    shapes: Shapes
-    result: Result
-
-
-@st.composite
-def refused(draw: st.DrawFn, entry: BlockEntry) -> Refused | None:
-    """Input shapes that do not satisfy the conditions of a block; None where none are found."""
-    for _ in range(50):
-        given, shapes = draw(arguments(entry)), draw(input_shapes(entry))
-        try:
-            result = shapes_of(entry, shapes, given)
-        except ContractError:
-            continue
-        if result.conditions:
-            return Refused(entry, given, shapes, result)
-    return None
 
 
 @st.composite

@@ -1,6 +1,7 @@
 """The command line as its users meet it: start-up time, exit codes, streams, lists, plugins."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -60,6 +61,18 @@ for arguments in (["--help"], *lists, *shown, *([verb, "--help"] for verb in {li
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
+@pytest.mark.parametrize("own", [None, "ACTIVE"])
+def test_threads_that_wait_are_told_to_sleep_before_torch_is_there(tmp_path: Path, own: str | None) -> None:
+    """What spins while other programs keep the cores busy takes them from what it waits for. One's own choice holds."""
+    path = tmp_path / "look.py"
+    path.write_text("import os, sys\nprint(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules, file=sys.stderr)\n")
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment |= {"OMP_WAIT_POLICY": own} if own else {}
+    command = [*COMMAND, "--plugin", str(path), "ls"]
+    found = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    assert found.stderr == f"{own or 'PASSIVE'} False\n"
+
+
 def test_every_verb_is_in_the_help() -> None:
     text = succeed("--help")
     assert all(re.search(rf"^  {verb} +{re.escape(words)}$", text, re.MULTILINE) for verb, words in COMMANDS.items())
@@ -81,6 +94,17 @@ def test_every_verb_is_in_the_help() -> None:
         (["show", "u2netp", "--svg", "u2net.yaml"], 2, "`--svg` writes a file that ends in `.svg`, got `u2net.yaml`"),
         (["show", "u2netp", "--size", "large"], 2, "`large` is no image size\nhint: write height x width in pixels"),
         (["show", "u2netp", "--set", "widht=3"], 1, "E011 `u2netp` has no param `widht`"),
+        (
+            ["show", "discriminator"],
+            1,
+            "nothing named `discriminator`\nhint: `crossband ls --find discriminator` finds `",
+        ),
+        (
+            ["show", "discriminator", "--kind", "loss"],
+            1,
+            "finds `feature_matching`, `gradient_penalty`, `hinge_critic`",
+        ),
+        (["show", "psnrr"], 1, "did you mean `psnr`?"),
         (["show", "none.yaml"], 1, "none.yaml: E001 no such file"),
         (["cite", "nobody2020"], 1, "nothing named `nobody2020`"),
         (["--plugin", "none.py", "ls"], 1, "none.py: no such plugin file\n"),

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from commandline import SMALL, graph_file, recipe_file, run, succeed
 
+from crossband.graphs import check
+from crossband.graphs.plans.cost import cost
+from crossband.graphs.plans.image_size import usual
 from crossband.recipes.commands import listing
 from crossband.recipes.commands.show_entry import type_text
 
@@ -126,6 +129,7 @@ def test_show_what_is_registered(kind: str, name: str) -> None:
     assert Path(found["written_in"].partition(".py")[0] + ".py").is_file()
     for parameter in found["params"]:
         assert re.search(rf"^{parameter['name']} +{re.escape(parameter['type'])} +\S", text, re.MULTILINE)
+    assert ("what it is" in text) is any("description" in parameter["schema"] for parameter in found["params"])
 
 
 @pytest.mark.parametrize(
@@ -134,6 +138,7 @@ def test_show_what_is_registered(kind: str, name: str) -> None:
         ("psnr", r"^metric +psnr$.^title +PSNR$.^better +higher$.^unit +dB$.^measured over +each image$"),
         ("fid", r"^measured over +the whole set$"),
         ("pool", r"^function +pool$.^takes +1 value$.^gradient +does not pass$.^cite +shrivastava2017simgan$"),
+        ("PatchSample", r"^contract +b c h w, b c h w -> .{50,}$.^outputs +query, key$"),
         ("cat", r"^takes +2 or more values$"),
         ("Adam", r"^optimizer +Adam$.^cite +kingma2015adam$"),
         ("Adam", r"^betas +\[float >= 0, < 1, float >= 0, < 1\] +\[0.9, 0.999\]$"),
@@ -171,3 +176,10 @@ def test_a_name_of_two_kinds_shows_both() -> None:
 )
 def test_types_in_words(schema: dict[str, Any], expected: str) -> None:
     assert type_text(schema) == expected
+
+
+def test_the_costs_of_shipped_graphs_are_at_hand_at_their_usual_size_and_else_counted() -> None:
+    plan, other = check("resnet9"), check("resnet9", {"blocks": 3})
+    assert listing.kept_cost(plan, usual(plan)) == cost(plan, usual(plan))
+    assert listing.kept_cost(plan, {"H": 64, "W": 64}) is None
+    assert listing.kept_cost(other, usual(other)) is None

@@ -188,7 +188,7 @@ def test_messages(folder: Path, tmp_path: Path):
     with pytest.raises(DataError, match="cannot be kept in a cache\nhint: take `cache` out of `data`"):
         Cached(demo(train=1, test=1, size=16), tmp_path, None)
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="/file: a file, and no folder for a cache"):
+    with pytest.raises(DataError, match="/file: a file, not a folder for a cache"):
         Cached(source, tmp_path / "file", None)
     cached = Cached(source, tmp_path / "cache", None)
     (tmp_path / "cache").write_text("in the way")

@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 from crossband.graphs.language.expressions import MAX_NUMBER, ExpressionError, is_expression, parse
 
 often = settings(max_examples=60)  # text is cheap
+SUM = "1+" * 60 + "1"
+KNOWN = "it has numbers, names, text, lists, `+ - * / // %`, `min`, `max`, `==`, `!=` and `in`"
+COMPARISONS = "`==`, `!=` and `in` are the comparisons"
 PARAMS = {"width": 64, "out": 1, "rate": 0.5, "recurrence": 2, "cca_at": ["en5", "en6"], "norm": "batch", "bias": True}
 
 
@@ -64,12 +67,17 @@ def test_values(text, value):
         ("=1 in width", "`in` needs a list on its right, got 64", "in", None),
         ("=width +", "the expression ends where a number or name is expected", "", None),
         ("=width * / 2", "`/` stands where a number or name is expected", "/", None),
-        ("=width**2", "`*` stands where a number or name is expected", "*", "write a power as a product"),
+        ("=width**2", "`**` means nothing in an expression", "**", "write a power as a product"),
         ("=2 width", "did not expect `width` here", "width", "write an operator such as `*` before it"),
         ("=width)", "did not expect `)` here", ")", None),
         ("=(width", "`(` is never closed", "(", None),
         ("=[1, 2", "`[` is never closed", "[", None),
-        ("=max(1 2)", "expected `)`, got `2`", "2", None),
+        (
+            "=max(1 2)",
+            "did not expect `1 2` here",
+            "1 2",
+            "write an operator such as `*`, or a comma, between them",
+        ),
         ("=max()", "`max` needs at least one number", "max", None),
         ("=max", "`max` is a function", "max", "write `max(a, b)`"),
         ("=sqrt(2)", "no function named `sqrt`", "sqrt", "the functions are `min` and `max`"),
@@ -85,7 +93,29 @@ def test_values(text, value):
         ("=1 == 1 == 1", "comparisons cannot be chained", "==", "use parentheses"),
         ("=999999999*999999999", "the result is beyond 1e+15", "*", None),
         ("=1e999", "the result is beyond 1e+15", "1e999", None),
-        ("=" + "1+" * 60 + "1", "an expression has at most 100 parts", "1", "divide it over `params`"),
+        ("=" + SUM, "an expression has at most 100 parts", f"={SUM}", "divide it over `params`"),
+        ("=" + "(" * 9 + "width" + ")" * 8, "`(` is never closed", "(", None),
+        ("= ((width) + (norm))", "`+` needs numbers, got `batch`", "+", None),
+        ("=width % ('é' == wdith)", "`wdith` has no value here", "wdith", "did you mean `width`?"),
+        (
+            "=width if bias else 1",
+            "`width if bias else 1` means nothing in an expression",
+            "width if bias else 1",
+            KNOWN,
+        ),
+        ("=norm not in cca_at", "`not in` means nothing in an expression", "not in", COMPARISONS),
+        ("=not bias", "`not` means nothing in an expression", "not", KNOWN),
+        ("=True", "`True` means nothing in an expression", "True", KNOWN),
+        ("=2j", "`2j` means nothing in an expression", "2j", KNOWN),
+        ("=cca_at[0]", "`cca_at[0]` means nothing in an expression", "cca_at[0]", KNOWN),
+        ("=max(*cca_at)", "`*cca_at` means nothing in an expression", "*cca_at", KNOWN),
+        ("=max(out, key=bias)", "`max(out, key=bias)` means nothing in an expression", "max(out, key=bias)", KNOWN),
+        ("=(lambda: 1)()", "`lambda: 1` means nothing in an expression", "lambda: 1", KNOWN),
+        ("=f'{width}'", "`f'{width}'` means nothing in an expression", "f'{width}'", KNOWN),
+        ("=[1 for _ in cca_at]", "`[1 for _ in cca_at]` means nothing in an expression", "[1 for _ in cca_at]", KNOWN),
+        ("=norm+-width", "`+` needs numbers, got `batch`", "+", None),
+        ("=width << 2", "`<<` means nothing in an expression", "<<", KNOWN),
+        ("=$width", "`$` means nothing in an expression", "$", KNOWN),
     ],
 )
 def test_messages(text, message, meant, hint):

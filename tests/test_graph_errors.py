@@ -97,7 +97,7 @@ MISTAKES = {  # what is changed into what; the token that is named, the node, wh
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_an_everyday_mistake_scores_five_of_five(mistake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    right, wrong, token, node, cure = MISTAKES[mistake]
+    right, wrong, token, node, hint = MISTAKES[mistake]
     assert NET.count(right) == 1
     path = tmp_path / "net.yaml"
     path.write_text(NET.replace(right, wrong), "utf-8")
@@ -115,7 +115,7 @@ def test_an_everyday_mistake_scores_five_of_five(mistake: str, tmp_path: Path, m
         "names the token": line[fault.place.mark.column - 1 :].startswith(token) or f"`{token}`" in fault.message,
         "says where in the graph": f"{node}:" in line or f"`{node}`" in shown,
         "file and line": shown.startswith(f"{path}:{fault.place.mark.line}:"),
-        "says what would be right": cure in (fault.hint or ""),
+        "says what would be right": hint in (fault.hint or ""),
     }
     assert all(points.values()), (points, shown)
 

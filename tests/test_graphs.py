@@ -16,7 +16,7 @@ from torch import Tensor, fx, nn
 
 from crossband import registry
 from crossband.blocks.contracts.sizes import Shape, evaluate
-from crossband.blocks.laws.examples import values_of
+from crossband.blocks.laws.values import values_of
 from crossband.graphs import InvalidFile, build, check, digest, dump
 from crossband.graphs.language.diagnostics import Problems
 from crossband.graphs.language.reader import read_text
@@ -254,10 +254,10 @@ def test_a_shipped_graph_is_a_block():
     assert_resolves(plan)
 
 
-def test_a_graph_beside_the_file_is_a_block_and_hides_a_shipped_one(tmp_path):
+def test_a_graph_beside_the_file_that_names_it_is_a_block(tmp_path):
     (tmp_path / "sub").mkdir()
-    (tmp_path / "u2net.yaml").write_text(dump(graph("y: Tanh")))
-    (tmp_path / "g.yaml").write_text(dump(graph("y: u2net")))
+    (tmp_path / "mine.yaml").write_text(dump(graph("y: Tanh")))
+    (tmp_path / "g.yaml").write_text(dump(graph("y: mine")))
     (tmp_path / "sub" / "child.yaml").write_text(
         "graph: child\nextends: ../g.yaml\nnodes: {z: ReLU}\noutputs: {z: [3, H, W]}\n"
     )
@@ -265,6 +265,20 @@ def test_a_graph_beside_the_file_is_a_block_and_hides_a_shipped_one(tmp_path):
     child = "graph: child\nextends: ../g.yaml\nnodes: {z: {from: y, ReLU: {}}}\noutputs: {y: null, z: [3, H, W]}\n"
     (tmp_path / "sub" / "child.yaml").write_text(child)
     assert calls(check(tmp_path / "sub" / "child.yaml")) == ["y.y = Tanh(image)", "z = ReLU(y.y)"]
+
+
+def test_a_shipped_name_means_the_shipped_graph_and_no_other(tmp_path):
+    text = "graph: u2net\nextends: u2net\n"
+    (tmp_path / "u2net.yaml").write_text(text)
+    assert digest(check(tmp_path / "u2net.yaml").graph) == digest(check("u2net").graph)  # a file does not mean itself
+    (tmp_path / "child.yaml").write_text("graph: child\nextends: u2net\n")
+    with pytest.raises(InvalidFile, match=r"child.yaml:2:10: E016 `u2net` is a shipped graph, and `.*u2net.yaml` has"):
+        check(tmp_path / "child.yaml")
+    (tmp_path / "child.yaml").write_text("graph: child\nextends: u2net.yaml\n")
+    check(tmp_path / "child.yaml")
+    (tmp_path / "u2net.yaml").write_text(text.replace("graph:", "recipe:"))
+    (tmp_path / "child.yaml").write_text("graph: child\nextends: u2net\n")
+    check(tmp_path / "child.yaml")  # a recipe may be called as a graph
 
 
 def test_a_graph_whose_file_has_an_odd_name_is_a_block(tmp_path):

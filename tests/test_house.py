@@ -1,6 +1,7 @@
 """The shape of the house: what ships, which way imports point, what start-up may not load."""
 
 import ast
+import re
 import subprocess
 import sys
 import zipfile
@@ -10,6 +11,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = ["registry", "blocks", "graphs", "recipes"]
+ROOMS = [  # a room imports only itself and rooms before it
+    *("registry", "blocks.contracts", "blocks", "blocks.laws"),
+    *("graphs.language", "graphs.plans", "graphs.checking", "graphs.building", "graphs.picture"),
+    *("recipes.basics", "recipes.kinds", "recipes.language", "recipes.losses", "recipes.data", "recipes.metrics"),
+    *("recipes.model", "recipes.reporting", "recipes.training", "recipes.commands"),
+]
+DOORS = [ROOT / "graphs" / "__init__.py", ROOT / "recipes" / "__init__.py"]
 LIGHT = ["crossband", *(f"crossband.{name}" for name in ("registry", "graphs", "recipes", "recipes.commands"))]
 MODULES = sorted(path for layer in LAYERS[1:] for path in (ROOT / layer).rglob("*.py"))
 
@@ -31,13 +39,30 @@ def imported(path: Path) -> set[str]:
     return found
 
 
+def room_of(module: str) -> str | None:
+    """The room that a module is in; None for the two doors, which name what is public and import it when asked."""
+    inside = [room for room in ROOMS if f"{module}.".startswith(f"crossband.{room}.")]
+    return max(inside, key=len, default=None)
+
+
 @pytest.mark.parametrize("path", [ROOT / "registry.py", *MODULES], ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_point_one_way(path: Path) -> None:
-    own = LAYERS.index(path.relative_to(ROOT).parts[0].removesuffix(".py"))
-    above = [
-        name for name in imported(path) for layer in LAYERS[own + 1 :] if f"{name}.".startswith(f"crossband.{layer}.")
-    ]
-    assert not above, f"{path.name} imports {above}, which stands above it"
+    own = room_of(".".join(["crossband", *path.relative_to(ROOT).with_suffix("").parts]).removesuffix(".__init__"))
+    if own is None:
+        assert path in DOORS, f"{path} is in no room: add it to ROOMS"
+        return
+    rooms = {name: room for name in imported(path) if (room := room_of(name))}
+    wrong = {name for name, room in rooms.items() if ROOMS.index(room) > ROOMS.index(own)}
+    assert not wrong, f"{path.name} of {own} imports {wrong}, from a room after its own"
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if room.count(".")])
+def test_a_room_says_what_comes_in_and_what_goes_out(room: str) -> None:
+    text = (ROOT / room.replace(".", "/") / "__init__.py").read_text()
+    doc = ast.get_docstring(ast.parse(text)) or ""
+    assert re.match(r"[^\n]+\. In: [^\n]+\. Out: ", doc), (
+        f"{room}: begin `__init__.py` with what it is. In: ... Out: ..."
+    )
 
 
 @pytest.mark.slow

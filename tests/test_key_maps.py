@@ -179,7 +179,7 @@ MISFITS = [
 
 
 @pytest.mark.parametrize(("change", "params", "message"), MISFITS)
-def test_what_does_not_fit_is_named_with_its_cure(change: dict[str, Any], params: dict[str, int], message: str):
+def test_what_does_not_fit_is_named_with_a_hint(change: dict[str, Any], params: dict[str, int], message: str):
     shapes = {name: shape for name, shape in {**vainf(**NARROW), **change}.items() if shape is not None}
     ours = build("deeplabv3plus", {**NARROW, **params}).state_dict()
     with pytest.raises(RenamingError, match=re.escape(message)):

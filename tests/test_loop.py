@@ -310,9 +310,9 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_images(folder: Path, fabr
     with pytest.raises(NotFinite) as caught:
         train_step(training, [broken])
     first, second = batch["name"]
-    assert str(caught.value).startswith(
-        f"the loss `pixel` of the phase `generator` is nan in step 1\nnote: the images are {first}, {second}\n"
-    )
+    assert caught.value.message == "the loss `pixel` of the phase `generator` is nan in step 1"
+    assert caught.value.hint == "look at the images; a lower `lr`, `clip`, or `precision: 32` may help"
+    assert caught.value.notes == (f"the images are {first}, {second}",)
 
 
 def test_learning_rate_follows_the_schedule(folder: Path, fabric: Fabric) -> None:

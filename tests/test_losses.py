@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
+from crossband.blocks.laws import LawBroken
 from crossband.recipes.basics.pretrained import Unavailable
 from crossband.recipes.losses import LossInputError, fft_l1, l1, loss, ms_ssim, patch_nce, ssim, vanilla, vgg
+from crossband.recipes.losses.laws import LAWS, check_laws
 from crossband.registry import CrossbandError, RegistryError, losses, metrics
 
 OURS = [name for name, entry in losses.items() if entry.factory.__module__.startswith("crossband.")]
@@ -149,11 +152,6 @@ EQUATIONS: list[tuple[str, Mapping[str, Any], Callable[..., Tensor]]] = [
     ("wgan", {}, lambda f: -f.mean()),
     ("wgan_critic", {}, lambda r, f: f.mean() - r.mean()),
 ]
-# losses of an output and its target, which are least where the two are equal
-COMPARING = [row[:2] for row in EQUATIONS if losses[row[0]].inputs == ("output", "target") and row[0] != "patch_nce"]
-SAME_SHAPE = [
-    (name, parameters) for name, parameters, _ in EQUATIONS if len(losses[name].inputs) == 2 and losses[name].same_shape
-]
 
 
 def shape_for(name: str, parameters: Mapping[str, Any], more: tuple[int, int, int, int]) -> list[int]:
@@ -191,57 +189,118 @@ def test_agrees_with_its_equation(name, parameters, equation, more, seed):
     torch.testing.assert_close(value, equation(*inputs), rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize(("name", "parameters"), COMPARING)
-@given(more=EXTRA, seed=SEEDS)
-def test_is_least_at_identity_and_its_gradient_points_away(name, parameters, more, seed):
-    shape = shape_for(name, parameters, more)
-    shape[-1] += 1  # one pixel alone has neither angle nor variation
-    target, noise = tensors(name, shape, seed)
-    output = (target + 0.02 * (noise - target)).requires_grad_()
-    value = losses[name].factory(output, target, **parameters)
-    [gradient] = torch.autograd.grad(value, output)
-    assert losses[name].factory(target, target, **parameters) < value
-    assert (gradient * (output - target)).sum() > 0
+# ---------------------------------------------------------------- laws
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
-@pytest.mark.parametrize(("name", "parameters", "_equation"), EQUATIONS)
-def test_value_and_gradient_are_finite_at_identity_and_at_the_ends(name, parameters, _equation, dtype):
-    shape = shape_for(name, parameters, (1, 0, 2, 3))
-    for level in (0.0, 0.5, 1.0):
-        image = torch.full(shape, level, dtype=dtype, requires_grad=True)
-        for other in (level, 0.0, 1.0):
-            rest = [torch.full_like(image, other)] * (len(losses[name].inputs) - 1)
-            value = losses[name].factory(image, *rest, **parameters)
-            [gradient] = torch.autograd.grad(value, image)
-            assert value.isfinite()
-            assert gradient.isfinite().all()
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("name", losses)
+def test_every_loss_keeps_every_law(name, law):
+    assert (check_laws(name, laws=[law])[law] > 0) == (law != "least" or bool(losses[name].least_where_equal))
 
 
 @pytest.mark.parametrize(("name", "parameters", "_equation"), EQUATIONS)
-def test_works_in_float32_under_autocast_and_on_half_precision(name, parameters, _equation):
-    inputs = [x.bfloat16() for x in tensors(name, shape_for(name, parameters, (0, 0, 8, 8)), 0)]
-    exact = losses[name].factory(*(x.double() for x in inputs), **parameters)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        value = losses[name].factory(*inputs, **parameters)
-    assert value.dtype == torch.float32
-    torch.testing.assert_close(value.double(), exact, rtol=1e-5, atol=1e-6)
+def test_every_law_holds_with_the_parameters_of_an_equation(name, parameters, _equation):
+    axes = [{"c": 1}, {"c": 3}] if name == "perceptual" else [{}]
+    laws = [law for law in LAWS if law != "least" or losses[name].is_least_where_equal(parameters)]
+    tried = check_laws(name, laws=laws, examples=[{**parameters, **fixed} for fixed in axes], count=3)
+    assert all(tried[law] for law in laws if law != "least" or losses[name].least_where_equal)
 
 
-@pytest.mark.parametrize(("name", "parameters"), SAME_SHAPE)
-@pytest.mark.parametrize("other", [(1, 3, 8, 8), (2, 1, 8, 8), (2, 3, 8, 4), (3, 8, 8), (1,)])
-def test_refuses_shapes_that_would_broadcast(name, parameters, other):
-    with pytest.raises(LossInputError, match=rf"the loss `{name}` needs tensors of one shape: output \(2, 3, 8, 8\)"):
-        losses[name].factory(torch.rand(2, 3, 8, 8), torch.rand(other), **parameters)
+def test_the_losses_that_are_least_where_their_inputs_are_equal_are_those_that_compare_images():
+    comparing = {name for name in OURS if losses[name].inputs == ("output", "target")} - {"patch_nce"}
+    assert {name for name in OURS if losses[name].least_where_equal} == comparing
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_refuses_whole_numbers_and_wrong_counts(name):
-    count = len(losses[name].inputs)
-    with pytest.raises(CrossbandError, match="floating-point"):
-        losses[name].factory(*[torch.zeros(1, 1, 8, 8, dtype=torch.uint8)] * count)
-    with pytest.raises(CrossbandError, match=f"got {count + 1} tensors"):
-        losses[name].factory(*[torch.zeros(1, 1, 8, 8)] * (count + 1))
+def mean(x: Tensor) -> Tensor:
+    return x.abs().mean()
+
+
+def drawing(o: Tensor, t: Tensor) -> Tensor:
+    return mean(o - t) + 0 * torch.rand(())
+
+
+def overwriting(o: Tensor, t: Tensor) -> Tensor:
+    value = mean(o - t)
+    t.data.mul_(0.5)
+    return value
+
+
+def rounding(o: Tensor, t: Tensor) -> Tensor:
+    return mean(o - t) if o.dtype == torch.float64 else mean(o.bfloat16() - t.bfloat16()).float()
+
+
+# for each law what breaks it, what the loss says of itself, and how it is told; what is `said` is not held by the guard
+BREAKERS: list[tuple[str, Callable[..., Tensor], Mapping[str, Any], str]] = [
+    ("number", lambda o, t: (o - t).abs().flatten(1).mean(1), {}, "float64 inputs give a tensor of the shape"),
+    ("number", lambda o, t: mean(o - t) / 0, {}, "float64 inputs give inf"),
+    ("number", lambda o, t: mean(o - t).double(), {}, "float32 inputs give torch.float64, not torch.float32"),
+    ("number", lambda o, t: mean(o - t) + torch.rand(()), {}, "a second call gives another value"),
+    ("precision", rounding, {}, "it gives .* instead of"),
+    ("flat", lambda o, t: (o - t).square().mean().sqrt(), {}, "the gradient of .* in torch.float64 is not finite"),
+    ("flat", lambda o, t: mean(o / t), {}, "the value of 0.0 and 0.0 in torch.float64 is nan"),
+    ("gradient", lambda o, t: mean(o - t).detach(), {}, "its value has no gradient"),
+    ("gradient", lambda o, t: mean(o.detach() - t), {}, "`output` gets no gradient"),
+    ("gradient", lambda o, t: mean(o - t), {"constant": ("target",)}, "`target` is constant and gets a gradient"),
+    ("unchanged", overwriting, {}, "an input is overwritten"),
+    ("unchanged", drawing, {}, "it draws random numbers from the common state"),
+    ("order", lambda o, t: mean((o - t)[0]), {}, "it is .*, and .* in another order"),
+    ("least", lambda o, t: -mean(o - t), {"least_where_equal": True}, "equal inputs give -?0, and some that differ -"),
+    ("least", lambda o, t: 2 * mean(o - t).detach() - mean(o - t), {"least_where_equal": True}, "does not point away"),
+    ("refusals", lambda o, t: mean(o - t), {"same_shape": True}, "another size of `.` is accepted"),
+    ("refusals", lambda o, t: mean(o - t), {"least": 5}, "a side of 4 is accepted"),
+]
+
+
+@pytest.mark.usefixtures("scratch")
+@pytest.mark.parametrize(("law", "function", "said", "words"), BREAKERS)
+def test_a_loss_that_breaks_a_law_is_told_which(law, function, said, words):
+    @loss("custom", same_shape=False)
+    def custom(output: Tensor, target: Tensor, /) -> Tensor:
+        return function(output, target)
+
+    losses._entries["custom"] = replace(losses["custom"], **said)
+    with pytest.raises(LawBroken, match=rf"^the law `{law}` \(.+\) is broken by custom\(\) on \(\d.*\): .*{words}"):
+        check_laws("custom", laws=[law])
+
+
+def test_every_law_has_its_breaker():
+    assert {law for law, *_ in BREAKERS} == {*LAWS}
+
+
+@pytest.mark.usefixtures("scratch")
+def test_what_cannot_be_drawn_for_a_loss_is_given():
+    @loss("custom", least_where_equal=True)
+    def custom(output: Tensor, target: Tensor, /, *, only: str) -> Tensor:
+        if only != "this" or output.shape[1] != 5:
+            raise ValueError(only)
+        return (output - target).abs().mean()
+
+    with pytest.raises(LawBroken, match="ValueError"):
+        check_laws("custom")
+    assert all(check_laws("custom", examples=[{"only": "this", "c": 5}]).values())
+    with pytest.raises(CrossbandError, match=r"gives `onyl`, which it does not have\nhint: did you mean `only`"):
+        check_laws("custom", examples=[{"onyl": "this"}])
+    with pytest.raises(CrossbandError, match=r"there is no law `nubmer`\nhint: did you mean `number`"):
+        check_laws("custom", laws=["nubmer"])
+
+
+SMALL, LARGE = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ([LARGE, LARGE[:1]], r"needs tensors of one shape: output \(2, 3, 16, 16\), target \(1, 3, 16, 16\)"),
+        ([LARGE.byte(), LARGE], r"needs floating-point tensors, output is torch\.uint8"),
+        ([LARGE] * 3, "compares output and target, got 3 tensors"),
+        ([LARGE[..., 1:, :], LARGE[..., 7:]], "needs tensors of one shape"),
+        ([SMALL, SMALL], "needs images of at least 11x11, got 8x8"),
+        ([LARGE[..., 6:]] * 2, "needs images of at least 11x11, got 16x10"),
+    ],
+)
+def test_what_it_is_told_that_it_cannot_compare(inputs, message):
+    with pytest.raises(LossInputError, match=rf"the loss `ssim` {message}"):
+        losses["ssim"].factory(*inputs)
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -251,17 +310,6 @@ def test_says_what_it_is(name):
     for parameter in entry.parameters.values():
         assert parameter.schema
         assert re.search(rf"\b{parameter.name}\b", entry.doc)
-
-
-@pytest.mark.parametrize(
-    ("name", "parameters"), [row[:2] for row in EQUATIONS if losses[row[0]].least_side(row[1]) > 1]
-)
-def test_refuses_images_that_are_too_small(name, parameters):
-    least = losses[name].least_side(parameters)
-    inputs = [torch.rand(1, 1, least + 1, least - 1)] * len(losses[name].inputs)
-    message = f"the loss `{name}` needs images of at least {least}x{least}, got {least + 1}x{least - 1}"
-    with pytest.raises(LossInputError, match=message):
-        losses[name].factory(*inputs, **parameters)
 
 
 # ---------------------------------------------------------------- adversarial
@@ -449,21 +497,33 @@ def test_weights_come_from_the_cache_or_a_file(cache, tmp_path):
     assert said.startswith(f"{cache / 'vgg16-397923af.pth'}, sha256 ")
 
 
-def test_layers_stand_where_torchvision_has_them():
-    from torchvision.models import vgg16, vgg19
+@pytest.mark.parametrize("name", ["vgg16", "vgg19"])
+def test_layers_are_those_of_torchvision(name: vgg.Name):
+    from torchvision.models import get_model
 
-    builders: list[tuple[vgg.Name, Any]] = [("vgg16", vgg16), ("vgg19", vgg19)]
-    for name, build in builders:
-        with torch.device("meta"):
-            modules = build(weights=None).features
-        known = vgg.layers(name)
-        assert {index for index, _ in known.values()} == {
-            index for index, module in enumerate(modules) if not isinstance(module, torch.nn.MaxPool2d)
-        }
-        for layer, (index, side) in known.items():
-            pools = sum(isinstance(module, torch.nn.MaxPool2d) for module in modules[:index])
-            assert isinstance(modules[index], torch.nn.Conv2d) == layer.startswith("conv")
-            assert (int(layer[4]), side) == (pools + 1, 2**pools)
+    image, known = torch.rand(1, 3, 32, 32), vgg.layers(name)
+    network = vgg.frozen(name, known, torch.device("cpu"), torch.float32, None, random=True)
+    with torch.device("meta"):
+        model: Any = get_model(name, weights=None)
+    modules: torch.nn.Sequential = model.features
+    modules.load_state_dict(network.state_dict(), assign=True)
+    block, number, value, found = 1, 1, image, network(image)
+    for module in modules:
+        value = module(value.clone())  # torchvision's ReLU works in place
+        if isinstance(module, torch.nn.MaxPool2d):
+            block, number = block + 1, 1
+            continue
+        layer = f"{'conv' if isinstance(module, torch.nn.Conv2d) else 'relu'}{block}_{number}"
+        number += layer.startswith("relu")
+        assert torch.equal(found.pop(layer), value)
+        assert known[layer] == 2 ** (block - 1)
+    assert not found
+
+
+def test_a_convolution_and_its_activation_are_both_kept():
+    network = vgg.frozen("vgg16", ["conv1_1", "relu1_1"], torch.device("cpu"), torch.float32, None, random=True)
+    found = network(torch.rand(1, 3, 8, 8))
+    assert found["conv1_1"].min() < 0 == found["relu1_1"].min()
 
 
 def test_the_network_is_frozen_and_takes_grey_as_three_channels():
@@ -512,6 +572,17 @@ def test_ortho_keeps_the_spectrum_on_the_scale_of_the_pixels():
     output, target = torch.rand(2, 1, 1, 64, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     rms = (output - target).square().mean().sqrt()
     assert 0.8 * rms < fft_l1(output, target) <= rms  # Parseval, then mean <= root mean square
+
+
+@given(seed=SEEDS)
+def test_bce_with_logits_is_least_at_the_logits_of_the_target(seed):
+    target, noise = tensors("bce", [2, 1, 4, 4], seed)
+    best = target.logit()
+    output = (best + 0.02 * (noise - target)).requires_grad_()
+    value = losses["bce"].factory(output, target, logits=True)
+    [gradient] = torch.autograd.grad(value, output)
+    assert losses["bce"].factory(best, target, logits=True) < value
+    assert (gradient * (output - best)).sum() > 0
 
 
 def test_bce_with_logits_survives_large_values():

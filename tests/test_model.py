@@ -510,7 +510,7 @@ def test_settings_are_plain_values_of_any_kind(runs: Path) -> None:
     settings = {"steps": np.int64(3), "ema": np.float32(0.5), "data.size": (8, 16), "data.cache": Path("a b"), "clip": None}  # fmt: skip
     recipe = load_recipe(runs / "paired.yaml", setting_texts(settings))
     assert (recipe.steps, recipe.ema, recipe.clip) == (3, 0.5, None)
-    assert (recipe.data.geometry["size"], recipe.data.cache) == ((8, 16), "a b")
+    assert (recipe.data.geometry["size"], recipe.data.cache) == ((8, 16), str(Path.cwd() / "a b"))
 
 
 # ---------------------------------------------------------------------- the rest of the front door

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -13,6 +14,7 @@ from commandline import run, succeed
 
 from crossband import registry
 from crossband.recipes.commands import listing
+from crossband.recipes.metrics.laws import check_laws
 from crossband.registry import RegistryError
 
 PLUGIN = '''
@@ -215,9 +217,22 @@ def test_every_kind_of_a_plugin_is_known(option: list[str], tmp_path: Path) -> N
         assert all(f'"{name}"' in schema for kind in used if kind != "functions" for name in OWN[kind])
     assert "own_graph" in succeed(*option, "check", "own_graph", "own_recipe")
     assert BIB in succeed(*option, "cite", "own_recipe", "psnr")
+    short = run(*option, "train", "own_recipe", "--set", "steps=20", "--run", tmp_path / "short")
+    assert "E077 the schedule ends at 11, and the recipe goes on to 20" in short.stderr
     text = succeed(*option, "train", "own_recipe", "--run", tmp_path / "run")
     assert re.search(r"Own \(K\)", text)
     assert (tmp_path / "run" / "weights").is_dir()
+
+
+@pytest.mark.usefixtures("scratch")
+def test_the_plugin_of_the_contributing_page_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text().partition("Outside this repository")[2]
+    code = page[page.index("    from pathlib") : page.index("\nName the module")]
+    (tmp_path / "graphs").mkdir()
+    (tmp_path / "references.bib").write_text(BIB)
+    (tmp_path / "page.py").write_text(textwrap.dedent(code))
+    assert "The largest error of each image" in succeed("--plugin", tmp_path / "page.py", "show", "largest_error")
+    assert all(check_laws("largest_error").values())
 
 
 TAKEN = {
@@ -246,7 +261,7 @@ def test_a_name_that_is_ours_is_refused(
     assert result.exit_code == (0 if installed else 1)
     line = result.stderr.splitlines()[0]
     assert f"the {kind} `{name}` is registered twice: " in line
-    assert re.search(r"crossband/\S+\.py:\d+ and \S+own_plugin\.py:\d+$", line)
+    assert re.search(r"\S+\.py:\d+ and \S+own_plugin\.py:\d+$", line)
 
 
 def test_ours_come_first_where_no_metric_was_looked_at_before(tmp_path: Path) -> None:
@@ -307,3 +322,19 @@ def test_a_wrong_signature_is_refused_with_the_right_one(tmp_path: Path, text: s
     assert result.exit_code == 1
     assert message in result.stderr
     assert "Traceback" not in result.output
+
+
+def test_the_cell_of_a_notebook_may_be_run_again(tmp_path: Path) -> None:
+    cell = 'from crossband import block\n@block("Mine")\nclass Mine(torch.nn.Identity): ...\n'
+    code = f"import torch\nfor name in ('one', 'two'): exec(compile({cell!r}, name, 'exec'))\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    ours = code.replace('"Mine"', '"ReLU"').replace("class Mine", "class ReLU")
+    done = subprocess.run([sys.executable, "-c", ours], capture_output=True, text=True, check=False)
+    assert "the block `ReLU` is registered twice" in done.stderr
+
+
+@pytest.mark.usefixtures("scratch")
+def test_a_folder_of_no_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RegistryError, match="no kind of YAML file named `graph`\nhint: did you mean `graphs`"):
+        registry.add_folder("graph", tmp_path)

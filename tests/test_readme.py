@@ -8,6 +8,9 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from crossband.graphs import check as check_graph
+from crossband.graphs import digest
+from crossband.recipes import check
 from crossband.recipes.commands import cli, listing
 
 ROOT = Path(__file__).parents[1]
@@ -50,14 +53,21 @@ def test_python_examples_run(example: Path, capsys: pytest.CaptureFixture[str]) 
 
 @pytest.mark.usefixtures("example")
 def test_console_examples_run() -> None:
-    lines = [line for text in fenced("console") for line in text.splitlines() if line.startswith("crossband ")]
-    assert len(lines) >= 2
+    printed = [line for text in fenced("console") for line in text.replace("\\\n", " ").splitlines()]
+    lines = [line for line in printed if line.startswith("crossband ")]
+    assert {"check", "show", "train"} <= {line.split()[1] for line in lines}
     for line in lines:
-        arguments = shlex.split(line)[1:]
-        if arguments[0] == "train":  # needs data of the user's: what it names is checked instead
-            arguments = ["check", "my_hybrid.yaml"]
-        result = CliRunner().invoke(cli, arguments)
+        result = CliRunner().invoke(cli, shlex.split(line)[1:])
         assert result.exit_code == 0, f"{line}: {result.output}"
+
+
+def test_the_first_hybrid_is_trained_as_it_is_shown(example: Path) -> None:
+    """What the printed line trains is what `show` shows: no params of another graph come with the recipe."""
+    [line] = [line for text in fenced("console") for line in text.splitlines() if line.startswith("crossband train ")]
+    _, _, recipe, *options = shlex.split(line.rstrip("\\"))
+    settings = [option for option in options if option != "--set"]
+    trained = check(recipe, settings).plans["generator"].graph
+    assert digest(trained) == digest(check_graph(example / "my_hybrid.yaml").graph)
 
 
 def test_the_message_shown_is_the_message_given(example: Path) -> None:

@@ -33,7 +33,8 @@ def faults(text: str, folder: Path, *overrides: str) -> list[str]:
     for each in caught.value.problems:
         mark = each.place.mark if each.place else None
         where = f"{mark.line}:{mark.column}" if mark else "-"
-        found.append(f"{where} {each.code} {each.message}" + (f" | {each.hint}" if each.hint else ""))
+        said = f"{where} {each.code} {each.message}" + (f" | {each.hint}" if each.hint else "")
+        found.append(said.replace(f"{folder}/", ""))
     return found
 
 
@@ -80,7 +81,7 @@ PAIRED_MISTAKES = [
     (
         "graph: to_one.yaml",
         "graph: plain.yaml, params: {chanels: 3}",
-        "5:43 E070 the graph `plain.yaml` has no param `chanels` | did you mean `channels`?",
+        "5:43 E070 the graph `plain` has no param `chanels` | did you mean `channels`?",
     ),
     ("generator(visible)", "generater(visible)", "7:9 E070 no network named `generater` | did you mean `generator`?"),
     (
@@ -316,7 +317,7 @@ def test_bands_are_those_of_the_source(folder: Path, monkeypatch: pytest.MonkeyP
     ]
     text = CYCLE.replace("{demo: {train: 6, test: 2, size: 16}}", "{folders: {visible: a, infrared: b, test: c}}")
     (folder / "folders.yaml").write_text(text, encoding="utf-8")
-    assert check(folder / "folders.yaml", ["data.cache=kept"]).recipe.data.cache == "kept"
+    assert check(folder / "folders.yaml", ["data.cache=kept"]).recipe.data.cache == str(Path("kept").absolute())
     assert faults(text.replace("unpaired", "paired"), folder) == [
         "27:17 E079 the task is paired, and the data source `folders` gives unpaired images only | say `pairing: "
         "unpaired` in `task`, or take another source"
@@ -384,6 +385,48 @@ def test_settings_and_children_change_what_they_name(folder: Path) -> None:
     assert recipe.seed == 3
     removed = load_recipe(folder / "child.yaml", ["losses={pixel: {l1: [fake, infrared], weight: =weight}}"])
     assert list(removed.phases[0].terms) == ["pixel"]
+
+
+def test_params_may_use_each_other_in_any_order(folder: Path) -> None:
+    text = PAIRED.replace("{weight: 0.5}", "{weight: =2*half, half: =quarter+quarter, quarter: 1}")
+    (folder / "order.yaml").write_text(text, encoding="utf-8")
+    recipe = load_recipe(folder / "order.yaml")
+    assert recipe.phases[0].terms["spectrum"].weight == 4
+    assert recipe.resolved["params"] == {"weight": 4, "half": 2, "quarter": 1}
+    assert load_recipe(folder / "order.yaml", ["params.half=3"]).phases[0].terms["spectrum"].weight == 6
+    circle = text.replace("quarter: 1", "quarter: =weight")
+    message = "`weight` and `half` and `quarter` use each other, so there is no value to begin with"
+    assert faults(circle, folder) == [f"3:18 E015 {message} | give one of them a number"]
+
+
+def test_a_param_whose_use_is_replaced_may_stay(folder: Path) -> None:
+    unused = "3:10 E021 the param `wieght` is never used | use it as `=wieght`, or remove it"
+    assert faults(PAIRED.replace("{weight: 0.5}", "{wieght: 0.5, weight: 0.5}"), folder) == [unused]
+    assert load_recipe(folder / "paired.yaml", ["losses={pixel: {l1: [fake.*, infrared]}}"]).resolved["params"]
+    (folder / "heir.yaml").write_text("recipe: heir\nextends: paired\nlosses: {spectrum: null}\n", encoding="utf-8")
+    assert load_recipe(folder / "heir.yaml").resolved["params"] == {"weight": 0.5}
+    wrong = "recipe: wrong\nextends: paired\nparams: {wieght: 1}\n"
+    assert faults(wrong, folder) == [unused]
+
+
+def test_params_of_a_graph_that_was_replaced_are_told_where_it_is_replaced(folder: Path) -> None:
+    (folder / "wide.yaml").write_text(
+        PAIRED.replace("to_one.yaml", "plain.yaml, params: {channels: 3, out: 1}").replace(".main", ""), "utf-8"
+    )
+    swapped = "recipe: wrong\nextends: wide\nnetworks: {generator: {graph: to_one.yaml}}\n"
+    fault = (
+        "E070 the graph `to_one` has no param `channels` and `out`, set for the graph that it replaces"
+        " | `params: {channels: null, out: null}` removes what is inherited"
+    )
+    assert faults(swapped, folder) == [f"3:31 {fault}"]
+    with pytest.raises(InvalidFile, match=r"note: `channels` is set here \(.*wide.yaml:6:53\)"):
+        check(folder / "wrong.yaml")
+    setting = f"networks.generator.graph={folder / 'to_one.yaml'}"
+    assert faults("recipe: wrong\nextends: wide\n", folder, setting) == [f"1:26 {fault}"]
+    own = swapped.replace("to_one.yaml}", "to_one.yaml, params: {out: 2, channels: null}}")
+    assert faults(own, folder) == ["3:53 E070 the graph `to_one` has no param `out`"]
+    (folder / "right.yaml").write_text(swapped.replace("to_one.yaml}", "to_one.yaml, params: null}"), encoding="utf-8")
+    check(folder / "right.yaml")
 
 
 def test_the_figures_of_a_paper_are_not_inherited(folder: Path) -> None:

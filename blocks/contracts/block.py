@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ Reach = int | str | None
 
 @dataclass(frozen=True, kw_only=True)
 class BlockEntry(Entry):
-    """A registered block: see `block` for what each of these says."""
+    """A registered block. The parameters of `block` document its fields."""
 
     kind = "block"
 
@@ -31,6 +31,8 @@ class BlockEntry(Entry):
     reach: Reach | tuple[Reach, ...] | Callable[..., Any]
     exports: bool | str
     deterministic: bool | str | Callable[..., bool | str]
+    exact: bool | str
+    examples: tuple[Mapping[str, Any], ...]
 
     def details(self) -> dict[str, Any]:  # noqa: D102  as in Entry
         found = "a function of the input shapes" if self.shape else "found by running it on the meta device"
@@ -41,7 +43,7 @@ class BlockEntry(Entry):
 
 @dataclass(frozen=True, kw_only=True)
 class WrapperEntry(Entry):
-    """A wrapper around a whole network. One that `rewrites` takes its graph and gives another, before it is built."""
+    """A wrapper around a whole network; with `rewrites`, a function from its graph to another, before it is built."""
 
     kind = "wrapper"
 
@@ -61,35 +63,43 @@ def block(
     reach: Reach | tuple[Reach, ...] | Callable[..., Any] = None,
     exports: bool | str = True,
     deterministic: bool | str | Callable[..., bool | str] = True,
+    exact: bool | str = True,
+    examples: Sequence[Mapping[str, Any]] = (),
     cite: str | None = None,
     **functions: Callable[..., Size],
 ) -> Callable[[Module], Module]:
     """Register a module class as the block `name`.
 
-    contract: the shape contract, see `crossband.blocks.contracts.contract`; `functions` are those it calls, each
-        taking sizes first and every argument of the block as keywords. Without a contract and without
-        `shape` the block is probed on the meta device.
+    contract: the shape contract, see `crossband.blocks.contracts.contract`; `functions` are the functions that it
+        calls: each takes sizes first, then every argument of the block as a keyword. Without a contract and
+        without `shape` the block is probed on the meta device.
     where: conditions on the contract's names that must hold.
-    shape: for what notation cannot say: `shape(*input_shapes, **arguments)` gives the output shapes.
-    outputs: names of the outputs of `forward`, where it returns a tuple; with a `shape` function that gives
-        fewer for some arguments, the first so many.
-    reach: over how many rows, or columns, of the input one row or column of the output spreads: a
-        number, an expression over the parameters, or a function of them; a tuple where inputs differ;
-        None where it is unbounded or not known. See `crossband.blocks.contracts.reach`.
+    shape: a function for shapes that the notation cannot express: `shape(*input_shapes, **arguments)` gives the
+        output shapes.
+    outputs: names of the outputs, if `forward` returns a tuple. If `shape` gives fewer shapes for some
+        arguments, the first names count.
+    reach: the span of input rows, or columns, that one output row or column depends on: a number, an
+        expression over the parameters, or a function of them; a tuple where inputs differ; None where it is
+        unbounded or not known. See `crossband.blocks.contracts.reach`.
     exports: True, or the reason why `torch.export` cannot take it.
-    deterministic: True, or the reason why the same input gives another output in every call, even in eval; a
-        function of the arguments where they decide.
+    deterministic: True, or the reason why equal inputs give different outputs even in eval; or a function from
+        the arguments to either.
+    exact: True, or the reason why it refuses inputs that `forward` would take.
+    examples: for its laws, where those that are drawn do not serve: each gives values of some parameters and sizes
+        of some axes of the contract, `{"heads": 4, "c": 64, "h": 32}`; the others are drawn.
     cite: key of the source in `blocks/references.bib`.
 
-    The constructor takes the inferred channels first and its options as keywords. A contract infers the
-    axes that it names like parameters; without one, the parameters that are not keyword-only are the
-    channels of the inputs in their order. The class checks its arguments when it is made, from YAML or
-    from Python: ArgumentError says which is wrong.
+    The constructor takes the inferred channels first and its options as keywords. A contract infers every axis
+    that has the name of a parameter; without one, the parameters that are not keyword-only are the channels of the
+    inputs in their order. The class checks its arguments when it is made, from YAML or from Python:
+    ArgumentError names the wrong one.
     """
 
     def register(cls: Module) -> Module:
         if cls.__name__ != name:
             raise ContractError(f"the block `{name}` is the class `{cls.__name__}`: give both one name")
+        if cls.__init__ is nn.Module.__init__:  # which takes anything, and passes nothing on
+            cls.__init__ = _without_parameters  # type: ignore[method-assign]
         parsed = Contract.parse(contract, where, **functions) if contract is not None else None
         taken = inspect.signature(cls).parameters
         if parsed and (unknown := sorted(parsed.names() - parsed.axes - taken.keys())):
@@ -108,6 +118,8 @@ def block(
             reach=reach,
             exports=exports,
             deterministic=deterministic,
+            exact=exact,
+            examples=tuple(examples),
             **description(cls),
         )
         registry.blocks.add(entry)
@@ -120,7 +132,7 @@ def block(
 def wrapper(name: str, *, cite: str | None = None) -> Callable[[Module], Module]:
     """Register a module class that wraps a whole network: its first argument is the network.
 
-    `forward` takes and returns what the network does. Wrappers are named under `wrap:` in a graph.
+    Its `forward` has the inputs and outputs of the network. A graph names wrappers under `wrap:`.
     """
 
     def register(cls: Module) -> Module:
@@ -132,6 +144,11 @@ def wrapper(name: str, *, cite: str | None = None) -> Callable[[Module], Module]
         return cls
 
     return register
+
+
+def _without_parameters(self: nn.Module) -> None:
+    """The constructor of a block that has none of its own."""
+    nn.Module.__init__(self)
 
 
 def _check_arguments(

@@ -8,12 +8,11 @@
 
 An axis on the left is a name or a number. The same name twice must be the same size. A name that is
 also a parameter of the constructor is *inferred*: the contract supplies it and YAML never writes it.
-On the right, and in `where` conditions, stand whole-number expressions without spaces inside an axis:
-names, numbers, `{parameters}`, `+ - * // %`, `ceil(a/b)`, `min`, `max`, over variadic axes `sum`, and
-the functions given. A condition is one comparison, `max(h, w) >= 2`; words after a `#` say it to the
-user where the formula would not: `max(h, w) >= 2  # more than one pixel`. A contract does four jobs:
-it infers channels, checks graphs without a tensor, documents the block, and is the law its tests hold
-`forward` to.
+The right side and the `where` conditions are whole-number expressions, without spaces inside an axis:
+names, numbers, `{parameters}`, `+ - * // %`, `ceil(a/b)`, `min`, `max`, `sum` over variadic axes, and
+the functions given. A condition is one comparison, `max(h, w) >= 2`; messages show the words after a `#`
+instead of the formula: `max(h, w) >= 2  # more than one pixel`. A contract does four jobs: it infers
+channels, checks graphs without a tensor, documents the block, and is the law that `forward` is tested by.
 """
 
 import ast
@@ -23,7 +22,7 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property, reduce
 from typing import Any
 
-from crossband.blocks.contracts.cures import cure
+from crossband.blocks.contracts.hints import hint
 from crossband.blocks.contracts.sizes import Condition, Shape, Size, ceil_div, largest, lower_bound, smallest
 from crossband.registry import CrossbandError
 
@@ -39,7 +38,7 @@ class ContractError(CrossbandError):
 
 @dataclass(frozen=True)
 class Result:
-    """What a contract says of given input shapes: output shapes, inferred arguments, what must hold."""
+    """The answer of a contract to input shapes: output shapes, inferred arguments and conditions that must hold."""
 
     outputs: tuple[Shape, ...]
     inferred: Mapping[str, int]
@@ -49,12 +48,12 @@ class Result:
     def of(
         cls, outputs: Sequence[Shape], inferred: Mapping[str, int], conditions: Sequence[Condition] = ()
     ) -> "Result":
-        """With the conditions that surely hold left out, and those added that every output axis is there."""
+        """Drop conditions that always hold, and add one for each output axis that may be empty."""
         present = [
             Condition(size - 1, True, f"its output would have the size {size}", axis)
             for shape in outputs
             for axis, size in enumerate(shape)
-            if lower_bound(size) < 1  # the rest is surely there; most are, so spare the words
+            if lower_bound(size) < 1  # rarely so: a reason for every axis would take time
         ]
         kept = tuple(condition for condition in (*conditions, *present) if not condition.certain)
         return cls(tuple(map(tuple, outputs)), inferred, kept)
@@ -90,31 +89,31 @@ class Contract:
             variadic=variadic,
         )
         if variadic and any(NUMBER in part for part in contract.inputs):
-            raise ContractError(f"the contract `{text}` has an axis named `{NUMBER}`, which is how many there are")
+            raise ContractError(f"the contract `{text}` has an axis named `{NUMBER}`: that is the number of inputs")
         for name in sorted(_called(contract.expressions) - {*_BUILT_IN, *functions}):
-            raise ContractError(f"the contract `{text}` calls `{name}`, which is not given with it")
+            raise ContractError(f"the contract `{text}` calls `{name}`: no such function is given")
         if not contract.variadic and "sum" in _called(contract.expressions):
-            raise ContractError(f"the contract `{text}` is wrong: `sum` is over one axis before `...`")
+            raise ContractError(f"the contract `{text}` is wrong: `sum` adds up one axis of the inputs before `...`")
         return contract
 
     @cached_property
     def axes(self) -> frozenset[str]:
-        """The names on the left, and where any number of inputs is taken, the name of that number."""
+        """The names on the left, and `inputs` if the contract takes any number of them."""
         named = frozenset(axis for part in self.inputs for axis in part if isinstance(axis, str))
         return named | {NUMBER} if self.variadic else named
 
     @cached_property
     def free(self) -> frozenset[str]:
-        """The axes that each of any number of inputs has its own value of."""
+        """The axes that may differ from input to input, where any number of inputs is taken."""
         return frozenset(axis for axis in self.axes if self.variadic and _under_sum(axis, self.outputs))
 
     @property
     def expressions(self) -> list[ast.expr]:
-        """What stands on the right and in the conditions."""
+        """The expressions on the right and in the conditions."""
         return [axis for part in self.outputs for axis in part] + [condition for _, condition in self.where]
 
     def names(self) -> frozenset[str]:
-        """The names that its expressions use: axes, or parameters of the block."""
+        """The names in its expressions: axes, or parameters of the block."""
         return frozenset(name for expression in self.expressions for name in _names(expression))
 
     def counts(self, inputs: int) -> bool:
@@ -122,7 +121,7 @@ class Contract:
         return inputs >= 1 if self.variadic else inputs == len(self.inputs)
 
     def apply(self, shapes: Sequence[Shape], arguments: Arguments, inferred: Sequence[str] = ()) -> Result:
-        """Output shapes for input shapes. `inferred` names the constructor's arguments to take from axes.
+        """Compute output shapes from input shapes. `inferred` names the constructor's arguments to take from axes.
 
         Raises ContractError if the number of inputs or of their axes is not the contract's.
         """
@@ -142,7 +141,7 @@ class Contract:
         return Result.of(outputs, {name: axes[name] for name in inferred}, conditions)
 
     def argument_problems(self, arguments: Arguments) -> list[str]:
-        """The `where` conditions on arguments alone that do not hold, in words."""
+        """Describe each `where` condition that depends on arguments alone and does not hold."""
         scope = _Scope(arguments, arguments, self.functions)
         return [
             condition.reason
@@ -152,7 +151,7 @@ class Contract:
         ]
 
     def _bind(self, shapes: Sequence[Shape]) -> tuple[dict[str, Any], list[Condition]]:
-        """Values of the axes on the left, and what must hold for the inputs to have that form."""
+        """The sizes of the axes on the left, and the conditions under which the inputs have that form."""
         patterns = self.inputs * len(shapes) if self.variadic else self.inputs
         axes: dict[str, Any] = {axis: [] for axis in self.free} | ({NUMBER: len(shapes)} if self.variadic else {})
         conditions: list[Condition] = []
@@ -201,17 +200,17 @@ class _Scope:
         raise AssertionError(ast.dump(node))  # `_check` admits nothing else
 
     def condition(self, node: ast.Compare, text: str, arguments: Arguments) -> list[Condition]:
-        """What must hold, or nothing where it surely does."""
+        """The condition, or an empty list if it always holds."""
         left, right = self.value(node.left), self.value(node.comparators[0])
         size, at_least = _COMPARISONS[type(node.ops[0])](left, right)
-        if Condition(size, at_least, text).certain:  # most are: spare the words
+        if Condition(size, at_least, text).certain:  # most do: building the reason takes time
             return []
         used = [f"{name} is {self.names[name]}" for name in sorted(_names(node)) if name in self.names]
         formula, _, words = text.partition("#")
         reason = f"it needs {words.strip() or _readable(formula.strip())}" + (
             f", but {', '.join(used)}" if used else ""
         )
-        return [Condition(size, at_least, reason, cure=cure(node, self.names, arguments))]
+        return [Condition(size, at_least, reason, hint=hint(node, self.names, arguments))]
 
 
 def number(text: str, arguments: Arguments) -> int:
@@ -263,12 +262,12 @@ def _condition(text: str) -> ast.Compare:
 
 
 def _split(outputs: str) -> list[str]:
-    """The parts between commas, commas inside brackets aside."""
+    """Split at commas outside brackets."""
     return re.split(r",(?![^(]*\))", outputs)
 
 
 def _check(node: ast.expr) -> None:
-    """Raise ValueError unless the expression is made of what `_Scope.value` knows."""
+    """Raise ValueError unless `_Scope.value` can evaluate the expression."""
     match node:
         case ast.Constant(int()) | ast.Name():
             return
@@ -292,7 +291,7 @@ def _called(expressions: Sequence[ast.expr]) -> set[str]:
     return {function.id for function in calls if isinstance(function, ast.Name)}
 
 
-@cache  # of the expressions of a contract, which is asked often
+@cache  # the same few expressions are asked for often
 def _names(node: ast.AST) -> frozenset[str]:
     functions = {id(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}
     return frozenset(name.id for name in ast.walk(node) if isinstance(name, ast.Name) and id(name) not in functions)

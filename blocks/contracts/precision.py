@@ -1,4 +1,4 @@
-"""Arithmetic that half precision would spoil: leaving autocast for a while."""
+"""Full precision inside autocast, for arithmetic that half precision would spoil."""
 
 import contextlib
 

@@ -1,8 +1,8 @@
 """The shapes of a block that declares none: run it on the meta device, fit a rule, verify the rule.
 
-Each output axis is taken to be a number, or `m * ((k*n + a) // s) + c` of one input axis n that follows the
-image size: what strides, paddings and factors give. Anything else asks for a contract. This is slower than a
-contract, and says nothing that was not tried, so it is for one's own experiments.
+Each output axis is assumed to be a number, or `m * ((k*n + a) // s) + c` of one input axis n that follows the
+image size, which is the form that strides, paddings and factors give. Anything else needs a contract. A probe is
+slower than a contract and knows only the sizes that it tried: it is meant for experiments.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from crossband.blocks.contracts.sizes import Condition, Dim, Shape, Size, evalua
 TRIED = 64  # different sizes tried along each axis; strides up to half of it are found for sure
 FURTHER = (97, 130, 257)  # sizes on which the rule is verified
 LONGEST = 8192  # image sizes searched for TRIED different sizes of a deep feature map
-USUAL = 96  # what the other axes are meanwhile
+USUAL = 96  # the size of the other axes meanwhile
 
 Sizes = Mapping[str, int]
 
@@ -28,7 +28,7 @@ Sizes = Mapping[str, int]
 def probe(
     entry: BlockEntry, shapes: Sequence[Shape], arguments: Mapping[str, Any], inferred: Mapping[str, int]
 ) -> Result:
-    """What a contract would say, found by running the block. Raises ContractError where no rule fits."""
+    """Find by running the block what a contract would answer. Raises ContractError if no rule fits."""
     with torch.device("meta"):
         module = entry.factory(**inferred, **arguments).eval()
     names = sorted({name for shape in shapes for size in shape if isinstance(size, Dim) for name in size.symbols})
@@ -40,9 +40,10 @@ def probe(
         conditions += least
         for number, output in enumerate(outputs):
             for axis in range(len(output)):
-                found = [(sizes, run[number][axis]) for sizes, run in sampled]
-                if len({size for _, size in found}) > 1:
-                    output[axis] = _fit(entry, _axes(shapes, name), found, f"output {number + 1}, axis {axis + 1}")
+                samples = [(sizes, run[number][axis]) for sizes, run in sampled]
+                if len({size for _, size in samples}) > 1:
+                    where = f"output {number + 1}, axis {axis + 1}"
+                    output[axis] = _find_rule(entry, _axes(shapes, name), samples, where)
     rules = tuple(tuple(output) for output in outputs)
     for size in FURTHER:
         further = {name: size + 2 * place for place, name in enumerate(names)}
@@ -52,7 +53,7 @@ def probe(
 
 
 @dataclass(frozen=True)
-class _Fit:
+class _Rule:
     """`step * ((factor * n + offset) // divisor) + start`."""
 
     factor: int
@@ -65,16 +66,17 @@ class _Fit:
         return (n * self.factor + self.offset) // self.divisor * self.step + self.start
 
 
-def _fit(entry: BlockEntry, axes: Sequence[Dim], found: Sequence[tuple[Sizes, int]], where: str) -> Size:
-    """The simplest rule that gives an output axis from one of the input axes that follow the same symbol."""
+def _find_rule(entry: BlockEntry, axes: Sequence[Dim], samples: Sequence[tuple[Sizes, int]], where: str) -> Size:
+    """The simplest rule for an output axis, applied to one of the input axes that follow the same symbol."""
     for axis in axes:
-        pairs = [(evaluate(axis, sizes), size) for sizes, size in found]
-        if fit := next(_fits(pairs), None):
-            return fit(axis)
+        pairs = [(evaluate(axis, sizes), size) for sizes, size in samples]
+        if rule := next(_rules(pairs), None):
+            return rule(axis)
     raise _undecided(entry, f"{where} follows no simple rule")
 
 
-def _fits(pairs: Sequence[tuple[int, int]]) -> Iterator[_Fit]:
+def _rules(pairs: Sequence[tuple[int, int]]) -> Iterator[_Rule]:
+    """The rules that hold for all pairs of input and output size, the simplest first."""
     (first, start), (last, end) = min(pairs), max(pairs)
     if first == last:  # another axis of the inputs varied
         return
@@ -88,13 +90,13 @@ def _fits(pairs: Sequence[tuple[int, int]]) -> Iterator[_Fit]:
             least = max(divisor * size - factor * n for n, size in pairs)
             most = min(divisor * size + divisor - 1 - factor * n for n, size in pairs)
             if least <= most:
-                yield _Fit(factor, least, divisor, step, start)
+                yield _Rule(factor, least, divisor, step, start)
 
 
 def _sample(
     entry: BlockEntry, module: nn.Module, shapes: Sequence[Shape], usual: Sizes, name: str
 ) -> tuple[list[tuple[Sizes, list[tuple[int, ...]]]], list[Condition]]:
-    """Runs over growing values of one symbol, and the least size from which on all of them succeed."""
+    """The successful runs over growing values of one symbol, and the least size from which on all runs succeed."""
     axes = _axes(shapes, name)
     runs: dict[tuple[int, ...], tuple[Sizes, list[tuple[int, ...]] | None]] = {}
     for value in range(1, LONGEST):
@@ -109,7 +111,7 @@ def _sample(
     if not good or any(run is None for _, run in list(runs.values())[failed:]):
         raise _undecided(entry, f"it fails for some {name} and not for others")
     first = int(evaluate(axes[0], good[0][0]))
-    least = Condition(axes[0] - first, True, f"it needs {first} here, as running it showed")
+    least = Condition(axes[0] - first, True, f"it needs at least {first} here, as running it showed")
     return good, [least] if failed else []
 
 
@@ -120,7 +122,7 @@ def _axes(shapes: Sequence[Shape], name: str) -> list[Dim]:
 
 
 def _run(entry: BlockEntry, module: nn.Module, shapes: Sequence[Shape], sizes: Sizes) -> list[tuple[int, ...]] | None:
-    """The output shapes at some sizes, None where the block refuses them."""
+    """The output shapes at some sizes, or None if the block refuses them."""
     try:
         return _require(entry, module, shapes, sizes)
     except ContractError:
@@ -145,8 +147,8 @@ def _at(shape: Shape, sizes: Sizes) -> tuple[int, ...]:
     return tuple(int(evaluate(size, sizes)) for size in shape)
 
 
-def _undecided(entry: BlockEntry, what: str) -> ContractError:
+def _undecided(entry: BlockEntry, reason: str) -> ContractError:
     return ContractError(
-        f"`{entry.name}` has no contract, and none could be found by running it: {what}",
+        f"`{entry.name}` has no contract, and none could be found by running it: {reason}",
         hint="write `contract=` or `shape=` in its `@block`",
     )

@@ -1,9 +1,9 @@
-"""Reach: over how many rows of each input one row of the output of a block spreads.
+"""Reach: the span of rows of each input that one row of a block's output depends on.
 
-With strides taken from the contracts, reaches add up to the receptive field of a graph. The reach is the
-span from the first row to the last, holes of a dilation included, and holds for columns alike. It is an upper
-bound where edges or odd sizes make it smaller. By convention normalisation has the reach 1: its statistics
-are left out. A block that declares none has an unbounded reach, as one that sees the whole image.
+With strides taken from the contracts, reaches add up to the receptive field of a graph. The span runs from the
+first row to the last, holes of a dilation included, and is the same for columns. It is an upper bound where edges
+or odd sizes make it smaller. By convention normalisation has the reach 1: its statistics are left out. A block
+that declares no reach counts as unbounded, like a block that sees the whole image.
 """
 
 import math
@@ -17,7 +17,7 @@ from crossband.blocks.contracts.contract import ContractError, number
 def reach_of(entry: BlockEntry, arguments: Mapping[str, Any], inputs: int = 1) -> tuple[float, ...]:
     """The reach into each of a block's inputs, `math.inf` where it is unbounded or not declared.
 
-    Missing arguments take their defaults. Raises ContractError if the block declares another number of inputs.
+    Missing arguments take their defaults. Raises ContractError if the block declares another number of reaches.
     """
     defaults = {name: p.default for name, p in entry.parameters.items() if not p.required}
     arguments = {"inputs": inputs, **defaults, **arguments}

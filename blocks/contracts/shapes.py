@@ -1,9 +1,10 @@
-"""The one question that everything else asks of a block: which shapes come out of these shapes?"""
+"""The output shapes of a block for input shapes: the one question that all other code asks of a block."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from crossband.blocks.contracts.block import BlockEntry
+from crossband.blocks.contracts.block import BlockEntry, ShapeFunction
 from crossband.blocks.contracts.contract import ContractError, Result
 from crossband.blocks.contracts.sizes import Shape
 
@@ -11,19 +12,29 @@ from crossband.blocks.contracts.sizes import Shape
 def shapes_of(entry: BlockEntry, shapes: Sequence[Shape], arguments: Mapping[str, Any]) -> Result:
     """Output shapes, inferred arguments and conditions of a block for symbolic or plain input shapes.
 
-    Asks the contract of the block, its shape function, or, where it has neither, a probe that runs it on
-    the meta device. Missing arguments take their defaults. Raises ContractError where it does not take
-    such inputs: their number, their axes, or channels that are not known.
+    Asks the contract of the block, its shape function, or, if it has neither, a probe that runs it on the
+    meta device. Missing arguments take their defaults. Raises ContractError if the block does not take
+    these inputs: because of their number, their axes, or unknown channels.
     """
     arguments = {name: p.default for name, p in entry.parameters.items() if not p.required} | dict(arguments)
     if contract := entry.contract:
         return contract.apply(shapes, arguments, entry.inferred)
     inferred = _channels(entry, shapes)
     if shape := entry.shape:
+        if (number := images_of(shape)) not in (None, len(shapes)):
+            raise ContractError(f"takes {number} input{'s' * (number != 1)}, got {len(shapes)}")
         return Result.of(shape(*shapes, **arguments), inferred)
     from crossband.blocks.contracts.probe import probe
 
     return probe(entry, shapes, arguments, inferred)
+
+
+def images_of(shape: ShapeFunction) -> int | None:
+    """How many inputs a shape function takes: its positional parameters, or None for any number."""
+    kinds = [parameter.kind for parameter in inspect.signature(shape).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return None
+    return sum(kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds)
 
 
 def _channels(entry: BlockEntry, shapes: Sequence[Shape]) -> dict[str, int]:

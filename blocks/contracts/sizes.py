@@ -4,7 +4,7 @@ A contract is evaluated on these, so that a whole graph is checked for every ima
 Expressions keep a normal form (a sum of multiples of symbols and floor divisions), hence equal sizes
 are usually equal objects, and `(H // 2) // 2` is `H // 4`. Plain `int` in, plain `int` out: the same
 arithmetic serves real shapes. Every expression built here is *quasi-linear*: there is a period P with
-size(n + P) == size(n) + rise, which is what makes the rule for admissible image sizes exact.
+size(n + P) == size(n) + rise, which makes the rule for admissible image sizes exact.
 """
 
 import math
@@ -20,7 +20,7 @@ Shape: TypeAlias = tuple[Size, ...]
 
 
 class NotPeriodic(ValueError):
-    """An expression such as a product of two sizes has no period in one symbol."""
+    """An expression, for example a product of two sizes, has no period in one symbol."""
 
 
 @dataclass(frozen=True)
@@ -138,12 +138,12 @@ class Dim:
 
     @cached_property
     def depth(self) -> int:
-        """How many floor divisions, maxima or products stand inside each other."""
+        """How deep floor divisions, maxima and products are nested."""
         return max((_depth(atom) for atom, _ in self.terms), default=0)
 
     @cached_property
     def least(self) -> float:
-        """A number that it is surely not below, given that every unknown is at least 1."""
+        """A lower bound of this size, given that every unknown is at least 1."""
         return self.constant + sum(
             factor * (_atom_bound(atom) if factor > 0 else _atom_ceiling(atom)) for atom, factor in self.terms
         )
@@ -184,7 +184,7 @@ def symbols_of(size: Size) -> frozenset[str]:
 
 
 def evaluate(size: Size, values: Mapping[str, Any], known: dict[Any, Any] | None = None) -> Any:
-    """`size` with numbers, or NumPy arrays of numbers, for its symbols. `known` keeps shared parts."""
+    """Evaluate `size` with numbers, or NumPy arrays of them, for its symbols. `known` keeps values of shared parts."""
     if isinstance(size, int):
         return size
     known = {} if known is None else known
@@ -206,9 +206,9 @@ def _evaluate_atom(atom: Atom, values: Mapping[str, Any], known: dict[Any, Any])
 
 
 def period(size: Size, name: str) -> tuple[int, int]:
-    """`(P, rise)` with size(n + P) == size(n) + rise in the symbol `name`, for n beyond any maximum taken.
+    """`(P, rise)` with size(n + P) == size(n) + rise in the symbol `name`, for n large enough to settle every maximum.
 
-    Raises NotPeriodic where a product of two sizes makes that impossible.
+    Raises NotPeriodic if a product of two sizes makes that impossible.
     """
     if isinstance(size, int) or name not in size.symbols:
         return 1, 0
@@ -219,8 +219,8 @@ def period(size: Size, name: str) -> tuple[int, int]:
 
 def _atom_period(atom: Atom, name: str) -> tuple[int, int]:
     match atom:
-        case Symbol(own):
-            return 1, int(own == name)
+        case Symbol():
+            return 1, int(atom.name == name)
         case Floor(numerator, divisor):
             p, rise = period(numerator, name)
             times = divisor // math.gcd(rise, divisor) if rise else 1
@@ -237,7 +237,7 @@ def _atom_period(atom: Atom, name: str) -> tuple[int, int]:
 
 
 def lower_bound(size: Size) -> float:
-    """A number that `size` is surely not below, given that every unknown is at least 1."""
+    """A lower bound of `size`, given that every unknown is at least 1."""
     if isinstance(size, int):
         return size
     return size.least
@@ -258,7 +258,7 @@ def _atom_bound(atom: Atom) -> float:
 
 
 def _atom_ceiling(atom: Atom) -> float:
-    """A number that an atom is surely not above."""
+    """An upper bound of an atom."""
     match atom:
         case Floor(numerator, divisor):
             ceiling = -lower_bound(-numerator)
@@ -271,11 +271,11 @@ def _atom_ceiling(atom: Atom) -> float:
 
 @dataclass(frozen=True)
 class Condition:
-    """What must hold for a size: `size == 0`, or `size >= 0` where `at_least` is set.
+    """A requirement on a size: `size == 0`, or `size >= 0` if `at_least` is set.
 
-    `reason` says it in the user's terms. Where an input of a block must have a certain size, `axis` is
-    its position (1 is channels), `input` the number of the input from 0 and `wanted` that size. `cure` says
-    what would be right, where that is known.
+    `reason` says it in the user's terms, and `hint` what would be right, where that is known. If an input of a
+    block must have a certain size, `axis` is the position of that size (1 is channels), `input` the number of the
+    input from 0 and `wanted` the size.
     """
 
     size: Size
@@ -284,7 +284,7 @@ class Condition:
     axis: int | None = None
     input: int | None = None
     wanted: Size | None = None
-    cure: str | None = None
+    hint: str | None = None
 
     @property
     def certain(self) -> bool | None:
@@ -294,9 +294,9 @@ class Condition:
         return True if self.at_least and lower_bound(self.size) >= 0 else None
 
     def holds(self, values: Mapping[str, Any], known: dict[Any, Any] | None = None) -> Any:
-        """Whether it holds for given numbers or arrays of numbers."""
-        found = evaluate(self.size, values, known)
-        return found >= 0 if self.at_least else found == 0
+        """Whether it holds for these numbers, or arrays of numbers."""
+        size = evaluate(self.size, values, known)
+        return size >= 0 if self.at_least else size == 0
 
 
 def _sum(terms: Mapping[Atom, int], constant: int) -> Size:
@@ -324,7 +324,7 @@ def _depth(atom: Atom) -> int:
 
 
 def _term(atom: Atom, factor: int) -> str:
-    """A multiple of an atom. What `smallest` makes of two sizes reads as `min`; 2·H/2 would read as H."""
+    """Write a multiple of an atom: `smallest` as `min`, and twice `H/2` as `2·⌊H/2⌋`, since 2·H/2 would read as H."""
     text = str(atom)
     if factor < 0 and isinstance(atom, Largest) and min(map(lower_bound, (-atom.left, -atom.right))) > -math.inf:
         factor, text = -factor, f"min({-atom.left}, {-atom.right})"

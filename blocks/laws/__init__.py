@@ -1,317 +1,120 @@
-"""The laws of blocks, as one public function: hold a block to everything that crossband relies on.
+"""What holds a block to its word. In: the name of a block. Out: how often each law was tried, or a law that it breaks.
 
     from crossband.blocks.laws import check_laws
 
     def test_my_block():
         check_laws("MyBlock")
 
-Hypothesis draws arguments from the schemas and image sizes from the contract; a failure names the law, the
-arguments and the sizes. Needs the package hypothesis.
+Hypothesis draws arguments from the types and bounds of the parameters, and shapes from the contract and its
+conditions. What cannot be guessed is given as examples, with the block or here: values of some of its parameters,
+and sizes of some axes of its contract, `{"heads": 4, "c": 64, "h": 32}`; the others are drawn. A failure names the
+law, the arguments and the sizes. Needs the package hypothesis.
 """
 
-import copy
-import inspect
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from crossband import registry
 from crossband.blocks.contracts.block import BlockEntry
-from crossband.blocks.contracts.reach import reach_of
-from crossband.blocks.contracts.shapes import shapes_of
-from crossband.blocks.contracts.sizes import evaluate, symbol
-from crossband.registry import ArgumentError
+from crossband.blocks.laws.holding import (
+    Hopeless,
+    LawBroken,
+    NothingDrawn,
+    Refusals,
+    chosen,
+    hold_drawn,
+    nothing_drawn,
+    tolerated,
+)
+from crossband.blocks.laws.laws import LAWS, declares_randomness, measured_reach, runs_as_promised
+from crossband.registry import CrossbandError
 
 if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
     from crossband.blocks.laws.examples import Example
 
+__all__ = ["LAWS", "LawBroken", "NothingDrawn", "check_laws", "declares_randomness", "measured_reach"]
+
 SLOW = {"export"}  # tried on one example only
+BULKY = {"exact"}  # whose examples take so many draws that a simpler one is not worth its search
+SEARCHED = 500  # refused inputs among which one is looked for that would run
 
 
-class LawBroken(AssertionError):
-    """A block breaks a law: which, with what arguments and inputs, and how."""
+def check_laws(
+    block: str | type[nn.Module],
+    *,
+    laws: Sequence[str] | None = None,
+    examples: Sequence[Mapping[str, Any]] = (),
+    count: int | None = None,
+) -> dict[str, int]:
+    """Hold a registered block, by name or class, to its laws: all, or those named. Give how often each was tried.
 
-
-def check_laws(block: str | type[nn.Module], *, examples: int | None = None, laws: Sequence[str] | None = None) -> None:
-    """Hold a registered block, by name or class, to its laws: all, or those named.
-
-    `examples` is how many each law is tried on; by default what the Hypothesis profile says. Raises LawBroken
-    that names the law, and what the block itself raised, if anything, as its cause.
+    `examples` are used instead of those that the block itself gives (`@block(..., examples=)`). `count` is how many
+    are drawn for each law; by default what the Hypothesis profile says. A law that a block cannot break, since by its
+    contract it refuses nothing, counts 0. Raises LawBroken that names the law, and what the block itself raised, if
+    anything, as its cause; NothingDrawn where no example is found; CrossbandError for an unknown law, or a class
+    that is not the one registered.
     """
-    from hypothesis import HealthCheck, Phase, given, settings
+    from crossband.blocks.laws import examples as drawn
 
-    from crossband.blocks.laws.examples import examples as examples_of
-
-    entry = registry.blocks[block if isinstance(block, str) else block.__name__]
-    for name in laws or LAWS:
-        most = examples or settings.default.max_examples  # type: ignore[union-attr]
-        profile = settings(
-            max_examples=1 if name in SLOW else most,
-            phases=[Phase.generate] if name in SLOW else [Phase.generate, Phase.shrink],
-            deadline=None,
-            database=None,  # Hypothesis would replay the failures of one block on all others
-            report_multiple_bugs=False,  # one broken law is one LawBroken
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-        )
-        profile(given(examples_of(entry))(_holding(name, LAWS[name])))()
-
-
-def _holding(name: str, law: Callable[["Example"], None]) -> Callable[["Example"], None]:
-    def hold(example: "Example") -> None:
-        try:
-            law(example)
-        except Exception as error:
-            what = str(error) if isinstance(error, _Broken) else repr(error)
-            raise LawBroken(f"the law `{name}` ({_sentence(law)}) is broken by {example}: {what}") from error
-
-    return hold
-
-
-class _Broken(Exception):
-    """What is wrong; `check_laws` adds where."""
-
-
-def _require(holds: bool, what: str) -> None:
-    if not holds:
-        raise _Broken(what)
-
-
-def _sentence(law: Callable[..., None]) -> str:
-    return inspect.cleandoc(law.__doc__ or "").rstrip(".").replace("\n", " ")
-
-
-def _run(module: nn.Module, tensors: Sequence[Tensor]) -> list[Tensor]:
-    output = module(*tensors)
-    return [output] if isinstance(output, Tensor) else list(output)
-
-
-def _eval(module: nn.Module, tensors: Sequence[Tensor], seed: int = 0) -> list[Tensor]:
-    with torch.no_grad(), _seeded(seed):
-        return _run(module.eval(), tensors)
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Draw from this seed, so that a block that declares its randomness can be compared with itself."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        yield
-
-
-def _same(found: Sequence[Tensor], wanted: Sequence[Tensor], what: str, tolerance: float = 0.0) -> None:
-    for left, right in zip(found, wanted, strict=True):
-        difference = (left - right).abs().max().item() if left.shape == right.shape else math.inf
-        _require(difference <= tolerance, f"{what}, by {difference:.3g}")
-
-
-def contract(example: "Example") -> None:
-    """The outputs of forward have the shapes that the block says, in training and in eval."""
-    tensors, names = example.tensors(), example.entry.outputs
-    for mode, run in (("training", _run), ("eval", _eval)):
-        outputs = run(example.module(), tensors)
-        named = len(names) == len(outputs) or (example.entry.shape and len(names) > len(outputs))
-        _require(bool(named), f"it names {len(names)} outputs and gives {len(outputs)}")
-        _shapes(example, outputs, f"in {mode}")
-
-
-def _shapes(example: "Example", outputs: Sequence[Tensor], where: str) -> None:
-    found = tuple(tuple(output.shape) for output in outputs)
-    _require(found == example.result.outputs, f"{where} it says {example.result.outputs} and gives {found}")
-
-
-def symbols(example: "Example") -> None:
-    """What the block says of unknown sizes agrees with what it says of numbers."""
-    unknown = {size: symbol(f"n{size}") for shape in example.shapes for size in shape[2:]}
-    numbers = {f"n{size}": size for size in unknown}
-    shapes = [(*shape[:2], *(unknown[size] for size in shape[2:])) for shape in example.shapes]
-    result = shapes_of(example.entry, shapes, example.arguments)
-    for condition in result.conditions:
-        _require(bool(condition.holds(numbers)), f"it refuses these sizes when they are unknown: {condition.reason}")
-    found = tuple(tuple(int(evaluate(size, numbers)) for size in output) for output in result.outputs)
-    _require(
-        found == example.result.outputs, f"for unknown sizes it says {found}, for numbers {example.result.outputs}"
-    )
-
-
-def meta(example: "Example") -> None:
-    """The block runs on the meta device, with the same shapes."""
-    with torch.device("meta"):
-        module = example.module()
-    _shapes(example, _eval(module, [tensor.to("meta") for tensor in example.tensors()]), "on the meta device")
-
-
-def batch(example: "Example") -> None:
-    """The images of a batch do not mix in eval."""
-    module, tensors = example.module().double(), [tensor.double() for tensor in example.tensors(batch=3)]
-    whole = _eval(module, tensors)
-    others = [torch.cat([3 - 2 * tensor[:1], tensor[1:]]) for tensor in tensors]
-    changed = _eval(module, others)
-    what = "changing the first image of a batch changes the output of another"
-    _same([output[1:] for output in changed], [output[1:] for output in whole], what, 1e-9)
-    alone = _eval(module, [tensor[:1] for tensor in tensors])
-    _same(alone, [output[:1] for output in whole], "an image alone gives another output than in a batch", 1e-9)
-
-
-def deterministic(example: "Example") -> None:
-    """The same input gives the same output in eval, to the bit, in a copy too, or the block says why not."""
-    module, tensors = example.module(), example.tensors()
-    first, again = _eval(module, tensors, seed=1), _eval(module, tensors, seed=2)
-    if declares_randomness(example.entry, example.arguments):
-        _require(not all(map(torch.equal, first, again)), "it declares randomness (`deterministic=`) and has none")
-    else:
-        _same(again, first, "a second call gives another output")
-    _same(_eval(copy.deepcopy(module), tensors, seed=1), first, "a deep copy gives another output")
-
-
-def declares_randomness(entry: BlockEntry, arguments: Mapping[str, Any]) -> str | None:
-    """The reason that a block gives for another output in every call, with these arguments; None if it gives none."""
-    arguments = {name: p.default for name, p in entry.parameters.items() if not p.required} | dict(arguments)
-    declared = entry.deterministic
-    reason = declared(**arguments) if callable(declared) else declared
-    return reason if isinstance(reason, str) else None
-
-
-def inputs(example: "Example") -> None:
-    """Forward leaves its inputs and the caller's settings as they are."""
-    module, tensors = example.module(), example.tensors()
-    kept = [tensor.clone() for tensor in tensors]
-    for step in (_run, _eval):
-        step(module, tensors)
-        _same(tensors, kept, "an input is overwritten")
-    _require(not any(tensor.requires_grad for tensor in tensors), "an input has been set to require gradients")
-
-
-def gradients(example: "Example") -> None:
-    """Every parameter gets a finite gradient, and so does every input whose values count."""
-    module, tensors = example.module(), [tensor.requires_grad_() for tensor in example.tensors()]
-    outputs = _run(module, tensors)
-    torch.stack(
-        [(output * torch.linspace(-1, 1, output.numel()).view_as(output)).sum() for output in outputs]
-    ).sum().backward()
-    for name, parameter in module.named_parameters():
-        _require(parameter.grad is not None, f"the parameter `{name}` gets no gradient")
-        _require(bool(torch.isfinite(_grad(parameter)).all()), f"the gradient of `{name}` is not finite")
-    _require(any(tensor.grad is not None for tensor in tensors), "no input gets a gradient")
-    for number, tensor in enumerate(tensors, 1):
-        _require(bool(torch.isfinite(_grad(tensor)).all()), f"the gradient of input {number} is not finite")
-
-
-def _grad(tensor: Tensor) -> Tensor:
-    return torch.zeros(()) if tensor.grad is None else tensor.grad
-
-
-def dtypes(example: "Example") -> None:
-    """It works in float64 and bfloat16, keeps the type, and stays finite."""
-    for dtype in (torch.float64, torch.bfloat16):
-        outputs = _eval(example.module().to(dtype), [tensor.to(dtype) for tensor in example.tensors()])
-        for output in outputs:
-            _require(output.dtype == dtype, f"{dtype} inputs give {output.dtype}")
-            _require(bool(torch.isfinite(output).all()), f"an output in {dtype} is not finite")
-
-
-def state(example: "Example") -> None:
-    """The state dict of one module makes another the same."""
-    module, other, tensors = example.module(), example.module(seed=2), example.tensors()
-    _run(module, tensors)  # running statistics are part of the state
-    other.load_state_dict(module.state_dict())
-    _same(_eval(other, tensors), _eval(module, tensors), "a module with the same state gives another output")
-
-
-def export(example: "Example") -> None:
-    """torch.export takes it, or the block says why not (`exports=`)."""
-    reason = example.entry.exports
-    if isinstance(reason, str):
-        return
-    module, tensors = example.module().eval(), tuple(example.tensors())
-    exported = torch.export.export(module, tensors).module()
-    with _seeded(0):
-        outputs = _run(exported, tensors)
-    _same(outputs, _eval(module, tensors), "the exported program gives another output", 1e-5)
-
-
-def arguments(example: "Example") -> None:
-    """Arguments that fit their schemas are taken; wrong, unknown or missing ones raise ArgumentError."""
-    example.module()
-    for wrong, what in _wrong_arguments(example):
-        try:
-            example.entry.factory(**wrong)
-        except ArgumentError:
+    entry = _entry_of(block)
+    given = tuple(examples) or entry.examples
+    drawn.check_names(entry, given)
+    tried: dict[str, int] = {}
+    for name, law in chosen(LAWS, laws).items():
+        if name == "exact" and not drawn.can_refuse(entry):
+            tried[name] = 0
             continue
-        except Exception as error:
-            raise _Broken(f"{what} raises {type(error).__name__}") from error
-        raise _Broken(f"{what} is accepted")
+        refusals = Refusals()
+        strategy = (drawn.misfits if name == "exact" else drawn.examples)(entry, given, refusals)
+        if name == "exact" and isinstance(entry.exact, str):
+            tried[name] = _hold_reason(entry, strategy)
+        else:
+            tried[name] = hold_drawn(name, law, strategy, 1 if name in SLOW else count, shrink=name not in SLOW | BULKY)
+        if not tried[name]:
+            raise nothing_drawn(entry.name, name, refusals.reasons, _how_to_give(entry))
+    return tried
 
 
-def _wrong_arguments(example: "Example") -> Iterator[tuple[dict[str, Any], str]]:
-    right = {**example.result.inferred, **example.arguments}
-    yield {**right, "no_such_option": 1}, "an unknown argument"
-    for name, parameter in example.entry.parameters.items():
-        for value in (object(), *_out_of_bounds(parameter.schema)):
-            yield {**right, name: value}, f"{name}={value!r}"
-        if parameter.required:
-            yield {key: value for key, value in right.items() if key != name}, f"leaving out `{name}`"
+def _entry_of(block: str | type[nn.Module]) -> BlockEntry:
+    """The registered block. Raises CrossbandError for a class that only has its name."""
+    entry: BlockEntry = registry.blocks[block if isinstance(block, str) else block.__name__]
+    if isinstance(block, type) and block is not entry.factory:
+        message = f"`{block.__module__}.{block.__name__}` is not a registered block: `{entry.name}` is another class"
+        raise CrossbandError(message, hint="register it with `@block`", notes=[f"`{entry.name}` is at {entry.origin}"])
+    return entry
 
 
-def _out_of_bounds(schema: Mapping[str, Any]) -> list[float]:
-    ends = (("minimum", -1), ("exclusiveMinimum", 0), ("maximum", 1), ("exclusiveMaximum", 0))
-    return [schema[end] + step for end, step in ends if end in schema]
+def _hold_reason(entry: BlockEntry, drawn: "SearchStrategy[Example]") -> int:
+    """Look for refused inputs that would run, as a block with a reason must have. Raises LawBroken if none does."""
+    from hypothesis import Phase, find, settings
+    from hypothesis.errors import NoSuchExample
+
+    tried = 0
+
+    def runs(example: "Example") -> bool:
+        nonlocal tried
+        tried += 1
+        return runs_as_promised(example)
+
+    profile = settings(max_examples=SEARCHED, phases=[Phase.generate], database=None, suppress_health_check=tolerated())
+    try:
+        find(drawn, runs, settings=profile)
+    except (NoSuchExample, Hopeless):
+        if tried:
+            message = f"{entry.name} gives a reason to refuse what would run (`exact=`), and refuses no such thing"
+            raise LawBroken(f"the law `exact` is broken: {message}") from None
+    return tried
 
 
-def reach(example: "Example") -> None:
-    """No row or column of an output depends on more rows or columns of an input than `reach` says."""
-    declared = reach_of(example.entry, example.arguments, len(example.shapes))
-    for number, (found, limit) in enumerate(zip(measured_reach(example), declared, strict=True), 1):
-        _require(found <= limit, f"it declares {limit} for input {number}, and {found} was found")
+def _how_to_give(entry: BlockEntry) -> str:
+    from crossband.blocks.laws.examples import named_axes
 
-
-def measured_reach(example: "Example") -> tuple[int, ...]:
-    """The largest span of rows or columns of each input that one row or column of an output depends on.
-
-    Found with NaN: image i of a batch has them in row i, and the output tells where they arrive. In float64,
-    where no convolution works by tiles that would spread them, and with normalisation left out.
-    """
-    module = _without_statistics(example.module()).double()
-    found = [0] * len(example.shapes)
-    for number, shape in enumerate(example.shapes):
-        for axis in range(2, len(shape)):
-            tensors = [tensor.double() for tensor in example.tensors(batch=shape[axis])]
-            poisoned = tensors[number].transpose(1, axis)
-            poisoned[range(shape[axis]), range(shape[axis])] = math.nan
-            for output in (output for output in _eval(module, tensors) if output.ndim > axis):
-                arrived = output.isnan().transpose(1, axis).flatten(2).any(2)  # image, row of the output
-                spans = [rows.nonzero().flatten() for rows in arrived.T]
-                found[number] = max(found[number], *(int(rows[-1] - rows[0]) + 1 if len(rows) else 0 for rows in spans))
-    return tuple(found)
-
-
-def _without_statistics(module: nn.Module) -> nn.Module:
-    kinds = (nn.modules.instancenorm._InstanceNorm, nn.GroupNorm, nn.LayerNorm)
-    if isinstance(module, kinds):
-        return nn.Identity()
-    for name, child in module.named_children():
-        setattr(module, name, _without_statistics(child))
-    return module
-
-
-LAWS: Mapping[str, Callable[["Example"], None]] = {
-    law.__name__: law
-    for law in (
-        arguments,
-        contract,
-        symbols,
-        meta,
-        batch,
-        deterministic,
-        inputs,
-        gradients,
-        dtypes,
-        state,
-        reach,
-        export,
+    names = ", ".join(f"`{name}`" for name in (*named_axes(entry), *entry.parameters))
+    return (
+        f"give examples, `@block(..., examples=[{{...}}])` or `check_laws({entry.name!r}, examples=[{{...}}])`, "
+        f"with values for some of {names}"
     )
-}
-"""Every law by name; each is a function of an example that raises where it is broken."""

@@ -1,33 +1,43 @@
-"""Examples of a block for the tests of its laws: arguments, input shapes and tensors drawn by Hypothesis.
+"""Examples of a block for its laws: arguments, input shapes and tensors drawn by Hypothesis.
 
 Needs the package hypothesis, which the library itself does not.
 """
 
-from collections.abc import Mapping, Sequence
+import ast
+import itertools
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import hypothesis
+import numpy as np
 import torch
-from hypothesis import assume
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from crossband.blocks.contracts.block import BlockEntry
-from crossband.blocks.contracts.contract import Contract, ContractError, Result
-from crossband.blocks.contracts.shapes import shapes_of
-from crossband.registry import Entry
+from crossband.blocks.contracts.contract import NUMBER, ContractError, Result
+from crossband.blocks.contracts.shapes import images_of, shapes_of
+from crossband.blocks.contracts.sizes import Condition, NotPeriodic, symbol
+from crossband.blocks.laws.holding import Refusals
+from crossband.blocks.laws.values import arguments
+from crossband.registry import CrossbandError, suggest
 
 Shapes = tuple[tuple[int, ...], ...]
+Form = tuple[tuple[str | int, ...], ...]
 BATCH = 2
-SPREAD = 6  # numbers drawn above a lower bound
 CHANNELS = (1, 2, 3, 4, 6, 8, 16)
 SIDES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 16, 17)
-ATTEMPTS = 30
+ATTEMPTS = 20  # before one draw is given up; in the last one, sizes are looked for that fit hard conditions
+SEARCHED = 500  # combinations of sizes among which they are looked for
+LARGEST = 1 << 22  # numbers in an input that is found so
 
 
 @dataclass(frozen=True)
 class Example:
-    """A block with arguments that it takes, input shapes that it takes, and what it says comes out."""
+    """A block with arguments, input shapes, and what it says of them: as a rule, that it takes them."""
 
     entry: BlockEntry
     arguments: Mapping[str, Any]
@@ -51,95 +61,209 @@ class Example:
 
 
 @st.composite
-def examples(draw: st.DrawFn, entry: BlockEntry) -> Example:
-    """Examples that satisfy the schemas and conditions of a block."""
-    for _ in range(ATTEMPTS):
-        given = draw(arguments(entry))
-        shapes = draw(input_shapes(entry))
-        try:
-            result = shapes_of(entry, shapes, given)
-        except ContractError:  # no such inputs for a block without a contract
+def examples(draw: st.DrawFn, entry: BlockEntry, given: Sequence[Mapping[str, Any]], refusals: Refusals) -> Example:
+    """Examples that a block takes. Each of `given` fixes some of its parameters and axes."""
+    for attempt in range(ATTEMPTS):
+        fixed = draw(_one_of(given))
+        options = draw(arguments(entry, fixed))
+        if problems := _problems(entry, options):
+            refusals.reasons.update(problems)
             continue
-        if not result.conditions:  # on plain numbers only those are left that do not hold
-            return Example(entry, given, shapes, result)
-    assume(False)
-    raise AssertionError("unreachable")
-
-
-def arguments(entry: Entry) -> st.SearchStrategy[dict[str, Any]]:
-    """Values for the parameters of a registered thing, optional ones left out at times."""
-    values = {name: values_of(parameter.schema) for name, parameter in entry.parameters.items()}
-    required = {name: values[name] for name, parameter in entry.parameters.items() if parameter.required}
-    optional = {name: strategy for name, strategy in values.items() if name not in required}
-    return st.fixed_dictionaries(required, optional=optional)
-
-
-def values_of(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
-    """Values that fit a schema of the registry, small ones where it sets no upper bound."""
-    if "enum" in schema:
-        return st.sampled_from(schema["enum"])
-    if "if" in schema:
-        return st.sampled_from(schema["if"]["enum"]) | values_of(schema["else"])
-    kinds = schema["type"]
-    if isinstance(kinds, list):
-        return st.one_of([values_of({**schema, "type": kind}) for kind in kinds])
-    return {
-        "null": st.none,
-        "boolean": st.booleans,
-        "string": lambda: st.text("abc", min_size=schema.get("minLength", 0), max_size=4),
-        "integer": lambda: _integers(schema),
-        "number": lambda: _floats(schema),
-        "array": lambda: _lists(schema),
-        "object": lambda: st.dictionaries(
-            st.text("abc", min_size=1), values_of(schema["additionalProperties"]), max_size=2
-        ),
-    }[kinds]()
-
-
-def _integers(schema: Mapping[str, Any]) -> st.SearchStrategy[int]:
-    least = schema.get("minimum", schema.get("exclusiveMinimum", -SPREAD - 1) + 1)
-    most = min(schema.get("maximum", schema.get("exclusiveMaximum", least + SPREAD + 1) - 1), least + SPREAD)
-    step = schema.get("multipleOf", 1)
-    return st.integers(-(-least // step), most // step).map(lambda n: n * step)
-
-
-def _floats(schema: Mapping[str, Any]) -> st.SearchStrategy[float]:
-    least = schema.get("minimum", schema.get("exclusiveMinimum", -2.0))
-    most = schema.get("maximum", schema.get("exclusiveMaximum", least + 2.0))
-    return st.floats(
-        least,
-        most,
-        exclude_min="exclusiveMinimum" in schema,
-        exclude_max="exclusiveMaximum" in schema,
-        width=16,
-        allow_subnormal=False,
-    )
-
-
-def _lists(schema: Mapping[str, Any]) -> st.SearchStrategy[list[Any]]:
-    if "prefixItems" in schema:
-        return st.tuples(*map(values_of, schema["prefixItems"])).map(list)
-    least = schema.get("minItems", 0)
-    return st.lists(values_of(schema["items"]), min_size=least, max_size=schema.get("maxItems", least + 2))
+        form = draw(forms(entry, fixed))
+        shapes = draw(shapes_in(form, entry, fixed))
+        accepted = _accepts(entry, shapes, options, refusals)
+        if not accepted and attempt == ATTEMPTS - 1 and (fitting := _fitting(form, entry, fixed, options)):
+            shapes, accepted = draw(st.sampled_from(fitting)), True
+        if accepted:
+            refusals.in_a_row = 0
+            return Example(entry, options, shapes, shapes_of(entry, shapes, options))
+    refusals.give_up()
 
 
 @st.composite
-def input_shapes(draw: st.DrawFn, entry: BlockEntry) -> Shapes:
-    """Shapes of the form that the contract of a block asks for; images with channels where it has none."""
-    contract: Contract | None = entry.contract
-    if contract is None:
-        height, width = draw(st.sampled_from(SIDES)), draw(st.sampled_from(SIDES))
-        number = max(1, len(entry.inferred))
-        return tuple((BATCH, draw(st.sampled_from(CHANNELS)), height, width) for _ in range(number))
-    patterns = contract.inputs * (draw(st.integers(1, 3)) if contract.variadic else 1)
-    axes: dict[str, int] = {}
-    return tuple(tuple(_axis(draw, axis, place, axes, contract) for place, axis in enumerate(p)) for p in patterns)
+def misfits(draw: st.DrawFn, entry: BlockEntry, given: Sequence[Mapping[str, Any]], refusals: Refusals) -> Example:
+    """Inputs of the form of a block that it refuses: one axis differs from where it should agree, or a condition fails.
+
+    Not those that torch would broadcast, 1 where another size is wanted: every contract refuses them on purpose.
+    """
+    for _ in range(ATTEMPTS):
+        fixed = draw(_one_of(given))
+        options = draw(arguments(entry, fixed))
+        form = draw(forms(entry, fixed))
+        kind = draw(st.sampled_from(["usual", "a single pixel", "one axis changed", "one axis changed"]))
+        single = {axis: 1 for pattern in form for axis in pattern[2:]} if kind == "a single pixel" else {}
+        shapes = draw(shapes_in(form, entry, {**single, **fixed}))
+        if kind == "one axis changed":
+            shapes = draw(_one_axis_changed(shapes))
+        try:
+            result = shapes_of(entry, shapes, options)
+        except ContractError as error:
+            refusals.reasons.add(error.message)
+            continue
+        if not all(_broadcasts(entry, shapes, condition) for condition in result.conditions):
+            refusals.in_a_row = 0
+            return Example(entry, options, shapes, result)
+    refusals.give_up()
 
 
-def _axis(draw: st.DrawFn, axis: str | int, place: int, axes: dict[str, int], contract: Contract) -> int:
-    if isinstance(axis, int):
-        return axis
-    if axis not in axes or axis in contract.free:
-        choices: Sequence[int] = ((BATCH,), CHANNELS)[place] if place < 2 else SIDES
-        axes[axis] = draw(st.sampled_from(choices))
-    return axes[axis]
+def can_refuse(entry: BlockEntry) -> bool:
+    """Whether a block refuses any inputs of its form: it has conditions, or axes that must agree or may vanish.
+
+    It does if it asks anything of inputs each of whose axes is another unknown, with any of some drawn arguments.
+    """
+    if entry.contract and entry.contract.where:
+        return True
+    asking: list[bool] = []
+
+    @settings(max_examples=20, derandomize=True, database=None, deadline=None, phases=[Phase.generate])
+    @hypothesis.given(arguments(entry))
+    def ask(options: dict[str, Any]) -> None:
+        asking.append(_asks_something(entry, options))
+
+    ask()
+    return any(asking)
+
+
+def _asks_something(entry: BlockEntry, options: Mapping[str, Any]) -> bool:
+    form = form_of(entry, 2)
+    known = {*entry.inferred} if entry.contract else {pattern[1] for pattern in form}
+    shapes = [
+        tuple(11 * number + at if axis in known else symbol(f"n{number}{at}") for at, axis in enumerate(pattern))
+        for number, pattern in enumerate(form, 1)
+    ]
+    try:
+        return bool(shapes_of(entry, shapes, options).conditions)
+    except ContractError:
+        return True
+
+
+def named_axes(entry: BlockEntry) -> tuple[str, ...]:
+    """The names of the axes that an example may fix, in their order."""
+    number = (NUMBER,) if entry.contract and entry.contract.variadic else ()
+    return (*dict.fromkeys(axis for pattern in form_of(entry) for axis in pattern if isinstance(axis, str)), *number)
+
+
+def check_names(entry: BlockEntry, given: Sequence[Mapping[str, Any]]) -> None:
+    """Raise CrossbandError where an example fixes what is neither a parameter nor an axis of the block."""
+    known = (*named_axes(entry), *entry.parameters)
+    for name in (name for example in given for name in example if name not in known):
+        raise CrossbandError(
+            f"an example of {entry.name} gives `{name}`, which it does not have", hint=suggest(name, known)
+        )
+
+
+def form_of(entry: BlockEntry, number: int = 1) -> Form:
+    """The axes of its inputs: as its contract says, with so many inputs where it takes any number; else of images."""
+    if contract := entry.contract:
+        return contract.inputs * (number if contract.variadic else 1)
+    taken = images_of(entry.shape) if entry.shape else len(entry.inferred)
+    images = max(1, len(entry.inferred), number if taken is None else taken)
+    channels = [*entry.inferred, *(f"c{at}" for at in range(1, images + 1))]
+    return tuple(("b", channel, "h", "w") for channel in channels[:images])
+
+
+def forms(entry: BlockEntry, fixed: Mapping[str, Any]) -> st.SearchStrategy[Form]:
+    """The form of its inputs, of one to three where it takes any number."""
+    numbers = st.just(fixed[NUMBER]) if NUMBER in fixed else st.integers(1, 3)
+    return numbers.map(lambda number: form_of(entry, number))
+
+
+@st.composite
+def shapes_in(draw: st.DrawFn, form: Form, entry: BlockEntry, fixed: Mapping[Any, Any]) -> Shapes:
+    """Shapes of a form, in which axes of one name have one size."""
+    free: Collection[str] = entry.contract.free if entry.contract else ()
+    sizes: dict[str, int] = {}
+    shapes = []
+    for pattern in form:
+        shape = []
+        for place, axis in enumerate(pattern):
+            if isinstance(axis, str) and (axis not in sizes or axis in free):
+                sizes[axis] = fixed.get(axis) or draw(st.sampled_from(_usual(place)))
+            shape.append(sizes[axis] if isinstance(axis, str) else axis)
+        shapes.append(tuple(shape))
+    return tuple(shapes)
+
+
+def _usual(place: int) -> Sequence[int]:
+    return ((BATCH,), CHANNELS)[place] if place < 2 else SIDES
+
+
+def _one_of(given: Sequence[Mapping[str, Any]]) -> st.SearchStrategy[Mapping[str, Any]]:
+    return st.sampled_from(given) if given else st.just({})
+
+
+def _problems(entry: BlockEntry, options: Mapping[str, Any]) -> list[str]:
+    """The conditions on arguments alone that do not hold."""
+    return entry.contract.argument_problems({**entry.defaults, **options}) if entry.contract else []
+
+
+def _accepts(entry: BlockEntry, shapes: Shapes, options: Mapping[str, Any], refusals: Refusals) -> bool:
+    """Whether a block takes inputs of these shapes."""
+    try:
+        conditions = shapes_of(entry, shapes, options).conditions
+    except ContractError as error:  # no such inputs for a block without a contract
+        refusals.reasons.add(error.message)
+        return False
+    refusals.reasons.update(condition.reason for condition in conditions)
+    return not conditions
+
+
+def _fitting(form: Form, entry: BlockEntry, fixed: Mapping[str, Any], options: Mapping[str, Any]) -> list[Shapes]:
+    """Small shapes that hard conditions admit, of sizes near the numbers that the conditions and arguments have.
+
+    For each choice of the axes that must be known, the conditions are asked of many sizes of the others at once.
+    """
+    if not entry.contract:
+        return []
+    near = _near(entry, options)
+    places = {axis: place for pattern in form for place, axis in enumerate(pattern) if isinstance(axis, str)}
+    pools = {axis: sorted({*_usual(place), *(near if place else ())}) for axis, place in places.items()}
+    pools |= {axis: [size] for axis, size in fixed.items() if axis in pools}
+    known = [axis for axis in pools if axis in entry.inferred]
+    rng = np.random.default_rng(0)
+    others = {axis: rng.choice(pool, SEARCHED) for axis, pool in pools.items() if axis not in known}
+    found: set[Shapes] = set()
+    for sizes in itertools.islice(itertools.product(*(pools[axis] for axis in known)), SEARCHED):
+        chosen = dict(zip(known, sizes, strict=True))
+        unknown = [tuple(chosen.get(axis, symbol(axis)) if isinstance(axis, str) else axis for axis in p) for p in form]
+        try:
+            conditions = shapes_of(entry, unknown, options).conditions
+        except (ContractError, NotPeriodic):
+            continue
+        admitted = np.full(SEARCHED, True)
+        for condition in conditions:
+            admitted &= condition.holds(others)
+        for at in np.flatnonzero(admitted)[:5]:
+            filled = {**chosen, **{axis: int(values[at]) for axis, values in others.items()}}
+            found.add(tuple(tuple(filled[axis] if isinstance(axis, str) else axis for axis in p) for p in form))
+    volumes = {shapes: max(map(math.prod, shapes)) for shapes in found}
+    return [shapes for shapes in sorted(found, key=lambda shapes: volumes[shapes])[:20] if volumes[shapes] <= LARGEST]
+
+
+def _near(entry: BlockEntry, options: Mapping[str, Any]) -> set[int]:
+    """Numbers in the conditions and arguments of a block, their products, and those next to them or twice them."""
+    conditions = entry.contract.where if entry.contract else ()
+    written = [node for _, condition in conditions for node in ast.walk(condition)]
+    numbers = {node.value for node in written if isinstance(node, ast.Constant) and isinstance(node.value, int)}
+    numbers |= {value for value in {**entry.defaults, **options}.values() if type(value) is int}
+    numbers |= {one * other for one, other in itertools.combinations(numbers, 2)}
+    return {size for n in numbers for size in (n - 1, n, n + 1, 2 * n, 3 * n) if 1 <= size <= LARGEST}
+
+
+@st.composite
+def _one_axis_changed(draw: st.DrawFn, shapes: Shapes) -> Shapes:
+    """The shapes with one axis of one input another size, often the one that it has in another input."""
+    number = draw(st.integers(0, len(shapes) - 1))
+    shape = list(shapes[number])
+    axis = draw(st.integers(0, len(shape) - 1))
+    others = [other[axis] for other in shapes if len(other) > axis]
+    shape[axis] = draw(st.sampled_from(others) | st.sampled_from(SIDES))
+    return (*shapes[:number], tuple(shape), *shapes[number + 1 :])
+
+
+def _broadcasts(entry: BlockEntry, shapes: Shapes, condition: Condition) -> bool:
+    """Whether torch would take the input that a condition is about, by repeating it."""
+    if entry.contract is None or condition.input is None or condition.axis is None:
+        return False
+    pattern = entry.contract.inputs[0 if entry.contract.variadic else condition.input]
+    return isinstance(pattern[condition.axis], str) and 1 in (condition.wanted, shapes[condition.input][condition.axis])

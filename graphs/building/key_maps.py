@@ -15,15 +15,14 @@ from typing import Any
 
 from torch import Tensor
 
-from crossband.graphs.language.catalog import Catalog
+from crossband.graphs.language.catalog import KEYS
 from crossband.graphs.language.diagnostics import Place, Problems
 from crossband.graphs.language.document import Document
 from crossband.graphs.language.reader import read
 from crossband.graphs.language.schema import NAME
 from crossband.graphs.language.validate import validate
-from crossband.registry import CrossbandError, near
+from crossband.registry import CrossbandError
 
-KEYS = Catalog("keys")
 FEW = 3  # names that a message lists of each fault
 COUNTS = ".num_batches_tracked"  # of batch normalisation: old files lack them, and nothing here depends on them
 _PLACEHOLDER = re.compile(r"\{([A-Za-z]+)([+-][0-9]+)?\}")
@@ -44,7 +43,7 @@ SCHEMA: Mapping[str, Any] = {
 
 
 class RenamingError(CrossbandError):
-    """The weights in a file are not what a key map and a network expect; the text names each and the cure."""
+    """The weights in a file are not what a key map and a network expect; the text names each, the hint what to do."""
 
 
 @dataclass(frozen=True)
@@ -151,21 +150,13 @@ def shipped() -> list[str]:
 def load_key_map(name: str) -> KeyMap:
     """The key map of a shipped name or a path. Raises InvalidFile with every fault."""
     problems = Problems()
-    found = load_key_map_into(name, problems)
-    problems.raise_if_any()
-    assert found is not None
-    return found
+    return problems.value(load_key_map_into(name, problems))
 
 
 def load_key_map_into(name: str, problems: Problems, place: Place | None = None) -> KeyMap | None:
     """As `load_key_map`, but faults are added to `problems`, an unknown name at `place`, and the answer is None."""
-    path = KEYS.find(name)
-    if path is None:
-        matches = near(name, shipped())
-        hint = f"did you mean `{matches[0]}`?" if matches else f"choose from {', '.join(shipped())}, or give a path"
-        problems.add("E070", f"no key map named `{name}`", place, hint)
-        return None
-    document = read(path, problems)
+    path = KEYS.look_up(name, place, problems, "E070")
+    document = read(path, problems) if path else None
     if document is None or not validate(document, SCHEMA, problems, "key map"):
         return None
     return _read(document, problems)

@@ -8,15 +8,15 @@ from crossband.blocks.contracts.block import BlockEntry
 from crossband.blocks.contracts.contract import ContractError
 from crossband.blocks.contracts.shapes import shapes_of
 from crossband.blocks.contracts.sizes import Condition, Shape, Size, evaluate, symbols_of
-from crossband.graphs.checking.explain import choices, faults, render_shape
+from crossband.graphs.checking.explain import faults, render_shape
 from crossband.graphs.checking.scope import Scope, refuse_others
-from crossband.graphs.checking.state import NodeOutputs, Use, Walk, folder_of
+from crossband.graphs.checking.state import NodeOutputs, Use, Walk
 from crossband.graphs.language.diagnostics import Reported
-from crossband.graphs.language.resolve import find, shipped
+from crossband.graphs.language.resolve import GRAPHS, shipped
 from crossband.graphs.language.sites import label_of
 from crossband.graphs.language.syntax import Graph, Notes, Step
 from crossband.graphs.plans.plan import Call, Ref, Requirement
-from crossband.registry import near
+from crossband.registry import suggest
 
 USUAL = 512  # pixels of an image side, for which sizes inside must stay sensible
 LARGEST = 1 << 20
@@ -53,7 +53,7 @@ def check_alone(walk: Walk, step: Step, notes: Notes) -> None:
             params_given(walk, Use(step, (), "", "", "", notes), block, notes)
         elif step.block in registry.blocks:
             walk.scope.noted(notes).arguments(registry.blocks[step.block], step.arguments, place)
-        elif not find(step.block, folder_of(step.place)):
+        elif not GRAPHS.find(step.block, step.place and step.place.folder):
             refuse_unknown(walk, step, notes)
     except Reported:
         return
@@ -62,9 +62,9 @@ def check_alone(walk: Walk, step: Step, notes: Notes) -> None:
 def refuse_unknown(walk: Walk, step: Step, notes: Notes) -> NoReturn:
     """Report that no block, local block or graph has this name."""
     name = step.block.removesuffix(".yaml").removesuffix(".yml")
-    matches = near(name, [*walk.local_blocks, *registry.blocks, *shipped()])
-    hint = f"did you mean `{matches[0]}`?" if matches else "`crossband ls blocks` lists them"
-    if name != step.block and find(name, folder_of(step.place)):
+    known = [*walk.local_blocks, *registry.blocks, *shipped()]
+    hint = suggest(name, known, few=0) or "`crossband ls blocks` lists them"
+    if name != step.block and GRAPHS.find(name, step.place and step.place.folder):
         hint = f"write `{name}`: a graph is used as a block by its name"
     failures = tuple((failure, None) for failure in registry.plugin_failures)
     walk.refuse("E010", f"no block named `{step.block}`", step.place, hint, (*notes, *failures))
@@ -86,7 +86,7 @@ def params_given(walk: Walk, use: Use, graph: Graph, notes: Notes) -> Scope:
     for name, value in use.step.arguments.items():
         here = place and place.child(name)
         if name not in graph.params:
-            hint = choices(name, list(graph.params)) or "it has no params"
+            hint = suggest(name, graph.params) or "it has no params"
             message = f"`{use.step.block}` has no param `{name}`"
             walk.findings.problems.add("E011", message, here and here.on_key(), hint, use.notes)
             good = False

@@ -12,7 +12,6 @@ from pathlib import Path
 from crossband import registry
 from crossband.blocks.contracts.sizes import Shape, symbol
 from crossband.graphs.checking.apply import refuse_shadows
-from crossband.graphs.checking.explain import choices
 from crossband.graphs.checking.refused import fixed_sizes, refuse_fixed_sizes, refuse_hopeless
 from crossband.graphs.checking.scope import Scope, refuse_others
 from crossband.graphs.checking.state import Findings, NodeOutputs, Walk
@@ -25,6 +24,7 @@ from crossband.graphs.language.syntax import Graph, Step
 from crossband.graphs.plans.admissible import derive
 from crossband.graphs.plans.cost import build_meta
 from crossband.graphs.plans.plan import Plan, Ref, Wrap
+from crossband.registry import suggest
 
 BATCH = symbol("the batch")  # no axis of a file can have this name
 
@@ -35,10 +35,7 @@ def check(source: str | Path | Graph, params: Mapping[str, YamlValue] | None = N
     Raises InvalidFile with every fault found.
     """
     problems = Problems()
-    plan = check_into(source, problems, params)
-    problems.raise_if_any()
-    assert plan is not None
-    return plan
+    return problems.value(check_into(source, problems, params))
 
 
 def check_into(
@@ -75,7 +72,7 @@ def _wraps(plan: Plan, problems: Problems) -> bool:
 def _takes(findings: Findings, graph: Graph, params: Mapping[str, YamlValue]) -> bool:
     unknown = [name for name in params if name not in graph.params]
     for name in unknown:
-        hint = choices(name, list(graph.params)) or "it has no params"
+        hint = suggest(name, graph.params) or "it has no params"
         findings.problems.add("E011", f"`{graph.name}` has no param `{name}`", graph.at("params"), hint)
     return not unknown
 
@@ -161,7 +158,7 @@ def wrappers_of(findings: Findings, graph: Graph, scope: Scope) -> list[Wrap]:
         if step is None:
             continue
         if name not in registry.wrappers:
-            findings.problems.add("E060", f"no wrapper named `{name}`", step.place, choices(name, [*registry.wrappers]))
+            findings.problems.add("E060", f"no wrapper named `{name}`", step.place, suggest(name, registry.wrappers))
             continue
         place = step.place and step.place.child()
         try:

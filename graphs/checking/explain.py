@@ -3,18 +3,10 @@
 from collections.abc import Sequence
 
 from crossband.blocks.contracts.sizes import Condition, Shape, Size
-from crossband.registry import near
 
-FEW = 16  # names that are worth listing
+FEW = 16  # names of a trail that are shown
 MOST = 3  # inputs of one block that are told to be wrong: more of them have one cause
 LONG = 40  # characters of a size
-
-
-def choices(name: str, known: Sequence[str]) -> str | None:
-    """The hint for a name that is not among those `known`: the nearest, or all where they are few."""
-    if matches := near(name, known):
-        return f"did you mean `{matches[0]}`?"
-    return f"choose from {', '.join(f'`{each}`' for each in known)}" if 0 < len(known) <= FEW else None
 
 
 def render_shape(shape: Shape) -> str:
@@ -46,7 +38,7 @@ def faults(
     for condition in conditions:
         if condition.input is None:
             empty = condition.axis is not None
-            hint = f"{inputs}; {condition.cure}" if condition.cure else inputs
+            hint = f"{inputs}; {condition.hint}" if condition.hint else inputs
             found.setdefault("empty" if empty else condition.reason, ("E032", f"{block}: {condition.reason}", hint))
         elif condition.axis == 1:
             name = reads[condition.input][0]
@@ -59,8 +51,8 @@ def faults(
 
 def _channels(condition: Condition, block: str, name: str, shape: Shape, inputs: str) -> tuple[str, str, str | None]:
     message = f"{block} needs {condition.wanted} channels from `{name}`, which has {shape[1]}"
-    cure = f"`{{Conv: {{out: {condition.wanted}, kernel: 1}}}}` on `{name}` makes them agree"
-    return "E030", message, f"{inputs}; {cure}"
+    hint = f"`{{Conv: {{out: {condition.wanted}, kernel: 1}}}}` on `{name}` makes them agree"
+    return "E030", message, f"{inputs}; {hint}"
 
 
 def _sides(
@@ -72,12 +64,12 @@ def _sides(
     side = "size" if len(conditions) > 1 else words.get(conditions[0].axis or 0, f"axis {conditions[0].axis}")
     wanted = "×".join(_factor(each.wanted or 0) for each in conditions)
     found = "×".join(_factor(shape[each.axis or 0]) for each in conditions)
-    cure = "`ResizeTo` or `UpCat` brings the first of two to the size of the second"
+    hint = "`ResizeTo` or `UpCat` brings the first of two to the size of the second"
     if all(each.wanted == 1 for each in conditions):
-        cure = f"`GlobalPool` on `{name}` makes it so"
+        hint = f"`GlobalPool` on `{name}` makes it so"
     elif len(reads) < 2:
-        cure = "a strided `Conv`, a pool or `Resize` changes sizes"
-    return "E031", f"{block} needs the {side} {wanted} from `{name}`, which has {found}", f"{inputs}; {cure}"
+        hint = "a strided `Conv`, a pool or `Resize` changes sizes"
+    return "E031", f"{block} needs the {side} {wanted} from `{name}`, which has {found}", f"{inputs}; {hint}"
 
 
 def _factor(size: Size) -> str:

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from crossband.blocks.contracts.sizes import Condition, Shape, Size
-from crossband.graphs.checking.explain import choices, render_shape
+from crossband.graphs.checking.explain import render_shape
 from crossband.graphs.checking.state import Found, Walk
 from crossband.graphs.language.diagnostics import Reported
 from crossband.graphs.language.syntax import Output
 from crossband.graphs.plans.plan import Requirement
+from crossband.registry import suggest
 
 
 def kept_output(walk: Walk, output: Output, named: dict[str, Size]) -> tuple[Found | None, Output | None]:
@@ -30,7 +31,7 @@ def kept_output(walk: Walk, output: Output, named: dict[str, Size]) -> tuple[Fou
 def _value(walk: Walk, output: Output) -> Found | None:
     name, place = str(output.reads), output.place
     if name == output.name and name not in walk.flows:  # it names no node and says nothing else
-        hint = choices(name, [*walk.graph.nodes]) or "say which node it is"
+        hint = suggest(name, walk.graph.nodes) or "say which node it is"
         walk.report("E020", f"no node is named like the output `{name}`", place and place.on_key(), f"{hint} (`from:`)")
         return None
     written = place.written() if place else None

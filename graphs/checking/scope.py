@@ -9,14 +9,13 @@ from crossband.blocks.contracts.block import BlockEntry
 from crossband.blocks.contracts.sizes import Dim
 from crossband.graphs.language.diagnostics import Place, Problems, Reported
 from crossband.graphs.language.document import YamlValue
-from crossband.graphs.language.expressions import ExpressionError, is_expression, parse
+from crossband.graphs.language.expressions import ExpressionError, is_expression, names_in, parse
 from crossband.graphs.language.schema import NAME
 from crossband.graphs.language.syntax import Graph, Notes
 from crossband.registry import Entry, Fault, near, show, suggest
 
 MAX_ITEMS = 1000  # of a list that an expression makes
 PlaceOf: TypeAlias = Callable[[str], Place | None]
-_NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 def refuse_others(
@@ -27,18 +26,17 @@ def refuse_others(
     for name, choices in graph.choices.items():
         if name not in graph.params:
             place = graph.at("choices", name)
-            cure = suggest(name, graph.params) or "declare it under `params:`"
-            problems.add("E015", f"`{name}` has choices, but is no param", place and place.on_key(), cure, notes)
+            hint = suggest(name, graph.params) or "declare it under `params:`"
+            problems.add("E015", f"`{name}` has choices, but is no param", place and place.on_key(), hint, notes)
         value, place = values.get(name), place_of(name)
         items = enumerate(value) if isinstance(value, list) else [(None, value)]
         for number, item in items if name in values else ():
             if item not in choices:
                 here = place.child(number) if place and number is not None else place
-                matches = near(str(item), [str(choice) for choice in choices])
-                cure = f"did you mean `{matches[0]}`?" if matches else None
+                hint = suggest(str(item), [str(choice) for choice in choices], few=0)
                 what = f"`{name}`" if number is None else f"an item of `{name}`"
                 message = f"{what} must be {' or '.join(map(show, choices))}, got {show(item)}"
-                problems.add("E012", message, here, cure, notes)
+                problems.add("E012", message, here, hint, notes)
                 wrong.add(name)
     return frozenset(wrong)
 
@@ -153,8 +151,8 @@ class Scope:
         worked_out = f", which `{value}` gives" if is_expression(value) else ""
         if isinstance(value, str) and value in {*self.names, *self.broken}:
             hint = f"write `={value}` for the value of the param"
-        elif isinstance(value, str) and not worked_out and (matches := near(value, _choices(entry, name))):
-            hint = f"did you mean `{matches[0]}`?"
+        elif isinstance(value, str) and not worked_out:
+            hint = suggest(value, _choices(entry, name), few=0) or fault.hint
         else:
             hint = fault.hint
         self.problems.add("E012", f"{entry.name}: `{name}` {fault.message}{worked_out}", place, hint, self.notes)
@@ -162,10 +160,9 @@ class Scope:
     def _unknown(self, entry: Entry, name: str, place: Place | None) -> None:
         if isinstance(entry, BlockEntry) and name in entry.inferred:
             hint = f"leave it out: `{name}` is the number of channels that comes in"
-        elif matches := near(name, entry.parameters):
-            hint = f"did you mean `{matches[0]}`?"
         else:
-            hint = f"it takes {', '.join(f'`{known}`' for known in entry.parameters) or 'none'}"
+            taken = ", ".join(f"`{known}`" for known in entry.parameters) or "none"
+            hint = suggest(name, entry.parameters, few=0) or f"it takes {taken}"
         self.problems.add("E011", f"{entry.name} has no parameter `{name}`", place, hint, self.notes)
 
     def _missing(self, entry: Entry, given: Mapping[str, YamlValue], place: Place | None) -> bool:
@@ -180,8 +177,7 @@ class Scope:
 
 def _in_order(declared: Mapping[str, YamlValue]) -> tuple[list[str], list[str]]:
     """The params so that each comes after those it uses, and those that use each other."""
-    texts = {name: str(value) if "=" in str(value) else "" for name, value in declared.items()}
-    uses = {name: set(_NAME.findall(text)) & declared.keys() for name, text in texts.items()}
+    uses = {name: names_in(value) & declared.keys() for name, value in declared.items()}
     readers: dict[str, list[str]] = {}
     for name, used in uses.items():
         for other in used:

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 from crossband.blocks.contracts.sizes import Condition, Shape, Size
-from crossband.graphs.checking.explain import choices, shapes_in_words
+from crossband.graphs.checking.explain import shapes_in_words
 from crossband.graphs.checking.scope import Scope
 from crossband.graphs.language.diagnostics import Diagnostic, Place, Problems, Reported
 from crossband.graphs.language.resolve import Resolver
@@ -14,6 +13,7 @@ from crossband.graphs.language.sites import label_of
 from crossband.graphs.language.syntax import Graph, Note, Notes, Step
 from crossband.graphs.plans.admissible import possible
 from crossband.graphs.plans.plan import Call, Ref, Requirement
+from crossband.registry import suggest
 
 Found: TypeAlias = tuple[Ref, Shape]
 Input: TypeAlias = tuple[str, Ref, Shape]  # what a step reads: the node it is from, and the value
@@ -124,7 +124,7 @@ class Walk:
         if node not in self.flows:
             known = [*self.graph.inputs, *self.graph.nodes]
             self.miswired = True
-            self.report(code, f"no node or input named `{node}`", place, choices(node, known))
+            self.report(code, f"no node or input named `{node}`", place, suggest(node, known))
             return None
         flow = self.flows[node]
         if flow is None:
@@ -132,7 +132,7 @@ class Walk:
         if not output:
             return next(iter(flow.values()))
         if output not in flow:
-            hint = choices(output, list(flow)) if len(flow) > 1 else f"it gives one value: read `{node}`"
+            hint = suggest(output, flow) if len(flow) > 1 else f"it gives one value: read `{node}`"
             self.report(code, f"`{node}` has no output `{output}`", place, hint)
             return None
         return flow[output]
@@ -179,8 +179,3 @@ class Walk:
         """Report a fault and give up what depends on it."""
         self.findings.problems.add(code, message, place, hint, notes)
         raise Reported
-
-
-def folder_of(place: Place | None) -> Path | None:
-    """Where other graphs that are named here are looked for first: beside this file."""
-    return Path(place.file).parent if place else None

@@ -1,14 +1,13 @@
 """What a graph declares and never uses: each is a mistake, most often a misspelt name."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from crossband.graphs.checking.state import Walk
 from crossband.graphs.language.diagnostics import Place
-from crossband.graphs.language.expressions import is_expression
+from crossband.graphs.language.expressions import names_in
 from crossband.graphs.language.syntax import Graph
-from crossband.registry import near
+from crossband.registry import near, suggest
 
 
 def report_unused(walk: Walk, graph: Graph) -> None:
@@ -28,12 +27,12 @@ def report_unused(walk: Walk, graph: Graph) -> None:
         if name not in walk.used:
             _report(walk, "nothing reads the input", name, graph.at("inputs", name), "let a node read it, or remove it")
     texts = set(_texts(graph))
-    named = {name for text in texts if is_expression(text) for name in re.findall(r"[A-Za-z_]\w*", text)}
+    named = names_in(list(texts))
     for name in graph.params:
         meant = name in texts or near(name, sorted(named - graph.params.keys()))  # so written, which is reported
         if name not in named and not meant and graph.owns(place := graph.at("params", name)):
-            matches = near(name, sorted({*named, *graph.params} - {name}))
-            hint = f"did you mean `{matches[0]}`?" if matches else f"use it as `={name}`, or remove it"
+            others = sorted({*named, *graph.params} - {name})
+            hint = suggest(name, others, few=0) or f"use it as `={name}`, or remove it"
             _report(walk, "nothing uses the param", name, place, hint)
     uses = set(_blocks_used(graph))
     for name, block in graph.blocks.items():

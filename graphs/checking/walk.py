@@ -15,11 +15,11 @@ from crossband.graphs.checking.apply import (
 )
 from crossband.graphs.checking.explain import trail
 from crossband.graphs.checking.promises import kept_output
-from crossband.graphs.checking.state import MAX_DEPTH, MAX_STEPS, Found, Input, NodeOutputs, Use, Walk, folder_of
+from crossband.graphs.checking.state import MAX_DEPTH, MAX_STEPS, Found, Input, NodeOutputs, Use, Walk
 from crossband.graphs.checking.usage import report_unused
 from crossband.graphs.language.diagnostics import Place, Reported
 from crossband.graphs.language.document import YamlValue
-from crossband.graphs.language.resolve import find
+from crossband.graphs.language.resolve import GRAPHS
 from crossband.graphs.language.schema import MAX_REPEAT
 from crossband.graphs.language.sites import Site, sites_of, written_out
 from crossband.graphs.language.syntax import Graph, Node, Notes, Output, Step
@@ -220,8 +220,8 @@ def _outputs_of(walk: Walk, node: Node) -> list[str]:
         return list(block.outputs)
     if name in registry.blocks:
         return list(registry.blocks[name].outputs)
-    known = name and find(name, folder_of(place))
-    graph = walk.findings.resolver.load(name, place, folder_of(place)) if known else None
+    known = name and GRAPHS.find(name, place and place.folder)
+    graph = walk.findings.resolver.load(name, place) if known else None
     return list(graph.outputs) if graph else ["out"]
 
 
@@ -237,8 +237,8 @@ def _apply(walk: Walk, use: Use) -> tuple[NodeOutputs, Step]:
         return _walk_into(walk, use, block)
     if name in registry.blocks:
         return call_block(walk, use, registry.blocks[name])
-    if not name.endswith((".yaml", ".yml")) and find(name, folder_of(use.place)):
-        graph = walk.findings.resolver.load(name, use.place, folder_of(use.place))
+    if not name.endswith((".yaml", ".yml")) and GRAPHS.find(name, use.place and use.place.folder):
+        graph = walk.findings.resolver.load(name, use.place)
         if graph is None:
             raise Reported
         walk.findings.lineage.update(graph.lineage)

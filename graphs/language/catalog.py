@@ -1,16 +1,28 @@
-"""YAML files by name: those that come with the library or a plugin, and those beside another file."""
+"""YAML files by name: those of the library and of plugins, and those that lie beside the text that names them."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from crossband import registry
+from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.language.document import RELATIVE, Place
+from crossband.graphs.language.reader import near_file
+from crossband.registry import suggest
+
+SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """The files of a kind, `graphs`, `recipes` or `keys`: see `registry.FOLDERS`. No two have one name."""
+    """The shipped files of one kind, `graphs`, `recipes` or `keys`: see `registry.FOLDERS`. No two have one name.
+
+    `word` is what messages call one of them, `key` the key that every file of this kind has.
+    """
 
     kind: str
+    word: str
+    key: str
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -21,14 +33,55 @@ class Catalog:
         """Every shipped file, by name."""
         return dict(sorted((path.stem, path) for folder in self.folders for path in folder.glob("*.yaml")))
 
-    def find(self, name: str, beside: Path | None = None) -> Path | None:
-        """The file of a name: a path ending in `.yaml`, a file of that name `beside` another, or a shipped name."""
-        if name.endswith((".yaml", ".yml")):
-            return (beside / name) if beside else Path(name)
+    def ships(self, file: Path) -> bool:
+        """Whether a file is one of those that are shipped."""
+        return file.resolve().parent in [folder.resolve() for folder in self.folders]
+
+    def find(self, name: str, folder: Path | None = None) -> Path | None:
+        """The file called `name` by a text whose paths start in `folder`; None where there is none.
+
+        A name that ends in `.yaml` is a path. Any other is that of a shipped file, or else of `NAME.yaml` in `folder`.
+        """
+        if name.endswith(SUFFIXES):
+            return (folder or Path()) / name
         if "/" in name or "\\" in name:  # a path names its file whole
             return None
-        places = [folder / f"{name}.yaml" for folder in (beside, *self.folders) if folder]
+        places = [each / f"{name}.yaml" for each in (*self.folders, folder) if each]
         return next((path for path in places if _is_file(path)), None)
+
+    def look_up(self, name: str, place: Place | None, problems: Problems, code: str) -> Path | None:
+        """The file called `name` at `place`, or on the command line where there is none; None after reporting a fault.
+
+        `code` is that of the fault where no file is called so. A shipped name is refused where a file of one's own
+        beside the text could be meant as well.
+        """
+        path = self.find(name, place and place.folder)
+        if path is None:
+            hint = suggest(name, self.files()) or f"`crossband ls {self.kind}` lists those that are shipped"
+            own = not place and _is_file(Path(f"{name}.yaml"))
+            hint = f"for the file, write `{name}.yaml`" if own else hint
+            problems.add(code, f"no {self.word} named `{name}`", place, hint)
+        elif place and not _exists(path):
+            problems.add("E001", f"no such file: `{path}`", place, near_file(path) or RELATIVE)
+            return None
+        elif place and (twin := self._twin(path, place)):
+            message = f"`{name}` is a shipped {self.word}, and `{twin}` has the same name"
+            problems.add("E016", message, place, f"rename the file, or write `{twin.name}` where you mean it")
+            return None
+        return path
+
+    def _twin(self, path: Path, place: Place) -> Path | None:
+        """The other file of this kind, beside the text at `place`, that has the name of the shipped file at `path`."""
+        twin = place.folder / path.name
+        if path.parent not in self.folders or not _is_file(twin):
+            return None
+        if twin.resolve() in (path.resolve(), Path(place.file).resolve()):  # a text does not mean itself
+            return None
+        return twin if re.search(rf"^{self.key}\s*:", twin.read_text("utf-8", "replace"), re.MULTILINE) else None
+
+
+GRAPHS = Catalog("graphs", "graph", "graph")
+KEYS = Catalog("keys", "key map", "keys")
 
 
 def _is_file(path: Path) -> bool:
@@ -36,3 +89,10 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):  # a name too long for a file, or with a NUL in it
         return False
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return True  # reading it says why it cannot be

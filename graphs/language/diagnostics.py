@@ -8,11 +8,12 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from crossband.graphs.language.document import Mark, Place
 from crossband.registry import CrossbandError
 
+T = TypeVar("T")
 CODES: Mapping[str, str] = {
     "E001": "the file cannot be read: it is missing, too large or not UTF-8 text",
     "E002": "the text is not YAML",
@@ -150,6 +151,15 @@ class Problems:
         """Raise InvalidFile with every fault, if there is one."""
         if self:
             raise InvalidFile(self)
+
+    def value(self, found: T | None) -> T:
+        """What a check found, where it found no fault. Raises InvalidFile with every fault otherwise.
+
+        This is how `check`, which raises, is made of `check_into`, which adds faults and answers None.
+        """
+        self.raise_if_any()
+        assert found is not None, "a check answers None only after it has reported a fault"
+        return found
 
 
 class InvalidFile(CrossbandError):

@@ -3,9 +3,11 @@
 import re
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeAlias
 
 YamlValue: TypeAlias = Any  # a number, text, bool, null or a list of them; text that begins with `=` is an expression
+RELATIVE = "a path in a YAML file is relative to that file, any other to the working directory"
 LINE_BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")  # those of YAML's scanner, so that line numbers agree
 
 
@@ -50,6 +52,16 @@ class Place:
     def file(self) -> str:
         """The file as the user named it."""
         return self.document.file
+
+    @property
+    def folder(self) -> Path:
+        """The folder that paths written here are relative to.
+
+        A path is relative to the text that says it: in a YAML file to the folder of that file, also where a file in
+        another folder extends it; in what no file says, such as `--set` and the settings given from Python, to the
+        working directory.
+        """
+        return Path(self.file).parent  # the name of a text that is no file, such as `<text>`, has no folder in it
 
     @property
     def mark(self) -> Mark | None:

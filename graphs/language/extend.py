@@ -7,14 +7,14 @@ taps, which name a feature, and readers of one output of several; before a node,
 through the new one. What is inserted twice at one place stands in the order written.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from crossband.graphs.language.diagnostics import Place, Problems
 from crossband.graphs.language.document import YamlValue
 from crossband.graphs.language.syntax import Graph, Insertion, Node, Output
-from crossband.registry import near
+from crossband.registry import suggest
 
 T = TypeVar("T")
 
@@ -114,7 +114,7 @@ class _Merge:
                 continue
             if anchor not in known:
                 where = self.child.at("insert", name, "after" if insertion.after else "before")
-                hint = _did_you_mean(anchor, known)
+                hint = suggest(anchor, known)
                 self.problems.add("E051", f"there is no node `{anchor}` to insert `{name}` at", where, hint)
             elif insertion.after:
                 self._insert_after(insertion, last.get(anchor, anchor))
@@ -191,9 +191,9 @@ class _Merge:
             self._absent(section.rstrip("s"), name, parent, self.child.at(section, name))
         return {name: part for name, part in {**parent, **child}.items() if part is not None}
 
-    def _absent(self, kind: str, name: str, known: Iterable[str], place: Place | None) -> None:
+    def _absent(self, kind: str, name: str, known: Collection[str], place: Place | None) -> None:
         message = f"there is no {kind} `{name}` to remove in `{self.parent.name}`"
-        self.problems.add("E052", message, place and place.on_key(), _did_you_mean(name, known))
+        self.problems.add("E052", message, place and place.on_key(), suggest(name, known))
 
     def _is_new(self, name: str, place: Place | None) -> bool:
         """Whether a name is free for a new node; the fault is reported."""
@@ -217,10 +217,3 @@ class _Merge:
             reads = tuple(new if name == old else name for name in node.reads or ())
             self.nodes[node.name] = replace(node, reads=reads)
         self.ends = {output: new if name == old else name for output, name in self.ends.items()}
-
-
-def _did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    known = list(known)
-    if matches := near(name, known):
-        return f"did you mean `{matches[0]}`?"
-    return f"choose from {', '.join(f'`{each}`' for each in known)}" if 0 < len(known) <= 16 else None

@@ -14,7 +14,7 @@ from crossband.graphs.language.schema import NAME, NODE_KEYS, graph_schema
 from crossband.graphs.language.sites import VARIANT
 from crossband.graphs.language.syntax import Graph, Insertion, Node, Output, Step
 from crossband.graphs.language.validate import unusable, usable_name
-from crossband.registry import near, show
+from crossband.registry import near, show, suggest
 
 T = TypeVar("T")
 FREE = ((), ("params",), ("outputs",), ("taps",))  # where a name is no attribute of a module
@@ -200,11 +200,11 @@ class _Parser:
 
     def one_block(self, blocks: list[str], chain: bool, place: Place) -> None:
         """Report a node or step that names no block, or several: most often a misspelt key beside the block."""
-        meant = [(block, key) for block in blocks for key in near(block, NODE_KEYS)[:1]]
+        meant = [block for block in blocks if near(block, NODE_KEYS)]
         if meant and len(blocks) + chain - len(meant) == 1:
-            for block, key in meant:
+            for block in meant:
                 here = place.child(block).on_key()
-                self.problems.add("E005", f"a node takes no key `{block}`", here, f"did you mean `{key}`?")
+                self.problems.add("E005", f"a node takes no key `{block}`", here, suggest(block, NODE_KEYS))
             return
         named = " and ".join(f"`{block}`" for block in [*blocks, *(["do"] if chain else [])])
         hint = "write `{Block: {...}}`, beside it `from`, `repeat`, `share`, `doc`; several blocks go under `do`"

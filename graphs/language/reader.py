@@ -17,7 +17,7 @@ import yaml
 
 from crossband.graphs.language.diagnostics import Problems
 from crossband.graphs.language.document import LINE_BREAK, Document, Element, Mark, Place
-from crossband.registry import near, show
+from crossband.registry import near, show, suggest
 
 MAX_BYTES = 1_000_000
 MAX_VALUES = 50_000  # in one file, every use of an anchor counted in full
@@ -54,7 +54,7 @@ def read(path: str | os.PathLike[str], problems: Problems) -> Document | None:
         with open(file, "rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        return _unreadable(file, "no such file", _near_file(Path(file)), problems)
+        return _unreadable(file, "no such file", near_file(Path(file)), problems)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         return _unreadable(file, getattr(error, "strerror", None) or str(error), None, problems)
     if len(content) > MAX_BYTES:
@@ -289,10 +289,10 @@ def _too_large(file: str, problems: Problems) -> None:
     _unreadable(file, f"larger than {MAX_BYTES // 1_000_000} MB", None, problems)
 
 
-def _near_file(path: Path) -> str | None:
-    """The name in the same folder that was probably meant."""
+def near_file(path: Path) -> str | None:
+    """The hint for a file that is not there: the file in the same folder that was probably meant."""
     try:
-        names = near(path.name, [other.name for other in path.parent.iterdir()])
+        others = [other for other in path.parent.iterdir() if near(path.stem, [other.stem])]
     except (OSError, ValueError):
         return f"there is no folder `{path.parent}`"
-    return f"did you mean `{path.with_name(names[0])}`?" if names else None
+    return suggest(str(path), [str(other) for other in others], few=0)

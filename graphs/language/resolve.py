@@ -4,17 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from crossband.graphs.language.catalog import Catalog
+from crossband.graphs.language.catalog import GRAPHS
 from crossband.graphs.language.diagnostics import Diagnostic, Place, Problems
 from crossband.graphs.language.extend import merged, wired
 from crossband.graphs.language.parse import parse
 from crossband.graphs.language.reader import Document, read, read_text
 from crossband.graphs.language.syntax import Graph, Node, Notes
-from crossband.registry import near
 
-GRAPHS = Catalog("graphs")
 MAX_PARENTS = 32
-find = GRAPHS.find
 
 
 def shipped() -> list[str]:
@@ -25,10 +22,7 @@ def shipped() -> list[str]:
 def load_graph(name: str | Path) -> Graph:
     """The resolved graph of a shipped name or a path. Raises InvalidFile with every fault found."""
     problems = Problems()
-    graph = Resolver(problems).load(str(name))
-    problems.raise_if_any()
-    assert graph is not None
-    return graph
+    return problems.value(Resolver(problems).load(str(name)))
 
 
 def pass_on(found: Problems, problems: Problems, notes_of: Callable[[Diagnostic], Notes]) -> None:
@@ -45,15 +39,13 @@ class Resolver:
     _graphs: dict[Path, Graph | None] = field(default_factory=dict)
     _open: list[Path] = field(default_factory=list)
 
-    def load(self, name: str, place: Place | None = None, beside: Path | None = None) -> Graph | None:
-        """The resolved graph called `name`; None where it is not there or is wrong, with the reason in `problems`."""
-        path = find(name, beside)
-        if path is None:
-            matches = near(name, shipped())
-            hint = f"did you mean `{matches[0]}`?" if matches else "`crossband ls graphs` lists those that are shipped"
-            self.problems.add("E050" if place else "E010", f"no graph named `{name}`", place, hint)
-            return None
-        return self.load_file(path, place)
+    def load(self, name: str, place: Place | None = None, code: str = "E010") -> Graph | None:
+        """The resolved graph called `name` at `place`; None where it is not there or is wrong, being reported.
+
+        `code` is that of the fault where no graph has this name.
+        """
+        path = GRAPHS.look_up(name, place, self.problems, code)
+        return self.load_file(path, place) if path else None
 
     def load_file(self, path: Path, place: Place | None = None) -> Graph | None:
         """The resolved graph in the file at `path`. Its faults are noted as met at `place`, where it is named."""
@@ -87,7 +79,7 @@ class Resolver:
             return None
         if graph.extends is None:
             return self._alone(graph)
-        parent = self.load(graph.extends, graph.at("extends"), Path(document.file).parent)
+        parent = self.load(graph.extends, graph.at("extends"), "E050")
         before = len(self.problems)
         whole = merged(parent, graph, self.problems) if parent else None
         return whole if len(self.problems) == before else None
@@ -97,9 +89,9 @@ class Resolver:
         for section in ("nodes", "outputs", "taps", "blocks", "wrap"):
             for name in [name for name, part in getattr(graph, section).items() if part is None]:
                 place = graph.at(section, name)
-                cure = f"write `{{{name}: {{}}}}`, or remove the line" if section == "wrap" else "give it a value"
+                hint = f"write `{{{name}: {{}}}}`, or remove the line" if section == "wrap" else "give it a value"
                 message = f"`{name}` is null, which removes it, but there is nothing to remove it from"
-                self.problems.add("E052", message, place and place.on_key(), f"{cure}; only `extends` knows removal")
+                self.problems.add("E052", message, place and place.on_key(), f"{hint}; only `extends` knows removal")
         if graph.insert:
             place = graph.at("insert")
             message = "`insert` splices into the graph that this one extends, and it extends none"

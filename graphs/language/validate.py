@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from crossband.graphs.language.diagnostics import Problems
 from crossband.graphs.language.reader import Document
-from crossband.registry import explain, near, show
+from crossband.registry import explain, near, show, suggest
 
 Path: TypeAlias = tuple[str | int, ...]
 SECTION_AND_NAME = 2
@@ -37,7 +37,7 @@ def unusable(
             case "additionalProperties":
                 known = list(error.schema.get("properties", {}))
                 for key in [key for key in error.instance if key not in known]:
-                    hint = _hint(key, known)
+                    hint = suggest(key, known)
                     problems.add("E005", f"{where} takes no key `{key}`", document.place(*path, key, key=True), hint)
             case "required":
                 found.add(path)
@@ -71,9 +71,3 @@ def _where(path: Path, what: str) -> str:
         return f"`{path[-1]}`"
     named = next((step for step in reversed(path) if isinstance(step, str)), what)
     return f"item {path[-1] + 1} of `{named}`"
-
-
-def _hint(key: str, known: list[str]) -> str | None:
-    if matches := near(key, known):
-        return f"did you mean `{matches[0]}`?"
-    return f"choose from {', '.join(f'`{name}`' for name in known)}" if len(known) <= 16 else None

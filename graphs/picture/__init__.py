@@ -1,4 +1,4 @@
-"""What `crossband.graphs.picture.draw` is made of.
+"""Pictures of graphs. In: a graph, right or wrong. Out: the text of an SVG file.
 
 A graph, with the graphs inside it laid open (`opened`), becomes a sketch (`sketch`, with its `parts`, `words` and
 `scales`); its parts get their places on a grid (`layout`), the wires their ways between them (`routing`), all of it

@@ -8,7 +8,7 @@ from itertools import count
 from crossband import registry
 from crossband.graphs.checking.apply import bind_inputs, params_given
 from crossband.graphs.checking.scope import Scope
-from crossband.graphs.checking.state import Use, Walk, folder_of
+from crossband.graphs.checking.state import Use, Walk
 from crossband.graphs.language.diagnostics import Reported
 from crossband.graphs.language.document import YamlValue
 from crossband.graphs.language.syntax import Graph, Node
@@ -38,7 +38,7 @@ def _used(walk: Walk, node: Node) -> Graph | None:
     name, place = node.steps[0].block, node.steps[0].place
     if times != [1, 1] or name in walk.local_blocks or name in registry.blocks:
         return None
-    inner = walk.findings.resolver.load(name, place, folder_of(place))
+    inner = walk.findings.resolver.load(name, place)
     assert inner is not None
     nodes = [each for part in (inner, *inner.blocks.values()) if part for each in part.nodes.values() if each]
     foreign = {step.block for each in nodes for step in each.steps} - inner.blocks.keys()

@@ -11,7 +11,7 @@ from crossband.graphs.language.syntax import Graph
 from crossband.graphs.picture.columns import table_lines
 from crossband.graphs.picture.draw import draw
 from crossband.graphs.picture.table import HEADINGS, RIGHT, Survey
-from crossband.graphs.plans.image_size import nearest
+from crossband.graphs.plans.image_size import usual
 from crossband.graphs.plans.plan import Plan
 
 
@@ -24,7 +24,7 @@ class DrawnPlan(Plan):
 
     def __str__(self) -> str:
         """The table of `crossband show`."""
-        survey = Survey(self, nearest(self, 256, 256))
+        survey = Survey(self, usual(self))
         facts = {name: text for name, text in {"graph": self.graph.name, **survey.facts()}.items() if text}
         width = max(map(len, facts))
         lines = table_lines(HEADINGS, survey.cells(), RIGHT)

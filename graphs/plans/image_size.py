@@ -22,6 +22,11 @@ def nearest(plan: Plan, height: int, width: int) -> dict[str, int]:
     return plan.sizes.nearest(**symbols_at(plan, height, width))
 
 
+def usual(plan: Plan) -> dict[str, int]:
+    """The numbers for the admissible size that is closest to 256x256, at which costs are given unless one is said."""
+    return nearest(plan, 256, 256)
+
+
 def size_text(plan: Plan, numbers: Mapping[str, int]) -> str:
     """An image size as `512x640`: that of the first input."""
     return "x".join(str(evaluate(size, numbers)) for size in next(iter(plan.inputs.values()))[2:])
@@ -35,6 +40,6 @@ def refuse_size(plan: Plan, height: int, width: int, problems: Problems, place: 
     if fixed and plan.sizes.admits(**numbers):
         return False
     closest = nearest(plan, height, width)
-    cure = f"; nearest: {size_text(plan, closest)}" if plan.sizes.admits(**closest) else ""
-    problems.add("E034", f"{height}x{width} does not pass through `{plan.graph.name}`", place, f"{plan.sizes}{cure}")
+    hint = f"; nearest: {size_text(plan, closest)}" if plan.sizes.admits(**closest) else ""
+    problems.add("E034", f"{height}x{width} does not pass through `{plan.graph.name}`", place, f"{plan.sizes}{hint}")
     return True

@@ -1,1 +1,1 @@
-"""What every room of the recipes uses, and what uses none of them: image ranges, files, progress, cached weights."""
+"""What every other room uses. In: paths and tensors. Out: files written whole, progress, colours, cached weights."""

@@ -1,4 +1,4 @@
-"""Writing files so that no reader ever meets half of one."""
+"""Write files whole or not at all."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary name beside `path` to write to; it becomes `path` at the end, or is removed on an error.
 
-    Makes the folder if there is none. Whatever stood at `path` is replaced: who must not overwrite asks first.
+    Makes the folder if there is none. An existing `path` is replaced: callers that must not overwrite check first.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of text. `best` are the cells `(row, column)` to be set off; `align` has `l` or `r` for each
+    """A table of text. `best` are the cells `(row, column)` to highlight; `align` has `l` or `r` for each
     column, by default `l` for the first and `r` for the others."""
 
     headers: Sequence[str]
@@ -38,7 +38,7 @@ class Notes:
 
 @dataclass(frozen=True)
 class Code:
-    """Text set as it is: a recipe, a command."""
+    """Preformatted text: a recipe, a command."""
 
     text: str
     language: str = ""
@@ -56,7 +56,7 @@ Part = Heading | Notes | Code | Picture | Grid | str
 
 
 def markdown(parts: Sequence[Part], folder: Path = Path()) -> str:
-    """Parts of a report in Markdown; links to pictures are as seen from `folder`."""
+    """Parts of a report in Markdown; links to pictures are relative to `folder`."""
     return "\n\n".join(_markdown(part, folder) for part in parts)
 
 
@@ -82,7 +82,7 @@ def _markdown(part: Part, folder: Path) -> str:
 
 
 def markdown_table(grid: Grid) -> str:
-    """A table in Markdown whose source is lined up as well; the best cells are bold."""
+    """A table in Markdown with its source lined up; the best cells are bold."""
     rows = [
         [f"**{text}**" if (i, j) in grid.best else text for j, text in enumerate(row)]
         for i, row in enumerate(grid.rows)

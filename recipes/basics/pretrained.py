@@ -1,4 +1,4 @@
-"""Published weights on this machine, and the networks that metrics look through: LPIPS (AlexNet) and Inception.
+"""Published weights on this machine, and the networks that metrics use: LPIPS (AlexNet) and Inception.
 
 Nothing is downloaded here. The weights are taken from the ordinary torch hub cache
 (`$TORCH_HOME/hub/checkpoints`, by default `~/.cache/torch/hub/checkpoints`), where torchvision and
@@ -22,11 +22,11 @@ from crossband.registry import CrossbandError
 
 
 class Unavailable(CrossbandError):
-    """Something cannot be measured or loaded; the text is the reason and, where there is one, the cure."""
+    """Something cannot be measured or loaded; the message is the reason, the hint what to do about it."""
 
 
 def weights_file(url: str) -> Path:
-    """The cached copy of the weights at `url`. Raises Unavailable if there is none, or not a safe one."""
+    """The cached copy of the weights at `url`. Raises Unavailable if it is missing or not safe to load."""
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
     if not file.is_file():
         raise Unavailable(

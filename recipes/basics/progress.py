@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: a bar on a terminal, a line now and then elsewhere. Always on stderr."""
+"""Progress on stderr: a bar on a terminal, elsewhere a line now and then."""
 
 import sys
 import time
@@ -15,13 +15,13 @@ QUIET_SECONDS = 30.0  # between two lines where there is no terminal
 
 
 class Screen(AbstractContextManager["Screen"]):
-    """One piece of long work: how far it is, how long it still takes, and a few words about it."""
+    """The progress of one long task: how much is done, how long the rest takes, and a few words."""
 
     def __init__(self, title: str, total: int, done: int = 0, *, silent: bool = False) -> None:
         self.title, self.total, self.done, self.silent = title, total, done, silent
         self._console = Console(stderr=True, quiet=silent)
         self._bar: Progress | None = None
-        self._began = self._told = time.monotonic()
+        self._began = self._last_line = time.monotonic()
         self._first = done
 
     def __enter__(self) -> Self:
@@ -42,13 +42,13 @@ class Screen(AbstractContextManager["Screen"]):
             self._bar.stop()
 
     def update(self, done: int, words: str = "") -> None:
-        """Say that `done` of the work is done."""
+        """Show that `done` of `total` is done."""
         self.done = done
         if self._bar:
             self._bar.update(self._task, completed=done)
             self._bar.tasks[self._task].fields["words"] = words
-        elif time.monotonic() - self._told >= QUIET_SECONDS or (done == self.total and done > self._first):
-            self._told = time.monotonic()
+        elif time.monotonic() - self._last_line >= QUIET_SECONDS or (done == self.total and done > self._first):
+            self._last_line = time.monotonic()
             self.say(f"{self.title} {done}/{self.total}, {self._left()}{', ' + words if words else ''}")
 
     def say(self, text: str) -> None:
@@ -68,7 +68,7 @@ class Screen(AbstractContextManager["Screen"]):
 
 
 def followed(items: Iterable[T], title: str, total: int, *, silent: bool = False) -> Iterator[T]:
-    """The items, with a bar that follows them."""
+    """Iterate over items and show the progress."""
     with Screen(title, total, silent=silent) as screen:
         for done, item in enumerate(items, 1):
             yield item

@@ -1,8 +1,8 @@
-"""The command line: `crossband NAME`. One module for each command, imported when the command is used.
+"""The command line, `crossband NAME`. In: arguments. Out: data on stdout, talk on stderr, an exit code.
 
-Data goes to stdout, talk to stderr. Exit codes: 0; 1 where the input is wrong; 2 where the usage is; 130 after
-Ctrl-C; 141 where nothing reads stdout any more. A command of the library: write a click command `NAME` in
-`recipes/commands/NAME.py` and a line in `COMMANDS`; every command takes `--plugin` without saying so.
+There is one module for each command, imported when the command is used. Exit codes: 0; 1 where the input is wrong;
+2 where the usage is; 130 after Ctrl-C; 141 where nothing reads stdout any more. To add a command, write a click
+command `NAME` in `recipes/commands/NAME.py` and a line in `COMMANDS`; every command takes `--plugin` by itself.
 """
 
 import os
@@ -26,7 +26,9 @@ COMMANDS: Mapping[str, str] = {
     "schema": "Print the JSON Schema of graph or recipe files, for editors",
     "cite": "Print BibTeX for all that a graph or recipe builds on",
 }
-PLUGGED = "crossband.plugins"  # key of click's context: the plugin files loaded
+# A thread of torch (OpenMP) that waits for another one sleeps instead of spinning: where other programs keep the cores
+# busy, what spins takes them from the very thread that it waits for. Read once, when torch is first imported.
+WAITING = ("OMP_WAIT_POLICY", "PASSIVE")
 PIPE_CLOSED, INTERRUPTED = 141, 130  # what a shell reports for SIGPIPE and SIGINT
 
 
@@ -85,10 +87,9 @@ class Commands(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _load(ctx: click.Context, _: click.Parameter, files: tuple[str, ...]) -> None:
+def _load(_: click.Context, __: click.Parameter, files: tuple[str, ...]) -> None:
     for file in files:
         registry.load_plugin(file)
-        ctx.meta.setdefault(PLUGGED, []).append(file)
 
 
 def _plugin_option() -> click.Option:
@@ -114,6 +115,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; the entry point of `crossband`."""
+    os.environ.setdefault(*WAITING)
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="replace")  # a terminal that lacks a sign gets `?`, not an error

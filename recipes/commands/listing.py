@@ -14,16 +14,22 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crossband import registry
-from crossband.graphs.language.catalog import Catalog
+from crossband.graphs.language.catalog import GRAPHS, KEYS, Catalog
+from crossband.recipes.language.catalog import RECIPES
 from crossband.registry import ROOT, CrossbandError, Description, Entry, summary
 
+if TYPE_CHECKING:
+    from crossband.graphs.plans.cost import Cost
+    from crossband.graphs.plans.plan import Plan
+
 FILE = Path(__file__).parent / "index.json"
-CATALOGS: Mapping[str, Catalog] = {kind: Catalog(kind) for kind in registry.FOLDERS}
+CATALOGS: Mapping[str, Catalog] = {catalog.kind: catalog for catalog in (GRAPHS, RECIPES, KEYS)}
 KINDS: Mapping[str, str] = {  # every kind that can be listed, and one thing of it
     **{kind.plural: kind.name for kind in registry.KINDS.values()},
     **{"graphs": "graph", "recipes": "recipe", "keys": "key map"},
@@ -87,7 +93,39 @@ def compute() -> str:
     for part, (paths, found) in parts.items():
         files = sorted(map(_name, paths))
         index[part] = {"fingerprint": _fingerprint(files), "files": files, "items": [each.as_dict() for each in found]}
+    index["costs"] = _costs()
     return json.dumps(index, indent=1, ensure_ascii=False) + "\n"
+
+
+def kept_cost(plan: "Plan", numbers: Mapping[str, int]) -> "Cost | None":
+    """What the index has of the cost of a graph for images of this size: counting it takes seconds at first.
+
+    Torch loads its compiler for that. The index has the shipped graphs as they are written, at their usual size.
+    """
+    from crossband.graphs.language.serial import digest
+    from crossband.graphs.plans.cost import Cost
+
+    kept = _index(FILE).get("costs", {"files": (), "fingerprint": None})
+    if _fingerprint(kept["files"]) != kept["fingerprint"]:
+        return None
+    found = kept["items"].get(digest(plan.graph))
+    return Cost(**found["cost"]) if found and found["numbers"] == numbers else None
+
+
+def _costs() -> dict[str, Any]:
+    """The cost of each shipped graph, by its digest. It follows from the blocks."""
+    from crossband.graphs.checking.checker import check
+    from crossband.graphs.language.serial import digest
+    from crossband.graphs.plans.cost import cost
+    from crossband.graphs.plans.image_size import usual
+
+    files = sorted(_name(path) for path in [*(ROOT / "blocks").rglob("*.py"), ROOT / "graphs" / "plans" / "cost.py"])
+    plans = [check(path) for path in CATALOGS["graphs"].files().values() if path.is_relative_to(ROOT)]
+    items = {}
+    for plan in plans:
+        if plan.sizes.admits(**(numbers := usual(plan))):
+            items[digest(plan.graph)] = {"numbers": numbers, "cost": asdict(cost(plan, numbers))}
+    return {"fingerprint": _fingerprint(files), "files": files, "items": items}
 
 
 def _kept(part: str) -> list[Description] | None:
@@ -100,7 +138,7 @@ def _kept(part: str) -> list[Description] | None:
 
 @cache
 def _index(file: Path) -> Mapping[str, Any]:
-    return json.loads(file.read_text("utf-8"))
+    return json.loads(file.read_text("utf-8")) if file.is_file() else {}
 
 
 def _fingerprint(files: Iterable[str]) -> str:

@@ -10,11 +10,10 @@ import click
 from crossband.recipes.commands import listing
 from crossband.registry import CrossbandError, Description, suggest
 
-KINDS = {
-    "graph": "graphs",
-    "recipe": "recipes",
+KINDS = {  # one thing of each kind, the likeliest to be meant first, and many
+    **{"graph": "graphs", "recipe": "recipes"},
     **{one: many for many, one in listing.KINDS.items()},
-}  # likeliest first
+}
 SUFFIXES = (".yaml", ".yml")
 FEW = 6  # names that a hint lists
 
@@ -41,7 +40,7 @@ def meanings(name: str, kinds: Collection[str] = KINDS) -> list[Named]:
     for kind, items in known.items():
         if item := items.get(name):
             catalog = listing.CATALOGS.get(KINDS[kind])
-            found.append(Named(kind, name, catalog.find(name) if catalog else None, item))
+            found.append(Named(kind, name, catalog.files()[name] if catalog else None, item))
     if not found:
         what = "nothing" if len(kinds) == len(KINDS) else f"no {' or '.join(kinds)}"
         hint = _hint(name, [each for items in known.values() for each in items], [KINDS[kind] for kind in kinds])
@@ -57,7 +56,7 @@ def _hint(name: str, known: Sequence[str], kinds: Sequence[str]) -> str:
         return meant
     if near := [item.name for items in listing.find(name, kinds).values() for item in items]:
         more = f" and {len(near) - FEW} more" if len(near) > FEW else ""
-        return f"`crossband ls --find {name}` lists {', '.join(f'`{each}`' for each in near[:FEW])}{more}"
+        return f"`crossband ls --find {name}` finds {', '.join(f'`{each}`' for each in near[:FEW])}{more}"
     return "`crossband ls` lists every name; a file is named by its path"
 
 

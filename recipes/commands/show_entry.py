@@ -24,11 +24,14 @@ def show_entry(item: Description, form: str | None) -> None:
         print_table((name, "to"), list(table.items()))
     if item.parameters:
         click.echo()
-        rows = [
-            (p.name, type_text(p.schema), _default(p), p.schema.get("description", ""))
-            for p in item.parameters.values()
-        ]
-        print_table(("parameter", "type", "default", "what it is"), rows)
+        columns = {
+            "param": [p.name for p in item.parameters.values()],
+            "type": [type_text(p.schema) for p in item.parameters.values()],
+            "default": [_default(p) for p in item.parameters.values()],
+            "what it is": [p.schema.get("description", "") for p in item.parameters.values()],
+        }
+        used = {heading: column for heading, column in columns.items() if any(column)}
+        print_table(list(used), list(zip(*used.values(), strict=True)))
 
 
 def as_json(item: Description) -> dict[str, Any]:
@@ -71,9 +74,10 @@ def _is_table(value: Any) -> bool:
 
 
 def _words(value: Any) -> str:
+    """A detail on one line, whole."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {plain(each)}" for name, each in value.items())
-    return ", ".join(map(plain, value)) if isinstance(value, list) else plain(value)
+        return ", ".join(f"{name}: {each}" for name, each in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _default(parameter: Parameter) -> str:

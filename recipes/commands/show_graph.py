@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,11 @@ from crossband.graphs.language.diagnostics import Problems
 from crossband.graphs.language.resolve import load_graph
 from crossband.graphs.language.serial import digest, dump
 from crossband.graphs.picture.table import HEADINGS, RIGHT, Row, Survey
-from crossband.graphs.plans.cost import build_meta
-from crossband.graphs.plans.image_size import nearest, refuse_size, symbols_at
+from crossband.graphs.plans.cost import Cost, build_meta
+from crossband.graphs.plans.image_size import refuse_size, symbols_at, usual
 from crossband.graphs.plans.plan import Plan
 from crossband.recipes.basics.files import replacing
-from crossband.recipes.commands.listing import about
+from crossband.recipes.commands.listing import about, kept_cost
 from crossband.recipes.commands.names import settings
 from crossband.recipes.commands.output import plain, print_facts, print_json, print_table
 from crossband.registry import CrossbandError
@@ -31,6 +32,11 @@ class Shown(Survey):
 
     about: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def cost(self) -> Cost:
+        """Parameters and multiply-accumulates, which are at hand for the graphs of the library."""
+        return kept_cost(self.plan, self.numbers) or super().cost
 
 
 def show_graph(
@@ -69,10 +75,10 @@ def _draw(path: str, params: Mapping[str, Any], target: Path) -> None:
 def _numbers(plan: Plan, size: tuple[int, int] | None) -> dict[str, int]:
     """The numbers for H and W at the size asked for, which must be admissible, or at a sensible one."""
     if size is None:
-        numbers = nearest(plan, 256, 256)
+        numbers = usual(plan)
         if not plan.sizes.admits(**numbers):
-            cure = "hint: give one that does, with `--size HxW`"
-            raise CrossbandError(f"256x256 does not pass through `{plan.graph.name}`; {plan.sizes}\n{cure}")
+            message = f"256x256 does not pass through `{plan.graph.name}`; {plan.sizes}"
+            raise CrossbandError(message, hint="give one that does, with `--size HxW`")
         return numbers
     problems = Problems()
     refuse_size(plan, *size, problems)

@@ -29,8 +29,8 @@ def show_recipe(path: str, overrides: Sequence[str], form: str | None) -> None:
 def _print(experiment: Experiment, parameters: Mapping[str, int], doc: str) -> None:
     recipe = experiment.recipe
     networks = [
-        (name, network.graph, arguments(network.params), f"{parameters[name]:,}", str(experiment.plans[name].sizes))
-        for name, network in recipe.networks.items()
+        (name, plan.graph.name, arguments(recipe.networks[name].params), f"{parameters[name]:,}", str(plan.sizes))
+        for name, plan in experiment.plans.items()
     ]
     print_table(("network", "graph", "params", "parameters", "sizes"), networks, right=("parameters",))
     click.echo()

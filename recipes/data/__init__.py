@@ -1,4 +1,4 @@
-"""Where images come from: sources of scenes, image files, and the loader that batches them.
+"""Where images come from. In: folders and files of images. Out: named scenes, batched by the loader.
 
 Importing this package registers the sources; it does not import torch, which only the loader, its geometry
 and the cache need.

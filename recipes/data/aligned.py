@@ -1,4 +1,4 @@
-"""Aligned image files as a source: what every source on disk shares, and what it holds every file to."""
+"""Aligned image files as a source: the code that sources on disk share, and the checks of every file."""
 
 import hashlib
 from collections import Counter
@@ -23,14 +23,13 @@ Unmatched = Literal["error", "ignore"]
 BANDS = tuple(CHANNELS)
 EMPTY: dict[str, Any] = {}
 COLOUR_PROBES = 8  # how many colour files of a one-channel band are decoded before training
-SHOWN = 20  # how many faults of a kind an error message lists
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What the numbers in the files mean, and what is done with odd ones: parameters that sources share.
+    """Parameters that sources share: the meaning of the numbers in files, and the treatment of odd ones.
 
-    See `pairs`, which documents them.
+    `pairs` documents them.
     """
 
     range: Ranges
@@ -40,7 +39,7 @@ class Reading:
     channels: Mapping[str, Literal[1, 3]] = field(default_factory=dict)
 
     def check(self, name: str) -> None:
-        """Raise ArgumentError, naming the source, where a band is not there or a range is none."""
+        """Raise ArgumentError, naming the source, for an unknown band or an empty range."""
         for parameter, given in (("channels", self.channels), ("range", self.range)):
             check_bands(name, parameter, given)
         for band, (low, high) in self.range.items():
@@ -49,12 +48,12 @@ class Reading:
                     f"{name}: `range` of {band} must be two different finite numbers, got [{low}, {high}]"
                 )
         if self.outside == "refuse" and not self.range:
-            raise ArgumentError(f"{name}: `outside` is of a `range`", hint="say `range: {infrared: [LOW, HIGH]}` too")
+            raise ArgumentError(f"{name}: `outside` needs a `range`", hint="add `range: {infrared: [LOW, HIGH]}`")
 
 
 @dataclass(frozen=True)
 class Files:
-    """One band on disk: its files by scene name, and what their numbers mean."""
+    """One band on disk: its files by scene name, and the meaning of their numbers."""
 
     folder: Path
     files: Mapping[str, Path]
@@ -72,7 +71,7 @@ class Files:
         return np.ascontiguousarray(rearrange(array, "h w c -> c h w"))
 
     def fingerprint(self, name: str) -> bytes:
-        """The content of a file and what its numbers mean, hashed. Raises ImageError if it cannot be read."""
+        """A hash of the file, with the meaning of its numbers. Raises ImageError if it cannot be read."""
         path = self.files[name]
         try:
             content = path.read_bytes()
@@ -109,7 +108,7 @@ class Files:
 
 
 class Pairs(Source):
-    """Scenes read from files, all of which were checked. Made by `open_pairs`."""
+    """Scenes read from files that were checked before. `open_pairs` makes one."""
 
     def __init__(
         self,
@@ -128,20 +127,20 @@ class Pairs(Source):
         return {band: self._files[band].decode(name) for band in (self.bands if bands is None else bands)}
 
     def size(self, name: str) -> tuple[int, int]:
-        """Height and width, as the headers of the files say."""
+        """Height and width, from the headers of the files."""
         return self._sizes[name]
 
     def fingerprint(self, name: str, band: str) -> bytes:
-        """The content of the file and what its numbers mean. Raises ImageError if it cannot be read."""
+        """A hash of the file, with the meaning of its numbers. Raises ImageError if it cannot be read."""
         return self._files[band].fingerprint(name)
 
 
 def open_set(
     name: str, folder: str, layouts: Sequence[Layout], reading: Reading, split: Mapping[str, Rule] | None
 ) -> Pairs:
-    """A published data set in a folder that has one of the layouts; its own splits are those of the layout.
+    """Open a published data set in a folder that has one of the layouts. The layout has its own splits.
 
-    Raises ArgumentError in the name of the source `name`, DataError for a wrong folder and as `open_pairs` does.
+    Raises ArgumentError, naming the source `name`, and DataError for a wrong folder and as `open_pairs` does.
     """
     reading.check(name)
     layout = choose(f"`{name}` data", folder, layouts)
@@ -150,7 +149,7 @@ def open_set(
 
 
 def open_pairs(found: Found, reading: Reading, split: Mapping[str, Rule]) -> Pairs:
-    """The scenes that have a file in every band. Raises DataError that names every file at fault."""
+    """Open the scenes that have a file in every band. Raises DataError that names every file at fault."""
     bands, headers = check_files(found, reading)
     sizes = {name: (header.height, header.width) for name, header in headers[BANDS[0]].items()}
     return Pairs(bands, sizes, divide(list(sizes), split))
@@ -159,9 +158,9 @@ def open_pairs(found: Found, reading: Reading, split: Mapping[str, Rule]) -> Pai
 def check_files(
     found: Found, reading: Reading, *, aligned: bool = True
 ) -> tuple[dict[str, Files], dict[str, dict[str, Header]]]:
-    """What was found, by band, and what the files say of themselves. Raises DataError that names every file at fault.
+    """The files and the headers of files, both by band. Raises DataError that names every file at fault.
 
-    Where scenes are to be `aligned`, every image needs a partner, of one size with it, and only such files are told of.
+    If scenes are `aligned`, every image needs a partner of the same size, and files without one have no header here.
     """
     bands = {band: _files(found, band, reading) for band in found.files}
     names = {band: sorted(files, key=lambda name: (natural(name), name)) for band, files in found.files.items()}
@@ -169,7 +168,7 @@ def check_files(
     if aligned:
         lonely = [*found.stray, *_unmatched(found)] if reading.unmatched == "error" else []
         shared = set.intersection(*(set(files) for files in found.files.values()))
-        names = {band: [name for name in own if name in shared] for band, own in names.items()}
+        names = {band: [name for name in ordered if name in shared] for band, ordered in names.items()}
     headers, unreadable = _headers(bands, names)
     clashes = [*(_misaligned(bands, headers) if aligned else ()), *_types(bands, headers)]
     groups = [found.twins, lonely, unreadable, clashes, _colours(bands, headers)]
@@ -194,7 +193,7 @@ def _files(found: Found, band: str, reading: Reading) -> Files:
 
 
 def check_bands(source: str, parameter: str, given: Mapping[str, object]) -> None:
-    """Raise ArgumentError where a mapping by band names another band."""
+    """Raise ArgumentError if a mapping by band names an unknown band."""
     for band in given:
         if band not in BANDS:
             raise ArgumentError(f"{source}: `{parameter}` has no band `{band}`", hint=suggest(band, BANDS))
@@ -203,7 +202,7 @@ def check_bands(source: str, parameter: str, given: Mapping[str, object]) -> Non
 def _headers(
     bands: Mapping[str, Files], names: Mapping[str, Sequence[str]]
 ) -> tuple[dict[str, dict[str, Header]], list[CrossbandError]]:
-    """What the files of each band say of themselves, and an error for each that cannot be read."""
+    """The headers of the files of each band, and an error for each file that cannot be read."""
     headers: dict[str, dict[str, Header]] = {band: {} for band in bands}
     unreadable: list[CrossbandError] = []
     for band, own in bands.items():
@@ -241,7 +240,7 @@ def _misaligned(bands: Mapping[str, Files], headers: Mapping[str, Mapping[str, H
 
 
 def _types(bands: Mapping[str, Files], headers: Mapping[str, Mapping[str, Header]]) -> list[CrossbandError]:
-    """An error for each file whose type is odd or has no scale."""
+    """An error for each file whose type differs from most others, and for each band whose type has no full scale."""
     lines: list[CrossbandError] = []
     for band, own in bands.items():
         types = Counter(header.dtype for header in headers[band].values())
@@ -259,7 +258,7 @@ def _types(bands: Mapping[str, Files], headers: Mapping[str, Mapping[str, Header
 
 
 def _colours(bands: Mapping[str, Files], headers: Mapping[str, Mapping[str, Header]]) -> list[CrossbandError]:
-    """An error for each colour file found in a band of one channel. Only some are decoded: it takes long."""
+    """An error for each colour file found in a band of one channel. Only some are decoded, since that takes long."""
     lines: list[CrossbandError] = []
     for band, own in bands.items():
         coloured = [name for name, header in headers[band].items() if header.channels > own.channels]

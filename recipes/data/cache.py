@@ -1,4 +1,4 @@
-"""Images kept on disk as they are after decoding and resizing, for the epochs and runs to come: `data.cache`."""
+"""A cache on disk of decoded and resized images, for later epochs and runs: `data.cache`."""
 
 import hashlib
 import importlib.metadata
@@ -11,34 +11,34 @@ from pathlib import Path
 import numpy as np
 
 from crossband.recipes.basics.files import replacing
-from crossband.recipes.data.geometry import Size, loaded, resize
+from crossband.recipes.data.geometry import Sides, loaded, resize
 from crossband.recipes.kinds.source import DataError, Source
 
-FORMAT = 1  # of the files below; another number makes all entries anew
-LIBRARIES = ("imagecodecs", "numpy", "Pillow", "tifffile", "torch")  # what pixels depend on, beside the file
+FORMAT = 1  # of the entries; another number replaces all of them
+LIBRARIES = ("imagecodecs", "numpy", "Pillow", "tifffile", "torch")  # pixels depend on their versions
 HEAD = 1024  # bytes in which the header of an entry lies
 CHECK = 4  # bytes of the checksum that an entry ends with
 
 
 class Cached(Source):
-    """A source with its images resized as `load` says, from files in `folder` that any number of processes may share.
+    """A source whose images are resized to `load` and kept in `folder`, which any number of processes may share.
 
-    An entry is a `.npy` file, memory-mapped, and called after all that its pixels follow from: the source's fingerprint
-    (the content of the image file, what its numbers mean), the size, the libraries that decode and resize. So it is
-    never out of date; an image that changes is another entry. Content is hashed, and not path, size and date, which
-    another file may have in turn: that costs a small part of decoding, and the images may move.
+    An entry is a memory-mapped `.npy` file, named by a hash of all that its pixels depend on: the source's fingerprint
+    (the content of the image file, the meaning of its numbers), the size, the libraries that decode and resize. It is
+    therefore never out of date; a changed image has another entry. The hash is of the content, not of path, size and
+    date, which another file may take over: that costs a small part of decoding, and images may be moved.
 
-    Entries are written under a temporary name and renamed, end in a checksum, and are made anew where it is wrong.
-    Nothing is ever removed: the folder may be deleted at any time.
+    Entries are written under a temporary name and renamed. They end in a checksum, and are written anew if it is
+    wrong. Nothing is ever removed: the folder may be deleted at any time.
 
-    Raises DataError if the source cannot tell what its images follow from, or if the folder cannot be used.
+    Raises DataError if the source gives no fingerprints, or if the folder cannot be used.
     """
 
-    def __init__(self, source: Source, folder: Path, load: Size | None) -> None:
+    def __init__(self, source: Source, folder: Path, load: Sides | None) -> None:
         self.bands, self.splits, self.unpaired = source.bands, source.splits, source.unpaired
         self._source, self._folder, self._load = source, folder, load
         if folder.exists() and not folder.is_dir():
-            raise DataError(f"{folder}: a file, and no folder for a cache")
+            raise DataError(f"{folder}: a file, not a folder for a cache")
         name, band = next(iter(next(iter(self.splits.values())))), next(iter(self.bands))
         if source.fingerprint(name, band) is None:
             raise DataError("images of this data source cannot be kept in a cache", hint="take `cache` out of `data`")
@@ -60,13 +60,13 @@ class Cached(Source):
                 _write(path, image)
         except OSError as error:
             why = error.strerror or error
-            cure = "name another folder in `data.cache`"
-            raise DataError(f"{path}: the cache cannot be used: {why}", hint=cure) from None
+            hint = "name another folder in `data.cache`"
+            raise DataError(f"{path}: the cache cannot be used: {why}", hint=hint) from None
         return image
 
     def _entry(self, name: str, band: str) -> Path:
         content = self._source.fingerprint(name, band) or b""
-        size = loaded(self._load, (0, 0))  # so that 64 and [64, 64] are one
+        size = loaded(self._load, (0, 0))  # 64 and [64, 64] share entries
         key = hashlib.sha256(repr((FORMAT, _versions(), size)).encode() + content).hexdigest()
         return self._folder / key[:2] / f"{key}.npy"
 
@@ -77,7 +77,7 @@ def _versions() -> tuple[str, ...]:
 
 
 def _read(path: Path) -> np.ndarray | None:
-    """The image of an entry, which may be written to without changing the file; None if there is no whole entry."""
+    """The image of an entry, None if there is no whole one. Writing to the image does not change the file."""
     try:
         content = np.memmap(path, np.uint8, "c")  # opened once: another process may put another file in its place
     except (FileNotFoundError, ValueError):  # there is none, or it is empty

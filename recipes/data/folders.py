@@ -4,10 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from crossband.graphs.language.document import RELATIVE
 from crossband.recipes.data.aligned import BANDS, EMPTY, Outside, Pairs, Ranges, Reading, check_files
 from crossband.recipes.data.layout import Layout, choose, scan
 from crossband.recipes.kinds.source import DataError, source
-from crossband.registry import ArgumentError
+from crossband.registry import ArgumentError, FilePath
 
 TEST = Layout({"visible": "visible/**", "infrared": "infrared/**"}, ("visible", "infrared"), {})
 
@@ -15,9 +16,9 @@ TEST = Layout({"visible": "visible/**", "infrared": "infrared/**"}, ("visible", 
 @source("folders", pairing=("unpaired",))
 def folders(
     *,
-    visible: str,
-    infrared: str,
-    test: str,
+    visible: FilePath,
+    infrared: FilePath,
+    test: FilePath,
     channels: dict[str, Literal[1, 3]] = EMPTY,
     range: Ranges = EMPTY,
     outside: Outside = "clip",
@@ -25,10 +26,10 @@ def folders(
 ) -> Pairs:
     """Unpaired images: a folder for each band, with names and numbers of their own.
 
-    - `visible` and `infrared` are the folders that are trained on. The bands are drawn independently of each other; an
-      epoch goes through the larger folder once, and through the smaller one as often as that takes.
-    - `test` is a folder of aligned pairs, in `visible` and `infrared` as for `pairs`: what is translated is compared
-      with what was to be, and that takes images of one scene.
+    - `visible` and `infrared` are the folders to train on. The bands are drawn independently of each other; an epoch
+      goes through the larger folder once, and repeats the smaller one.
+    - `test` is a folder of aligned pairs, in `visible` and `infrared` as for `pairs`: comparing a translation with
+      its target takes images of one scene.
     - `channels`, `range`, `outside` and `luminance` are those of `pairs`.
 
     Scenes are called `visible/NAME`, `infrared/NAME` and `test/NAME`. Raises DataError as `pairs` does.
@@ -42,7 +43,7 @@ def folders(
         )
     if missing := [path for path in given.values() if not path.is_dir()]:
         lines = "\n".join(f"{path}: no such folder" for path in missing)
-        raise DataError(lines, hint="relative paths start at the working directory")
+        raise DataError(lines, hint=RELATIVE)
     choose("folder of aligned pairs", test, [TEST])
     parts = {
         "train": check_files(scan(given, dict.fromkeys(BANDS, "**")), reading, aligned=False),
@@ -53,10 +54,10 @@ def folders(
     for band in BANDS:
         paths: dict[str, Path] = {}
         for part, (bands, headers) in parts.items():
-            own = {name: f"{band if part == 'train' else part}/{name}" for name in headers[band]}
-            paths |= {full: bands[band].files[name] for name, full in own.items()}
-            sizes |= {own[name]: (header.height, header.width) for name, header in headers[band].items()}
-            names[part][band] = list(own.values())
+            scenes = {name: f"{band if part == 'train' else part}/{name}" for name in headers[band]}
+            paths |= {scene: bands[band].files[name] for name, scene in scenes.items()}
+            sizes |= {scenes[name]: (header.height, header.width) for name, header in headers[band].items()}
+            names[part][band] = list(scenes.values())
         files[band] = replace(parts["train"][0][band], files=paths)
-    splits = {part: own[BANDS[0]] for part, own in names.items()}
+    splits = {part: by_band[BANDS[0]] for part, by_band in names.items()}
     return Pairs(files, sizes, splits, {"train": names["train"]})

@@ -12,7 +12,7 @@ from torch import Tensor
 from crossband.recipes.data.images import full_scale
 from crossband.recipes.kinds.source import DataError, Source
 
-Size = int | tuple[int, int]  # of both sides, or height and width
+Sides = int | tuple[int, int]  # one number for both, or height and width
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Geometry:
     `flip` mirrors left and right half of the time, `flip_vertical` top and bottom: only in a random crop.
     """
 
-    load: Size | None = None
-    size: Size | None = None
+    load: Sides | None = None
+    size: Sides | None = None
     crop: Literal["random", "centre"] = "random"
     flip: bool = False
     flip_vertical: bool = False
@@ -42,7 +42,7 @@ class Geometry:
     def apply(self, image: np.ndarray, rng: np.random.Generator | None = None) -> Tensor:
         """`c h w` of any Source type to a tensor `c h w`: uint8 stays uint8, others become float32 in [0, 1].
 
-        Generators in equal states give equal geometry; without one nothing is left to chance.
+        Generators in equal states give equal geometry; without a generator nothing is random.
         """
         tensor = _tensor(resize(image, self.loaded(*image.shape[1:])))
         height, width = tensor.shape[1:]
@@ -75,13 +75,13 @@ def check_window(geometry: Geometry, source: Source, names: Sequence[str]) -> No
     raise DataError.gathered(message, small, hint="make `size` smaller, or set `load` to resize first")
 
 
-def loaded(load: Size | None, size: tuple[int, int]) -> tuple[int, int]:
-    """Height and width of an image of some size once it is loaded."""
+def loaded(load: Sides | None, size: tuple[int, int]) -> tuple[int, int]:
+    """Height and width after `load`: those of the image where it is None."""
     return _two(load) or size
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """`c h w` of any Source type in another height and width: uint8 stays uint8, others become float32 in [0, 1]."""
+    """Resize `c h w` of any Source type: uint8 stays uint8, others become float32 in [0, 1]."""
     if image.shape[1:] == size:
         return image
     batch = _tensor(image)[None].contiguous(memory_format=torch.channels_last)  # twice as fast with three channels
@@ -94,7 +94,7 @@ def _tensor(image: np.ndarray) -> Tensor:
     return torch.from_numpy(image)
 
 
-def _two(size: Size | None) -> tuple[int, int] | None:
+def _two(size: Sides | None) -> tuple[int, int] | None:
     if size is None or isinstance(size, int):
         return None if size is None else (size, size)
     return (size[0], size[1])

@@ -34,7 +34,7 @@ class ImageError(CrossbandError):
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of its image before any pixel is decoded: `height` and `width` as displayed."""
+    """The facts of an image file that need no decoding: `height` and `width` as displayed."""
 
     height: int
     width: int
@@ -93,7 +93,7 @@ def write_image(path: str | os.PathLike[str], array: np.ndarray, bits: Literal[8
 
 def _pixels(path: Path, array: np.ndarray, bits: int) -> np.ndarray:
     """`array` as it goes into the file, `h w` or `h w 3`."""
-    array = np.ascontiguousarray(array)  # the encoders want it, and rounding keeps the order
+    array = np.ascontiguousarray(array)  # the encoders need it, and rounding keeps the order
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.ndim not in (2, 3) or array.size == 0 or (array.ndim == 3 and array.shape[2] != 3):
@@ -130,7 +130,7 @@ def _is_tiff(path: str | os.PathLike[str]) -> bool:
 
 
 def _guarded(path: str | os.PathLike[str], work: Callable[[Path], T]) -> T:
-    """`work(path)`, with whatever the decoders raise turned into an ImageError that names the file."""
+    """Do `work(path)`, and turn any error of the decoders into an ImageError that names the file."""
     try:
         return work(Path(path))
     except CrossbandError:
@@ -144,7 +144,7 @@ def _guarded(path: str | os.PathLike[str], work: Callable[[Path], T]) -> T:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Image.Image, bool, bytes]]:
-    """An image for Pillow to decode, whether it is a 16-bit PNG, and the end of its file, where the end mark is."""
+    """Open an image with Pillow. Also: whether it is a 16-bit PNG, and the end of its file, with the end mark."""
     with open(path, "rb") as file:
         head = file.read(25)
         file.seek(max(0, path.stat().st_size - 4096))
@@ -178,7 +178,7 @@ def pixels_of(image: Image.Image) -> np.ndarray:
 def _pillow_header(path: Path) -> Header:
     with _opened(path) as (image, png16, tail):
         end = {"PNG": b"IEND", "JPEG": b"\xff\xd9", "MPO": b"\xff\xd9"}.get(image.format or "", b"")
-        if not end or end not in tail:  # perhaps cut short: decoding it tells
+        if not end or end not in tail:  # perhaps cut short: decoding will show
             image.load()
         height, width = image.height, image.width
         if _exif_orientation(image, tail) in SIDEWAYS:
@@ -246,7 +246,7 @@ def _channels_last(array: np.ndarray) -> np.ndarray:
 
 
 def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
-    """`h w c` turned and mirrored as an EXIF orientation, 1 to 8, asks for display."""
+    """Turn and mirror `h w c` as an EXIF orientation, 1 to 8, demands for display."""
     if orientation in SIDEWAYS:
         array = array.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):

@@ -1,17 +1,18 @@
-"""Where the images of a source lie: paths with gaps, the files that fit them, and what is said where none are."""
+"""Where the images of a source lie: path patterns, the files that match them, and errors if there are none."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from crossband.graphs.language.document import RELATIVE
 from crossband.recipes.data.images import SUFFIXES
 from crossband.recipes.data.splits import Rule
 from crossband.recipes.kinds.source import CHANNELS, DataError
 from crossband.registry import near
 
 SHOWN = 8  # how many folders an error message lists
-GAPS = re.compile(r"\*\*|\*|\{[^}]+\}")
+WILDCARDS = re.compile(r"\*\*|\*|\{[^}]+\}")
 LEAVE_OUT = "`unmatched: ignore` leaves out files that have no partner"
 
 
@@ -20,9 +21,9 @@ class Layout:
     """How a data set is laid out in its folder.
 
     `images` has a path for each band, without the ending of the files: `*` stands for a name or a part of one,
-    `{a,b}` for one of these, `**` for names in folders of any depth. What they stand for, joined by `/`, is the name
-    of the scene: `*/*/lwir/*` finds the infrared image of `set00/V000/I00000`. `folders`, patterns of pathlib, are
-    found at least once each in a folder that is so laid out. `split` are the rules of its splits.
+    `{a,b}` for one of these, `**` for names in folders of any depth. The parts that these match, joined by `/`, name
+    the scene: `*/*/lwir/*` finds the infrared image of `set00/V000/I00000`. A folder has this layout if each of
+    `folders`, patterns of pathlib, matches a folder in it. `split` are the rules of its splits.
     """
 
     images: Mapping[str, str]
@@ -30,15 +31,15 @@ class Layout:
     split: Mapping[str, Rule]
 
     def missing(self, folder: Path) -> list[str]:
-        """The folders that it has and `folder` has not."""
+        """The patterns of `folders` that match nothing in `folder`."""
         return [pattern for pattern in self.folders if not any(path.is_dir() for path in folder.glob(pattern))]
 
 
 @dataclass(frozen=True)
 class Found:
-    """The image files of each band by scene name, where they were looked for, and a line for each that is odd.
+    """The image files of each band by scene name, the folders that were searched, and an error for each odd file.
 
-    `stray` files are of no band, `twins` of a scene that has another file in the same band.
+    `stray` files belong to no band, `twins` to a scene that has another file in the same band.
     """
 
     folders: Mapping[str, Path]
@@ -48,10 +49,10 @@ class Found:
 
 
 def choose(what: str, folder: str, layouts: Sequence[Layout]) -> Layout:
-    """The layout that a folder has, the first being the usual one. Raises DataError with what it lacks and has."""
+    """The layout of a folder; the first one is the usual. Raises DataError that names the folders it lacks and has."""
     root = Path(folder)
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder", hint="relative paths start at the working directory")
+        raise DataError(f"{root}: no such folder", hint=RELATIVE)
     for layout in layouts:
         if not layout.missing(root):
             return layout
@@ -65,7 +66,7 @@ def choose(what: str, folder: str, layouts: Sequence[Layout]) -> Layout:
 
 
 def _hint(root: Path, inside: Sequence[str], usual: Layout, missing: Sequence[str]) -> str:
-    """What may be wrong with a folder: one too high, one with other names, or another one."""
+    """The hint for a folder: it is one level too high, has other names inside, or is another one."""
     if nested := [name for name in inside if not usual.missing(root / name)]:
         return f"did you mean `{root / nested[0]}`?"
     wanted = sorted({part for pattern in missing for part in pattern.split("/")})
@@ -78,10 +79,10 @@ def _hint(root: Path, inside: Sequence[str], usual: Layout, missing: Sequence[st
 
 
 def scan(folders: Mapping[str, Path], images: Mapping[str, str]) -> Found:
-    """The files in the folder of each band whose path fits the band's pattern, as `Layout` explains it.
+    """Find the files in the folder of each band whose path matches the band's pattern, see `Layout`.
 
-    A file that fits several is of the band with the longest pattern. Hidden files, as some file managers leave them,
-    do not count. Raises DataError where a band has no image.
+    A file that matches several belongs to the band with the longest pattern. Hidden files, which some file managers
+    leave, do not count. Raises DataError if a band has no image.
     """
     patterns = {band: _expression(images[band]) for band in folders}
     found: dict[str, dict[str, Path]] = {band: {} for band in folders}
@@ -92,8 +93,8 @@ def scan(folders: Mapping[str, Path], images: Mapping[str, str]) -> Found:
             if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
                 continue
             where = path.relative_to(folder).with_suffix("").as_posix()
-            fits = ((band, match) for band in here if (match := patterns[band].fullmatch(where)))
-            band, match = next(fits, (None, None))
+            matches = ((band, match) for band in here if (match := patterns[band].fullmatch(where)))
+            band, match = next(matches, (None, None))
             if band is None or match is None:
                 ends = " or ".join(f"`{images[band].removeprefix('**')}`" for band in here)
                 stray.append(DataError(f"{path}: the name does not end in {ends}", hint=LEAVE_OUT))
@@ -110,17 +111,18 @@ def scan(folders: Mapping[str, Path], images: Mapping[str, str]) -> Found:
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
-    """A pattern as a regular expression with a group for each gap."""
+    """A pattern as a regular expression with a group for each wildcard."""
     text, end = "", 0
-    for gap in GAPS.finditer(pattern):
-        choices = "|".join(re.escape(choice) for choice in gap[0][1:-1].split(","))
-        text += re.escape(pattern[end : gap.start()]) + {"**": "(.+)", "*": "([^/]+)"}.get(gap[0], f"({choices})")
-        end = gap.end()
+    for wildcard in WILDCARDS.finditer(pattern):
+        choices = "|".join(re.escape(choice) for choice in wildcard[0][1:-1].split(","))
+        group = {"**": "(.+)", "*": "([^/]+)"}.get(wildcard[0], f"({choices})")
+        text += re.escape(pattern[end : wildcard.start()]) + group
+        end = wildcard.end()
     return re.compile(text + re.escape(pattern[end:]))
 
 
 def _words(pattern: str) -> str:
-    """What a pattern asks of a file, for a message."""
+    """A pattern in words, for a message."""
     if not pattern.startswith("**"):
         return f" at `{pattern}`"
     return f" whose names end in `{pattern[2:]}`" if pattern[2:] else ""

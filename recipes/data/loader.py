@@ -18,11 +18,11 @@ from crossband.recipes.data.geometry import Geometry, check_window
 from crossband.recipes.kinds.source import DataError, Pairing, Source
 from crossband.registry import ArgumentError, CrossbandError, suggest
 
-SHUFFLE, PARTNER, DRAW = 0, 1, 2  # what a random number is for: streams of one seed that do not meet
+SHUFFLE, PARTNER, DRAW = 0, 1, 2  # purposes of random numbers: independent streams of one seed
 
 
 class Draw(NamedTuple):
-    """What the sampler asks of the dataset: which scene, in which epoch, and which of the other bands if unpaired."""
+    """A request of the sampler to the dataset: an epoch, a scene, and the scene of the other bands if unpaired."""
 
     epoch: int
     scene: int
@@ -35,10 +35,10 @@ WHOLE = Geometry()
 class Scenes(Dataset[dict[str, Any]]):
     """One split of a source as a torch dataset: each item has a tensor `c h w` by band, and `name`.
 
-    `range` gives the numbers that stand for 0 and 1 of the source, [0, 1] or [-1, 1] as a rule. `channels` may ask a
-    band for another number of channels than the source has: grey is repeated, colour reduced to Rec. 601 luminance.
-    With `pairing: unpaired` every band but the first is of another scene, `partner`, with geometry of its own; the
-    name of the item then names both. So it is anyway where the bands of the split have scenes of their own.
+    `range` are the numbers that stand for 0 and 1 of the source, usually [0, 1] or [-1, 1]. `channels` changes the
+    number of channels of a band: grey is repeated, colour reduced to Rec. 601 luminance. With `pairing: unpaired`, or
+    if the bands of the split have scenes of their own, every band but the first shows another scene, the partner, with
+    geometry of its own, and the name of the item names both.
 
     Raises DataError if there is no such split, or if a scene is smaller than the window, naming those scenes.
     """
@@ -71,7 +71,7 @@ class Scenes(Dataset[dict[str, Any]]):
         return max(len(self.names), len(self.partners))
 
     def __getitem__(self, key: int | Draw) -> dict[str, Any]:
-        """The scene of a number, as in epoch 0, or what a Draw asks for."""
+        """The item of a scene by its number, as in epoch 0, or the item of a Draw."""
         draw = key if isinstance(key, Draw) else Draw(0, key % len(self.names), key % len(self.partners))
         name, partner = self.names[draw.scene], self.partners[draw.partner]
         first, *others = self.source.bands
@@ -94,7 +94,7 @@ class Scenes(Dataset[dict[str, Any]]):
             return error
 
     def _finish(self, tensor: Tensor, channels: int) -> Tensor:
-        """To float32 in the wanted range, with the wanted number of channels."""
+        """Convert to float32 in `range`, with this number of channels."""
         tensor = tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor
         tensor = with_channels(tensor, channels)
         low, high = self.range
@@ -102,7 +102,7 @@ class Scenes(Dataset[dict[str, Any]]):
 
 
 class Batches(Sampler[list[Draw]]):
-    """Which scenes make up each batch of an epoch, for one process of `world_size`.
+    """The scenes of each batch of an epoch, for one process of `world_size`.
 
     `batch` counts the scenes of one process: together, the processes see the batches that one process would see
     with a `batch` of `batch * world_size`. Call `seek` before an epoch; its `start` leaves out batches already done.
@@ -110,8 +110,8 @@ class Batches(Sampler[list[Draw]]):
     An incomplete last batch is left out with `drop_last`. Otherwise every scene comes once, except that a shuffled
     epoch repeats up to `world_size - 1` scenes: processes that train together must take equally many steps.
 
-    With `unpaired`, `partners` counts the scenes of the other bands where they have their own: an epoch is as long as
-    the larger number, and goes through the others over and over, in a new order each time.
+    With `unpaired`, `partners` counts the scenes of the other bands if they have their own: an epoch is as long as
+    the larger number, and repeats the others, in a new order each time.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class Batches(Sampler[list[Draw]]):
         self.epoch = self.start = 0
 
     def seek(self, epoch: int, start: int = 0) -> None:
-        """Make the next iteration that of `epoch`, from its batch `start` on."""
+        """Let the next iteration be that of `epoch`, from its batch `start` on."""
         self.epoch, self.start = epoch, start
 
     def __len__(self) -> int:
@@ -159,10 +159,10 @@ class Batches(Sampler[list[Draw]]):
         return self.batch * self.world_size
 
     def _bounds(self) -> range:
-        """Where the batches that are left begin, in the order common to all processes."""
+        """The positions where the remaining batches begin, in the order common to all processes."""
         if self.drop_last:
             end = self.count - self.count % self._together
-        else:  # a last batch with nothing for this process is none
+        else:  # a last batch without scenes for this process does not count
             end = self.count + (-self.count % self.world_size if self.shuffle else -self.rank)
         return range(self.start * self._together, max(end, 0), self._together)
 
@@ -222,7 +222,7 @@ def make_loader(
 
 
 def _leave_interrupts(_: int) -> None:
-    """Ctrl-C reaches every process of a terminal: it is for the one that trains to finish its step and save."""
+    """Ignore Ctrl-C, which reaches every process of a terminal: the one that trains finishes its step and saves."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

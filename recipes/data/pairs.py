@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from crossband.graphs.language.document import RELATIVE
 from crossband.recipes.data.aligned import (
     BANDS,
     EMPTY,
@@ -18,7 +19,7 @@ from crossband.recipes.data.aligned import (
 from crossband.recipes.data.layout import Found, scan
 from crossband.recipes.data.splits import Rule
 from crossband.recipes.kinds.source import DataError, source
-from crossband.registry import ArgumentError
+from crossband.registry import ArgumentError, FilePath
 
 LAST_TENTH: dict[str, Rule] = {"test": {"last": 0.1}}
 
@@ -26,9 +27,9 @@ LAST_TENTH: dict[str, Rule] = {"test": {"last": 0.1}}
 @source("pairs")
 def pairs(
     *,
-    folder: str | None = None,
-    visible: str | None = None,
-    infrared: str | None = None,
+    folder: FilePath | None = None,
+    visible: FilePath | None = None,
+    infrared: FilePath | None = None,
     suffix: dict[str, str] = EMPTY,
     channels: dict[str, Literal[1, 3]] = EMPTY,
     range: Ranges = EMPTY,
@@ -44,15 +45,15 @@ def pairs(
     - `suffix: {visible: _vis, infrared: _ir}` matches `a_vis.png` with `a_ir.png`; the two folders may then be one.
     - `channels` is `{visible: 3, infrared: 1}` unless given. A grey file of a colour band is repeated. A colour file of
       a grey band must have three equal channels, or `luminance: true` reduces it by Rec. 601.
-    - `range: {infrared: [0, 16383]}` are the file's values that become 0 and 1 (put the higher first to invert), in the
-      file's own units: counts of the sensor (14 bits: 0 to 16383), hundredths of a kelvin (`[27315, 32315]` is 0 to
+    - `range: {infrared: [0, 16383]}` are the values that become 0 and 1 (put the higher first to invert), in the
+      units of the file: counts of the sensor (14 bits: 0 to 16383), hundredths of a kelvin (`[27315, 32315]` is 0 to
       50 degrees Celsius), kelvin in a float TIFF. Without it uint8 and uint16 use their full scale; others need it.
     - `outside: refuse` makes values outside of `range` an error that names the file; they are clipped otherwise.
     - `unmatched: ignore` leaves out scenes that lack an image.
     - `split` has a rule for each split, as in `crossband.recipes.data.splits`; the last tenth is `test` unless given.
 
     Every file is checked first, by its header: DataError names all that lack their partner, cannot be read, or
-    differ in size from their partner or in type from the files around them. ArgumentError on wrong parameters.
+    differ in size from their partner or in type from most files of their band. ArgumentError on wrong parameters.
     """
     check_bands("pairs", "suffix", suffix)
     reading = Reading(range, outside, luminance, unmatched, channels)
@@ -62,14 +63,14 @@ def pairs(
 
 
 def _folders(folder: str | None, given: Mapping[str, str | None]) -> dict[str, Path]:
-    """The folder of each band, all of which exist."""
-    own = {band: path for band, path in given.items() if path is not None}
-    if (folder is None) == (not own) or (folder is None and len(own) != len(given)):
+    """The folder of each band. Raises DataError if one does not exist."""
+    single = {band: path for band, path in given.items() if path is not None}
+    if (folder is None) == (not single) or (folder is None and len(single) != len(given)):
         raise ArgumentError("pairs: needs either `folder`, or both `visible` and `infrared`")
-    folders = {band: Path(own[band]) if folder is None else Path(folder, band) for band in given}
+    folders = {band: Path(single[band]) if folder is None else Path(folder, band) for band in given}
     missing = [path for path in dict.fromkeys(folders.values()) if not path.is_dir()]
     if missing:
-        hint = "relative paths start at the working directory"
+        hint = RELATIVE
         if folder is not None and Path(folder).is_dir():
             hint = f"{folder} must have the subfolders {' and '.join(f'`{band}`' for band in given)}"
         raise DataError("\n".join(f"{path}: no such folder" for path in missing), hint=hint)

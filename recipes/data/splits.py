@@ -1,6 +1,6 @@
 """Rules that divide scene names into train, test and other splits: declared, never silently at random.
 
-A split has one rule. What no rule takes is `train`, unless `train` has a rule of its own.
+A split has one rule. Scenes that no rule takes are `train`, unless `train` has a rule of its own.
 
     split: {test: {from: FLIR_08526, to: FLIR_09016}}   # a range of ids, both ends included
     split: {test: {last: 0.1}}                          # the last tenth, or `last: 40`; also `first`
@@ -22,7 +22,7 @@ from typing import TypedDict
 import numpy as np
 
 from crossband.recipes.kinds.source import DataError
-from crossband.registry import show, suggest
+from crossband.registry import FilePath, show, suggest
 
 Rule = TypedDict(  # the keys that go together are those of RULES
     "Rule",
@@ -34,20 +34,20 @@ Rule = TypedDict(  # the keys that go together are those of RULES
         "every": int,
         "block": int,
         "start": int,
-        "list": str | list[str],
+        "list": FilePath | list[str],
         "under": str | list[str],
         "random": float,
         "seed": int,
     },
     total=False,
 )
-Given = Mapping[str, object]
+WrittenRule = Mapping[str, object]  # before its values are checked
 
 
-def divide(names: Sequence[str], rules: Mapping[str, Given]) -> dict[str, list[str]]:
-    """The names of each split, in natural order. Raises DataError naming every rule that cannot be.
+def divide(names: Sequence[str], rules: Mapping[str, WrittenRule]) -> dict[str, list[str]]:
+    """The names of each split, in natural order. Raises DataError naming every rule at fault.
 
-    Refused: a rule that is not one of the above, names in no scene, an empty split, and splits that overlap.
+    Refused: a rule that is not one of the above, names of no scene, an empty split, and splits that overlap.
     """
     names = sorted(sorted(names), key=natural)
     taken: dict[str, list[str]] = {}
@@ -80,7 +80,7 @@ def natural(name: str) -> tuple[str | int, ...]:
     return tuple(int(part) if at % 2 else part for at, part in enumerate(re.split(r"(\d+)", name)))
 
 
-def _apply(names: Sequence[str], rule: Given) -> list[str]:
+def _apply(names: Sequence[str], rule: WrittenRule) -> list[str]:
     """The names that one rule takes."""
     if found := RULES.get(frozenset(rule)):
         return found(names, rule)
@@ -91,37 +91,37 @@ def _apply(names: Sequence[str], rule: Given) -> list[str]:
     )
 
 
-def _range(names: Sequence[str], rule: Given) -> list[str]:
+def _range(names: Sequence[str], rule: WrittenRule) -> list[str]:
     low, high = (None if key not in rule else str(rule[key]) for key in ("from", "to"))
     return [name for name in names if _within(name, low, high)]
 
 
-def _first(names: Sequence[str], rule: Given) -> list[str]:
+def _first(names: Sequence[str], rule: WrittenRule) -> list[str]:
     return list(names[: _count(rule, "first", len(names))])
 
 
-def _last(names: Sequence[str], rule: Given) -> list[str]:
+def _last(names: Sequence[str], rule: WrittenRule) -> list[str]:
     return list(names[len(names) - _count(rule, "last", len(names)) :])
 
 
-def _every(names: Sequence[str], rule: Given) -> list[str]:
+def _every(names: Sequence[str], rule: WrittenRule) -> list[str]:
     every, block, start = _whole(rule, "every"), _whole(rule, "block", 1), _whole(rule, "start", 0, least=0)
     return [name for at, name in enumerate(names) if at // block >= start and (at // block - start) % every == 0]
 
 
-def _under(names: Sequence[str], rule: Given) -> list[str]:
+def _under(names: Sequence[str], rule: WrittenRule) -> list[str]:
     given = rule["under"]
     folders = {PurePosixPath(str(folder)) for folder in (given if isinstance(given, list) else [given])}
     return [name for name in names if folders & set(PurePosixPath(name).parents)]
 
 
-def _random(names: Sequence[str], rule: Given) -> list[str]:
+def _random(names: Sequence[str], rule: WrittenRule) -> list[str]:
     order = np.random.default_rng(_whole(rule, "seed", least=0)).permutation(len(names))
     return [names[int(at)] for at in sorted(order[: _count(rule, "random", len(names))])]
 
 
 def _within(name: str, low: str | None, high: str | None) -> bool:
-    """Whether a name lies in a range. `to: 01299` includes `01299D`: what begins with the end is not beyond it."""
+    """Whether a name lies in a range. `to: 01299` includes `01299D`: names that begin with the end count."""
     key = natural(name)
     if low is not None and key < natural(low):
         return False
@@ -131,7 +131,7 @@ def _within(name: str, low: str | None, high: str | None) -> bool:
     return key[:last] == end[:last] and str(key[last]).startswith(str(end[last]))
 
 
-def _listed(names: Sequence[str], rule: Given) -> list[str]:
+def _listed(names: Sequence[str], rule: WrittenRule) -> list[str]:
     """The names in a list, or in a text file of one name a line (with or without the file's ending, `#` comments)."""
     listed = rule["list"]
     if isinstance(listed, str):
@@ -153,14 +153,14 @@ def _listed(names: Sequence[str], rule: Given) -> list[str]:
     return [name for name in names if name in found]
 
 
-def _whole(rule: Given, key: str, default: int | None = None, *, least: int = 1) -> int:
+def _whole(rule: WrittenRule, key: str, default: int | None = None, *, least: int = 1) -> int:
     value = rule.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise DataError(f"`{key}` must be a whole number, at least {least}, got {show(value)}")
     return value
 
 
-def _count(rule: Given, key: str, total: int) -> int:
+def _count(rule: WrittenRule, key: str, total: int) -> int:
     """A number of scenes: a whole number, or a fraction of all, rounded and at least one."""
     value = rule[key]
     if isinstance(value, float) and 0 < value < 1:
@@ -171,7 +171,7 @@ def _count(rule: Given, key: str, total: int) -> int:
 
 
 def _overlaps(taken: Mapping[str, Sequence[str]]) -> list[DataError]:
-    """An error for each two splits that share scenes."""
+    """An error for every two splits that share scenes."""
     splits, found = list(taken), []
     for at, one in enumerate(splits):
         for other in splits[at + 1 :]:
@@ -181,7 +181,7 @@ def _overlaps(taken: Mapping[str, Sequence[str]]) -> list[DataError]:
     return found
 
 
-RULES: Mapping[frozenset[str], Callable[[Sequence[str], Given], list[str]]] = {
+RULES: Mapping[frozenset[str], Callable[[Sequence[str], WrittenRule], list[str]]] = {
     frozenset(keys.split()): rule
     for keys, rule in {
         "from to": _range,

@@ -9,7 +9,7 @@ beside itself, frozen, and readies it by `prepare`: it is no network of the reci
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, cast
 
@@ -37,6 +37,9 @@ class LossEntry(Entry):
     differentiates: bool
     least: int | Callable[..., int]
     prepare: Callable[..., Mapping[str, str]] | None
+    least_where_equal: bool | Callable[..., bool]
+    form: tuple[str, ...]
+    examples: tuple[Mapping[str, Any], ...]
 
     def details(self) -> dict[str, Any]:  # noqa: D102  as in Entry
         return {"inputs": list(self.inputs)}
@@ -44,6 +47,11 @@ class LossEntry(Entry):
     def least_side(self, arguments: Mapping[str, Any]) -> int:
         """The smallest height and width that it takes. Raises LossInputError where arguments do not go together."""
         return self.least if isinstance(self.least, int) else self.least(**{**self.defaults, **arguments})
+
+    def is_least_where_equal(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether it says that equal inputs have its least value."""
+        declared = self.least_where_equal
+        return declared if isinstance(declared, bool) else declared(**{**self.defaults, **arguments})
 
 
 def loss(
@@ -55,6 +63,9 @@ def loss(
     differentiates: bool = False,
     least: int | Callable[..., int] = 1,
     prepare: Callable[..., Mapping[str, str]] | None = None,
+    least_where_equal: bool | Callable[..., bool] = False,
+    form: str = "b c h w",
+    examples: Sequence[Mapping[str, Any]] = (),
 ) -> Callable[[Callable[Concatenate[Tensor, P], Tensor]], Callable[Concatenate[Tensor, P], Tensor]]:
     """Register a pure function of tensors as the loss `name`.
 
@@ -70,6 +81,11 @@ def loss(
     it out from the parameters and raises LossInputError where they do not go together. `prepare`
     takes a device and the parameters, readies what the loss keeps beside itself, so that what is
     missing is found before training, and returns what to record of it.
+
+    The laws of losses (`crossband.recipes.losses.laws`) read three facts more. `least_where_equal` says that its least
+    value is where the inputs are equal, and that it rises from there; a function of the parameters where they
+    decide. `form` names the axes of the inputs. Each of `examples` gives values of some parameters and sizes of some
+    axes, `{"layers": {"relu1_1": 1.0}, "c": 3}`, where what is drawn does not do; the others are drawn.
 
     Raises RegistryError, when the module is imported, if the signature breaks the contract above.
     """
@@ -100,6 +116,9 @@ def loss(
             differentiates=differentiates,
             least=least,
             prepare=prepare,
+            least_where_equal=least_where_equal,
+            form=tuple(form.split()),
+            examples=tuple(examples),
             **description(function),
         )
         losses.add(entry)

@@ -2,7 +2,7 @@
 
 The contract of a per-image metric: `output`, `target` and the network's input `source` are batches
 `b c h w` in [0, 1] (so the data range is 1), float64 where the device has it; it returns `b` values,
-NaN where it is not defined for an image, and raises Unavailable where it cannot be had at all. The
+NaN where it is not defined for an image, and raises Unavailable if it cannot be computed at all. The
 contract of a whole-set metric: Inception features `n 2048` of the outputs and of the targets; it
 returns one value and a note.
 """
@@ -57,8 +57,8 @@ def metric(
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         if tuple(inspect.signature(function).parameters) != TAKES[whole_set]:
-            cure = f"write `def {function.__name__}({', '.join(TAKES[whole_set])})`"
-            raise RegistryError(f"the metric `{name}` takes {' and '.join(TAKES[whole_set])} alone", hint=cure)
+            hint = f"write `def {function.__name__}({', '.join(TAKES[whole_set])})`"
+            raise RegistryError(f"the metric `{name}` takes {' and '.join(TAKES[whole_set])} alone", hint=hint)
         metrics.add(
             MetricEntry(
                 name=name,

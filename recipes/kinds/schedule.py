@@ -22,7 +22,6 @@ from crossband.registry import (
     Parameter,
     RegistryError,
     description,
-    near,
     parameters_of,
     schedules,
     suggest,
@@ -154,16 +153,18 @@ def entry_of(written: Mapping[str, Any]) -> ScheduleEntry:
         names = " and ".join(f"`{name}`" for name in named)
         raise ScheduleError(f"a schedule is one of its kind, here are {names}", hint="remove all but one")
     if keys and not named:
-        raise ScheduleError(f"the schedule takes no key `{keys[0]}`", hint=cure(keys[0]))
+        raise ScheduleError(f"the schedule takes no key `{keys[0]}`", hint=how_to_write(keys[0]))
     return schedules[named[0] if named else CONSTANT]
 
 
-def cure(name: str) -> str:
-    """The hint for what is no schedule as it stands: how it is written, the nearest, or how each is written."""
-    if near(name, names := [*schedules, WARMUP.name]) and name not in schedules:
-        return str(suggest(name, names))
-    forms = [f"`{schedules[each].form}`" for each in ([name] if name in schedules else schedules)]
-    return f"write {' or '.join([', '.join(forms[:-1]), forms[-1]] if forms[1:] else forms)}"
+def how_to_write(name: str) -> str:
+    """The hint for what is no schedule as it stands: its form, the nearest name, or the form of each schedule."""
+    if name in schedules:
+        return f"write `{schedules[name].form}`"
+    if meant := suggest(name, [*schedules, WARMUP.name], few=0):
+        return meant
+    *forms, last = [f"`{entry.form}`" for entry in schedules.values()]
+    return f"write {', '.join(forms)} or {last}"
 
 
 def refuse_short(written: Mapping[str, Any], length: int) -> None:

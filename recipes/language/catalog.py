@@ -1,5 +1,5 @@
-"""The shipped recipes by name."""
+"""The shipped recipes."""
 
 from crossband.graphs.language.catalog import Catalog
 
-RECIPES = Catalog("recipes")
+RECIPES = Catalog("recipes", "recipe", "recipe")

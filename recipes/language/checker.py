@@ -1,6 +1,6 @@
 """A recipe against the graphs, losses and bands that it names: everything that is wrong, before any tensor runs."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +8,9 @@ from crossband import registry
 from crossband.graphs.building.key_maps import load_key_map_into
 from crossband.graphs.checking.checker import check_into as check_graph
 from crossband.graphs.language.diagnostics import Problems, Reported
+from crossband.graphs.language.document import Place
 from crossband.graphs.language.resolve import Resolver
-from crossband.graphs.language.resolve import find as find_graph
-from crossband.graphs.language.resolve import shipped as shipped_graphs
+from crossband.graphs.language.syntax import Graph
 from crossband.graphs.plans.plan import Plan
 from crossband.recipes.kinds.loss import LossEntry, LossInputError
 from crossband.recipes.kinds.schedule import ScheduleError, entry_of, refuse_short
@@ -21,22 +21,14 @@ from crossband.recipes.language.flow_shapes import FlowShapes, Shape
 from crossband.recipes.language.functions import words
 from crossband.recipes.language.reading import load_recipe_into
 from crossband.recipes.language.syntax import Phase, Recipe, Term
-from crossband.registry import Entry, near
+from crossband.registry import Entry, suggest
 
 
 def check(name: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     """Check a recipe, by shipped name or path, with `key=value` overrides. Raises InvalidFile with every fault."""
     problems = Problems()
-    experiment = check_into(name, problems, overrides)
-    problems.raise_if_any()
-    assert experiment is not None
-    return experiment
-
-
-def check_into(name: str | Path, problems: Problems, overrides: Sequence[str] = ()) -> Experiment | None:
-    """As `check`, but faults are added to `problems`, and the answer is None where there are any."""
     recipe = load_recipe_into(name, problems, overrides)
-    return check_recipe(recipe, problems) if recipe else None
+    return problems.value(check_recipe(recipe, problems) if recipe else None)
 
 
 def check_recipe(
@@ -76,7 +68,7 @@ class _Checker:
                     "evaluate",
                     "metrics",
                     number,
-                    hint=_hint(name, registry.metrics),
+                    hint=suggest(name, registry.metrics),
                 )
         self.papers()
         self.unused()
@@ -89,28 +81,35 @@ class _Checker:
     def plan(self, name: str) -> Plan | None:
         """The checked graph of a network."""
         network, recipe = self.recipe.networks[name], self.recipe
-        # a shipped name first: recipes are often called as the graph that they are about
-        path = (network.graph in shipped_graphs() and find_graph(network.graph)) or find_graph(
-            network.graph, recipe.layers.folder
-        )
-        place = recipe.at("networks", name, "graph")
-        if path is None:
-            self.problems.add(
-                "E070", f"no graph named `{network.graph}`", place, _hint(network.graph, shipped_graphs())
-            )
-            return None
-        graph = Resolver(self.problems).load_file(path, place)
+        graph = Resolver(self.problems).load(network.graph, recipe.at("networks", name, "graph"), "E070")
         if graph is None:
             return None
         unknown = [param for param in network.params if param not in graph.params]
-        for param in unknown:
-            hint = _hint(param, list(graph.params))
-            place = recipe.at("networks", name, "params", param, key=True)
-            self.problems.add("E070", f"the graph `{network.graph}` has no param `{param}`", place, hint)
+        self.unknown_params(name, graph, unknown)
         plan = None if unknown else check_graph(graph, self.problems, network.params)
         if plan and isinstance(network.weights, Mapping):
             self.weights(name, network.weights, plan)
         return plan
+
+    def unknown_params(self, name: str, graph: Graph, unknown: Sequence[str]) -> None:
+        """Report params that a graph does not have: each where it is set, or all where the graph was put in later."""
+        layers = self.recipe.layers
+        swapped = layers.rank(("networks", name, "graph"))
+        left: dict[str, Place] = {}
+        for param in unknown:
+            path = ("networks", name, "params", param)
+            rank = layers.rank(path)
+            if swapped is not None and rank is not None and rank > swapped:
+                left[param] = layers.place(*path)
+            else:
+                message = f"the graph `{graph.name}` has no param `{param}`"
+                self.fault("E070", message, *path, key=True, hint=suggest(param, graph.params))
+        if left:
+            params = " and ".join(f"`{param}`" for param in left)
+            message = f"the graph `{graph.name}` has no param {params}, set for the graph that it replaces"
+            hint = f"`params: {{{', '.join(f'{param}: null' for param in left)}}}` removes what is inherited"
+            notes = [(f"`{param}` is set here", place) for param, place in left.items()]
+            self.problems.add("E070", message, layers.place("networks", name, "graph"), hint, notes)
 
     def weights(self, name: str, written: Mapping[str, str], plan: Plan) -> None:
         """Weights from elsewhere: the key map is there, and the network has the nodes that it fills."""
@@ -122,7 +121,7 @@ class _Checker:
             return any(module.startswith(node) for module in modules)
 
         if into and not has(f"{into}."):
-            hint = _hint(into, list(plan.graph.nodes))
+            hint = suggest(into, plan.graph.nodes)
             self.fault("E070", f"`{name}` has no node `{into}`", "networks", name, "weights", "into", hint=hint)
         elif keys and (absent := [node for node in keys.nodes(into) if not has(node)]):
             message = f"the key map `{keys.name}` fills `{absent[0][:-1]}`, and `{name}` has no such node"
@@ -140,7 +139,7 @@ class _Checker:
                 self.fault("E016", f"`{name}` is {what} already", section, name, key=True, hint="take another name")
         for role, band in (("from", recipe.source), ("to", recipe.target)):
             if band not in self.bands:
-                self.fault("E070", f"the data have no band `{band}`", "task", role, hint=_hint(band, list(self.bands)))
+                self.fault("E070", f"the data have no band `{band}`", "task", role, hint=suggest(band, self.bands))
 
     def step(self, phase: Phase) -> CheckedPhase:
         """A phase with its losses looked up."""
@@ -149,7 +148,7 @@ class _Checker:
         own = self.recipe.resolved["phases"][phase.name] if path else {}
         for number, name in enumerate(phase.train if path else ()):
             if name not in self.recipe.networks:
-                hint = _hint(name, list(self.recipe.networks))
+                hint = suggest(name, self.recipe.networks)
                 self.fault("E070", f"no network named `{name}`", *path, "train", number, hint=hint)
             elif self.recipe.networks[name].frozen:
                 message = f"`{name}` is frozen, and the phase `{phase.name}` trains it"
@@ -161,7 +160,7 @@ class _Checker:
         """The optimizer and the schedule of a phase."""
         name, arguments = phase.optimizer
         if name not in registry.optimizers:
-            hint = _hint(name, registry.optimizers)
+            hint = suggest(name, registry.optimizers)
             self.fault("E077", f"no optimizer named `{name}`", *optimizer_path, "optimizer", name, hint=hint, key=True)
         else:
             self.arguments(registry.optimizers[name], arguments, "E077", *optimizer_path, "optimizer", name)
@@ -256,7 +255,7 @@ class _Checker:
         bare = isinstance(self.recipe.resolved["data"]["source"], str)
         path = ("data", "source") if bare else ("data", "source", name)
         if name not in registry.sources:
-            hint = _hint(name, list(registry.sources))
+            hint = suggest(name, registry.sources)
             self.fault("E074", f"no data source named `{name}`", *path, hint=hint, key=not bare)
             return
         entry, asked = registry.sources[name], self.recipe.pairing
@@ -264,8 +263,8 @@ class _Checker:
         if asked not in entry.pairing:
             given = " or ".join(entry.pairing)
             message = f"the task is {asked}, and the data source `{name}` gives {given} images only"
-            cure = f"say `pairing: {given}` in `task`, or take another source"
-            self.fault("E079", message, *path, hint=cure, key=not bare)
+            hint = f"say `pairing: {given}` in `task`, or take another source"
+            self.fault("E079", message, *path, hint=hint, key=not bare)
 
     def networks(self, steps: Sequence[CheckedPhase]) -> None:
         """Every network is called and, unless frozen, trained; every phase trains what its losses depend on."""
@@ -298,7 +297,7 @@ class _Checker:
         name = given or next(iter(self.recipe.resolved["flow"]))
         base, _, part = name.partition(".")
         if base not in self.recipe.resolved["flow"]:
-            hint = _hint(base, list(self.recipe.flow))
+            hint = suggest(base, self.recipe.flow)
             self.fault("E070", f"no value named `{base}` in the flow", "evaluate", "output", hint=hint)
             return None
         self.values.used.add(base)
@@ -320,14 +319,14 @@ class _Checker:
         for number, paper in enumerate(self.recipe.paper):
             for name in (name for name in paper.values if name not in registry.metrics):
                 path = ("paper", *(() if alone else (number,)), "values", name)
-                self.fault("E070", f"no metric named `{name}`", *path, hint=_hint(name, registry.metrics), key=True)
+                self.fault("E070", f"no metric named `{name}`", *path, hint=suggest(name, registry.metrics), key=True)
 
     def kept(self) -> frozenset[Value]:
         """The values that `keep` names."""
         found = set()
         for number, name in enumerate(self.recipe.keep):
             if name not in self.recipe.resolved["flow"]:
-                hint = _hint(name, list(self.recipe.flow))
+                hint = suggest(name, self.recipe.flow)
                 self.fault("E070", f"no value named `{name}` in the flow", "keep", number, hint=hint)
                 continue
             try:
@@ -358,9 +357,3 @@ def _at(data: Any, path: Sequence[str]) -> Any:
     for step in path:
         data = data[step]
     return data
-
-
-def _hint(name: str, known: Collection[str]) -> str | None:
-    if matches := near(name, list(known)):
-        return f"did you mean `{matches[0]}`?"
-    return f"choose from {', '.join(f'`{other}`' for other in known)}" if 0 < len(known) <= 16 else None

@@ -12,7 +12,7 @@ from crossband.recipes.kinds.function import FunctionError, Shape
 from crossband.recipes.language.bands import ROLES
 from crossband.recipes.language.flow import Value
 from crossband.recipes.language.syntax import Recipe
-from crossband.registry import functions, near
+from crossband.registry import functions, suggest
 
 Path = tuple[str | int, ...]
 
@@ -68,7 +68,7 @@ class FlowShapes:
         names = [name for name in known if name.startswith(start)] if start else list(plan.outputs)
         if not names:
             message = f"`{call.name}` has no output or tap that begins with `{start}`"
-            self._refuse("E070", message, value, path, _hint(start, known))
+            self._refuse("E070", message, value, path, suggest(start, known))
         return [self._part(replace(value, name=name), path) for name in names]
 
     def _name(self, value: Value, path: Path) -> tuple[Value, Shape]:
@@ -86,13 +86,13 @@ class FlowShapes:
         if name in self.plans:
             self._refuse("E070", f"`{name}` is a network", value, path, f"call it: `{name}({self.recipe.source})`")
         known = [*ROLES, *self.bands, *self.recipe.flow]
-        self._refuse("E070", f"no band or value named `{name}`", value, path, _hint(name, known))
+        self._refuse("E070", f"no band or value named `{name}`", value, path, suggest(name, known))
 
     def _call(self, value: Value, path: Path) -> tuple[Value, Shape]:
         name = value.name
         known = [*self.plans, *functions]
         if name not in known:
-            self._refuse("E070", f"no network named `{name}`", value, path, _hint(name, known))
+            self._refuse("E070", f"no network named `{name}`", value, path, suggest(name, known))
         found = [self.look_up(operand, path) for operand in value.operands]
         call = replace(value, operands=tuple(operand for operand, _ in found))
         shapes = [shape for _, shape in found]
@@ -128,7 +128,7 @@ class FlowShapes:
                 what = ("channels", "rows", "columns")[number]
                 if isinstance(size, int) and found not in (None, size):
                     message = f"`{value.name}` takes {size} {what} for `{name}`, `{operand}` has {found}"
-                    self._refuse("E076", message, operand, path, _cure(number, value.name, self.recipe))
+                    self._refuse("E076", message, operand, path, _channels_hint(number, value.name, self.recipe))
                 for symbol in symbols_of(size):
                     if sizes.setdefault(symbol, found) not in (None, found) and found is not None:
                         own = f"`{operand}` has {found} {what}, not {sizes[symbol]}"
@@ -173,7 +173,7 @@ class FlowShapes:
         elif value.name not in plan.outputs:
             known = [*plan.outputs, *plan.taps]
             message = f"`{call.name}` has no output or tap `{value.name}`"
-            self._refuse("E070", message, value, path, _hint(value.name, known))
+            self._refuse("E070", message, value, path, suggest(value.name, known))
         ref = plan.outputs.get(value.name) or plan.taps[value.name]
         shapes = [self._shape(operand, path) for operand in call.operands]
         return replace(value, operands=(call,)), self._result(plan, ref, call, self._enter(plan, call, shapes, path))
@@ -194,14 +194,8 @@ def _worked_out(shape: Symbolic, sizes: Mapping[str, int | None]) -> Shape:
     return tuple(int(evaluate(size, known)) if symbols_of(size) <= known.keys() else None for size in shape[1:])
 
 
-def _cure(number: int, network: str, recipe: Recipe) -> str | None:
+def _channels_hint(number: int, network: str, recipe: Recipe) -> str | None:
     if number != 0:
         return None
     params = recipe.networks[network].graph
     return f"set the channels in `params` of `{network}`: `crossband show {params}` lists what it takes"
-
-
-def _hint(name: str, known: list[str]) -> str | None:
-    if matches := near(name, known):
-        return f"did you mean `{matches[0]}`?"
-    return f"choose from {', '.join(f'`{other}`' for other in known)}" if known else None

@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from crossband.graphs.checking.scope import Scope
 from crossband.graphs.language.diagnostics import Problems, Reported
 from crossband.graphs.language.document import Document, Mark, Place
-from crossband.graphs.language.expressions import is_expression
-from crossband.graphs.language.expressions import parse as parse_expression
+from crossband.graphs.language.expressions import is_expression, names_in
 from crossband.graphs.language.reader import read_text
 from crossband.recipes.language.bands import known_numbers
 from crossband.registry import suggest
@@ -79,11 +77,6 @@ class Layers(Document):
         self.documents = tuple(documents)
         self.settings = tuple(settings)
 
-    @property
-    def folder(self) -> Path:
-        """The folder of the recipe, where the files that it names are looked for first."""
-        return Path(self.documents[0].file).parent
-
     @cached_property
     def data(self) -> Any:
         """What all the parts say together, expressions as written."""
@@ -106,29 +99,36 @@ class Layers(Document):
                 places = {key: self.place("variants", name, key) for key in known[name]}
                 own += [Setting(tuple(key.split(".")), place.document, place.path) for key, place in places.items()]
             else:
-                cure = suggest(str(name), known) or "the recipe has no variants"
+                hint = suggest(str(name), known) or "the recipe has no variants"
                 place = self.place("variant", number) if isinstance(chosen, list) else self.place("variant")
-                problems.add("E070", f"no variant named `{name}`", place, cure)
+                problems.add("E070", f"no variant named `{name}`", place, hint)
         return Layers(self.documents, [*own, *self.settings]) if own else self
 
     def place(self, *path: str | int, key: bool = False) -> Place:
         """Where the value at `path` was said, by the strongest part that says it, or the nearest value around it."""
-        for setting in reversed(self.settings):
-            if setting.covers(path):
-                return setting.place(path, key=key)
-        for document in self.documents:
-            if _has(document.data, path):
-                return document.place(*path, key=key)
-        return self.place(*path[:-1]) if path else self.documents[0].place()
+        rank = self.rank(path)
+        if rank is None:
+            return self.place(*path[:-1]) if path else self.documents[0].place()
+        if rank < len(self.settings):
+            return self.settings[-1 - rank].place(path, key=key)
+        return self.documents[rank - len(self.settings)].place(*path, key=key)
+
+    def rank(self, path: Path_) -> int | None:
+        """Which part says the value at `path`: 0 is the strongest setting, the last the oldest parent; None is none."""
+        said = [each.covers(path) for each in reversed(self.settings)]
+        said += [_has(each.data, path) for each in self.documents]
+        return said.index(True) if True in said else None
 
 
 def worked_out(layers: Layers, problems: Problems) -> dict[str, Any]:
     """The data of a recipe with its `=` expressions worked out, over its `params` and the channels of its bands.
 
-    Faults go to `problems`. A param that nothing uses is one: it is most likely misspelt.
+    A param may use others, in any order. Faults go to `problems`. A param that no part of the recipe uses is one, most
+    likely misspelt; one whose use a child or a setting replaces is none.
     """
-    given = known_numbers(layers.data)
-    scope, used = Scope(given, problems), set[str]()
+    given, params = known_numbers(layers.data), layers.data.get("params")
+    params = params if isinstance(params, Mapping) else {}
+    scope = Scope(given, problems).params(params, lambda name: layers.place("params", name))
 
     def value(found: Any, path: Path_) -> Any:
         if isinstance(found, Mapping):
@@ -138,20 +138,16 @@ def worked_out(layers: Layers, problems: Problems) -> dict[str, Any]:
         if not is_expression(found) or path[0] in TEXT:
             return found
         try:
-            result = scope.value(found, layers.place(*path))
+            return scope.value(found, layers.place(*path))
         except Reported:
             return 1  # wrong, and said so already
-        used.update(parse_expression(found).names())
-        return result
 
-    params = layers.data.get("params", {})
-    for name, written in (params if isinstance(params, Mapping) else {}).items():
-        if name in given:
-            cure = "take another name"
-            problems.add("E016", f"`{name}` has a value already", layers.place("params", name, key=True), cure)
-        scope = Scope({**scope.names, name: value(written, ("params", name))}, problems)
+    for name in (name for name in params if name in given):
+        place = layers.place("params", name, key=True)
+        problems.add("E016", f"`{name}` has a value already", place, "take another name")
     data = {key: value(item, (key,)) for key, item in layers.data.items()}
-    for name in [name for name in scope.names if name not in {*given, *used} and not len(problems)]:
+    used = names_in([*(document.data for document in layers.documents), *(each.value for each in layers.settings)])
+    for name in [name for name in params if name not in {*given, *used} and not len(problems)]:
         hint = f"use it as `={name}`, or remove it"
         problems.add("E021", f"the param `{name}` is never used", layers.place("params", name, key=True), hint)
     return data

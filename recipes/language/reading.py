@@ -10,18 +10,18 @@ from crossband.graphs.language.diagnostics import Place, Problems
 from crossband.graphs.language.document import Document
 from crossband.graphs.language.reader import read
 from crossband.graphs.language.validate import validate
-from crossband.recipes.kinds.schedule import CONSTANT, cure
+from crossband.recipes.kinds.schedule import CONSTANT, how_to_write
 from crossband.recipes.language.bands import ROLES, bound
 from crossband.recipes.language.catalog import RECIPES
 from crossband.recipes.language.flow import CallError, Value, parse
 from crossband.recipes.language.layers import Layers, Setting, read_setting, worked_out
+from crossband.recipes.language.paths import with_absolute_paths
 from crossband.recipes.language.schema import complete_schema
 from crossband.recipes.language.syntax import Data, Every, Figure, Measure, Network, Paper, Phase, Recipe, Term
-from crossband.registry import near
+from crossband.registry import suggest
 
 GEOMETRY = ("size", "load", "crop", "flip", "flip_vertical")
 RUNNING = ("epochs", "steps", "seed", "device", "accumulate", "clip", "ema")
-find = RECIPES.find
 
 
 def shipped() -> list[str]:
@@ -32,10 +32,7 @@ def shipped() -> list[str]:
 def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe of a shipped name or a path, with `key=value` overrides. Raises InvalidFile with every fault."""
     problems = Problems()
-    recipe = load_recipe_into(name, problems, overrides)
-    problems.raise_if_any()
-    assert recipe is not None
-    return recipe
+    return problems.value(load_recipe_into(name, problems, overrides))
 
 
 def load_recipe_into(name: str | Path, problems: Problems, overrides: Sequence[str] = ()) -> Recipe | None:
@@ -53,6 +50,7 @@ def read_recipe(documents: Sequence[Document], settings: Sequence[Setting], prob
     layers.__dict__["data"] = data  # from here on, what it means and not how it is written
     if not validate(layers, complete_schema(), problems, "recipe"):
         return None
+    data = with_absolute_paths(data, layers)
     variants = {name: data.pop(name, {}) for name in ("variants", "variant")}["variants"]  # made, or not chosen
     return _Parser(layers, problems, bound(data["task"])).recipe(data, tuple(variants))
 
@@ -62,11 +60,9 @@ def _documents(name: str, problems: Problems) -> list[Document] | None:
     found: list[Document] = []
     seen: set[Path] = set()
     place: Place | None = None
-    beside: Path | None = None
     while True:
-        path = find(name, beside)
+        path = RECIPES.look_up(name, place, problems, "E078")
         if path is None:
-            _no_recipe(name, place, problems)
             return None
         if path.resolve() in seen:
             problems.add("E050", f"`{name}` extends itself", place, "remove `extends` from one of the files")
@@ -78,13 +74,7 @@ def _documents(name: str, problems: Problems) -> list[Document] | None:
         found.append(document)
         if not isinstance(document.data.get("extends"), str):
             return found
-        name, place, beside = document.data["extends"], document.place("extends"), path.parent
-
-
-def _no_recipe(name: str, place: Place | None, problems: Problems) -> None:
-    matches = near(name, shipped())
-    hint = f"did you mean `{matches[0]}`?" if matches else "`crossband ls recipes` lists those that are shipped"
-    problems.add("E078", f"no recipe named `{name}`", place, hint)
+        name, place = document.data["extends"], document.place("extends")
 
 
 def _is_mapping(document: Document, problems: Problems) -> bool:
@@ -150,7 +140,7 @@ class _Parser:
             where = path if "schedule" in phase else ()
             known = schedule in registry.schedules
             message = f"the schedule `{schedule}` needs values" if known else f"no schedule named `{schedule}`"
-            self.fault("E077", message, *where, "schedule", hint=cure(schedule))
+            self.fault("E077", message, *where, "schedule", hint=how_to_write(schedule))
         return Phase(
             name=name,
             train=tuple(phase["train"]),
@@ -173,8 +163,7 @@ class _Parser:
             return None
         if not named:
             odd = next((key for key, value in written.items() if isinstance(value, str | list)), next(iter(written)))
-            matches = near(odd, registry.losses)
-            hint = f"did you mean `{matches[0]}`?" if matches else f"choose from {', '.join(registry.losses)}"
+            hint = suggest(odd, registry.losses) or "`crossband ls losses` lists them"
             self.fault("E073", f"no loss named `{odd}`", *path, odd, hint=hint, key=True)
             return None
         inputs = self.inputs(written[named[0]], (*path, named[0]))

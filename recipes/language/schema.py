@@ -126,7 +126,7 @@ def _network() -> Schema:
     init = {"type": ["string", "object"], "properties": {"normal": gain, "xavier": gain}, "additionalProperties": False}
     return _object(
         {
-            "graph": {"type": "string", "description": "A graph by name or path"},
+            "graph": {"type": "string", "format": "graph", "description": "A graph by name or path"},
             "params": {"type": "object"},
             "init": {**init, "if": {"type": "string"}, "then": {"const": "default"}, "else": {"maxProperties": 1}},
             "weights": _weights(),
@@ -139,15 +139,25 @@ def _network() -> Schema:
 
 
 def _weights() -> Schema:
-    file: Schema = {"type": "string", "description": "A path, or `torchvision/resnet101` in torch's cache"}
-    keys: Schema = {"type": "string", "description": "The key map that renames what is in the file"}
+    file: Schema = {
+        "type": "string",
+        "description": "A path, or `torchvision/resnet101` in torch's cache",
+        "if": {"pattern": "^torchvision/"},
+        "then": {},
+        "else": {"format": "path"},
+    }
+    keys: Schema = {
+        "type": "string",
+        "format": "key map",
+        "description": "The key map that renames what is in the file",
+    }
     into: Schema = {"type": "string", "description": "The node that the file is of; without it, the whole network"}
     foreign = _object({"file": file, "keys": keys, "into": into}, ["file", "keys"])
     return {
         "description": "A weights file to start from, of crossband or, with a key map, of others",
         "type": ["string", "object"],
         "if": {"type": "string"},
-        "then": {},
+        "then": {"format": "path"},
         "else": foreign,
     }
 
@@ -174,7 +184,11 @@ def _data(source: Schema) -> Schema:
             "range": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
             "channels": {"type": "object", "additionalProperties": {"enum": [1, 3]}},
             "workers": {"type": "integer", "minimum": 0},
-            "cache": {"type": "string", "description": "A folder that keeps images decoded and resized"},
+            "cache": {
+                "type": "string",
+                "format": "path",
+                "description": "A folder that keeps images decoded and resized",
+            },
         },
         ["source"],
     )

@@ -1,7 +1,7 @@
-"""Losses: pure functions of tensors, named in recipes.
+"""Losses, pure functions of tensors. In: images, scores or features. Out: one number, lower is better.
 
-One module for each family, imported here by name so that what is registered can be read off this
-file. A loss of your own: write a function under `@loss("name")` in a module here, or in a plugin.
+One module for each family, imported here by name, so that this file lists all that is registered.
+To add a loss, write a function under `@loss("name")` in a module here, or in a plugin.
 """
 
 from crossband.recipes.kinds.loss import LossInputError, loss

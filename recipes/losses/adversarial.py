@@ -1,9 +1,9 @@
-"""Losses of a generator and a critic that work against each other.
+"""Losses of a generator and a critic (discriminator) that work against each other.
 
-The loss of the generator takes the critic's score of a generated image. That of the critic,
-`<name>_critic`, takes the scores of a real and of a generated image and is the sum of a term for each;
-pix2pix and CycleGAN halve it, which is `weight: 0.5` in a recipe. A score is a map of any shape, each
-place of which counts the same; a critic with several outputs gives a term for each (`is_ir(fake).*`).
+The generator's loss takes the critic's score of a generated image. The critic's loss, `<name>_critic`,
+takes the scores of a real and of a generated image and adds up a term for each; pix2pix and CycleGAN
+halve it, which is `weight: 0.5` in a recipe. A score is a map of any shape, all places count the same;
+a critic with several outputs gives a term for each (`is_ir(fake).*`).
 """
 
 import torch
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from crossband.recipes.kinds.loss import loss
 
-EDGE = 1e-6  # a probability is held this far from 0 and 1
+EDGE = 1e-6  # probabilities are clipped this far from 0 and 1
 
 
 @loss("vanilla", cite="goodfellow2014gan")
@@ -20,8 +20,8 @@ def vanilla(fake: Tensor, /, *, saturating: bool = False, logits: bool = True) -
     """Cross-entropy of a generator, `mean -log D` with `D = sigmoid(fake)`: scores are logits of any shape.
 
     The non-saturating form of Goodfellow et al. 2014, section 3, and of pix2pix. `saturating` gives
-    `mean log(1 - D)`, the form of their equation 1: it falls without bound and has next to no gradient
-    where the critic is sure, which is why they advise against it. Without `logits`, scores are D itself, in [0, 1].
+    `mean log(1 - D)`, the form of their equation 1: it falls without bound and has almost no gradient
+    where the critic is sure, so they advise against it. Without `logits`, scores are D itself, in [0, 1].
     """
     fake = fake if logits else torch.logit(fake, EDGE)
     return -F.softplus(fake).mean() if saturating else F.softplus(-fake).mean()
@@ -31,7 +31,7 @@ def vanilla(fake: Tensor, /, *, saturating: bool = False, logits: bool = True) -
 def vanilla_critic(real: Tensor, fake: Tensor, /, *, logits: bool = True) -> Tensor:
     """Cross-entropy of a critic, `mean -log D(real) + mean -log(1 - D(fake))` with D a sigmoid: scores are logits.
 
-    Goodfellow et al. 2014, equation 1. Where the critic can tell nothing it is 2 ln 2; halved, ln 2. Without
+    Goodfellow et al. 2014, equation 1. A critic that cannot tell them apart has 2 ln 2; halved, ln 2. Without
     `logits`, scores are D itself, in [0, 1].
     """
     real, fake = (score if logits else torch.logit(score, EDGE) for score in (real, fake))

@@ -8,7 +8,7 @@ from torch import Tensor
 from crossband.recipes.kinds.loss import loss
 
 
-@loss("fft_l1", cite="fan2025")
+@loss("fft_l1", least_where_equal=True, cite="fan2025")
 def fft_l1(
     output: Tensor,
     target: Tensor,
@@ -26,7 +26,7 @@ def fft_l1(
     pixel error (Parseval); `backward` does not divide and `forward` divides by `h w`.
 
     The mean is over the whole spectrum of `h w` frequencies. The half that `rfft2` leaves out mirrors
-    the half it keeps, so each column counts twice but those that are their own mirror image.
+    the half it keeps, so each column counts twice, except those that are their own mirror image.
     """
     if mode == "complex":
         distance = torch.fft.rfft2(output - target, norm=norm).abs()

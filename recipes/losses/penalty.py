@@ -1,6 +1,6 @@
-"""Losses that hold the slope of a critic: they differentiate its score in the image that the score is of.
+"""Penalties on the slope of a critic: they differentiate its score with respect to the image that it scores.
 
-A recipe names both, `{r1: [is_ir(infrared), infrared]}`, and computes the score anew, in full precision,
+A recipe names both, `{r1: [is_ir(infrared), infrared]}`. Training computes the score anew, in full precision,
 from a copy of the image that takes gradients.
 """
 
@@ -31,7 +31,7 @@ def gradient_penalty(score: Tensor, image: Tensor, /) -> Tensor:
 
 
 def _slopes(score: Tensor, image: Tensor) -> Tensor:
-    """The gradient of each image's score in that image: `b n`."""
+    """The gradient of each image's score with respect to that image: `b n`."""
     if not (score.requires_grad and image.requires_grad):
         raise LossInputError("a penalty of slopes needs a score computed from an image that takes gradients")
     [gradient] = torch.autograd.grad(score.sum(), image, create_graph=True, allow_unused=True)

@@ -8,22 +8,22 @@ from torch.nn import functional as F
 
 from crossband.recipes.kinds.loss import loss
 
-SATURATION = 1e-6  # probabilities are held this far from 0 and 1: the gradient is at most 1e6 per pixel
+SATURATION = 1e-6  # probabilities are clipped this far from 0 and 1: the gradient is at most 1e6 per pixel
 
 
-@loss("l1")
+@loss("l1", least_where_equal=True)
 def l1(output: Tensor, target: Tensor, /) -> Tensor:
     """Mean absolute error, `mean |output - target|`: tensors of one shape, any range."""
     return (output - target).abs().mean()
 
 
-@loss("mse")
+@loss("mse", least_where_equal=True)
 def mse(output: Tensor, target: Tensor, /) -> Tensor:
     """Mean squared error, `mean (output - target)^2`: tensors of one shape, any range."""
     return (output - target).square().mean()
 
 
-@loss("charbonnier", cite="charbonnier1994")
+@loss("charbonnier", least_where_equal=True, cite="charbonnier1994")
 def charbonnier(output: Tensor, target: Tensor, /, *, eps: Annotated[float, Gt(0)] = 1e-3) -> Tensor:
     """L1 made smooth at zero, `mean sqrt((output - target)^2 + eps^2)`: tensors of one shape, any range.
 
@@ -33,11 +33,11 @@ def charbonnier(output: Tensor, target: Tensor, /, *, eps: Annotated[float, Gt(0
     return ((output - target).square() + eps**2).sqrt().mean()
 
 
-@loss("bce")
+@loss("bce", least_where_equal=lambda *, logits: not logits)
 def bce(output: Tensor, target: Tensor, /, *, logits: bool = False) -> Tensor:
     """Binary cross-entropy, `mean -(t log p + (1 - t) log(1 - p))`: tensors of one shape, target in [0, 1].
 
-    The output is a probability p in [0, 1], held 1e-6 away from both ends; a pixel that is nearer to
+    The output is a probability p in [0, 1], clipped 1e-6 away from both ends; a pixel that is nearer to
     an end gets no gradient, as after a saturated sigmoid. With `logits` the output is any number and
     p its sigmoid, which is the stabler form. With a target that is not 0 or 1 the least value, at
     p = t, is the entropy of the target and not zero. U2-Net sums seven of these (Qin et al. 2020, eq. 1).

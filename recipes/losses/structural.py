@@ -21,7 +21,7 @@ SCALES = 5
 LEAST = (WINDOW - 1) * 2 ** (SCALES - 1) + 1  # 161: the window must fit into the smallest scale
 SIGMAS = (0.5, 1.0, 2.0, 4.0, 8.0)  # Zhao et al. 2017
 WIDE = 33  # two of the largest of these sigmas to each side
-FLOOR = 1e-6  # a fractional power has no slope at zero that could be followed
+FLOOR = 1e-6  # a fractional power has no finite slope at zero
 Weights = Literal["standard", "ladlenet_exponents", "zhao_sigmas"]
 
 
@@ -29,19 +29,19 @@ def _least_side(*, weights: Weights, **_: object) -> int:
     return WIDE if weights == "zhao_sigmas" else LEAST
 
 
-@loss("ssim", least=WINDOW, cite="wang2004ssim")
+@loss("ssim", least=WINDOW, least_where_equal=True, cite="wang2004ssim")
 def ssim(output: Tensor, target: Tensor, /, *, range: Range = "unit") -> Tensor:
     """One minus the structural similarity, `1 - mean SSIM`: images `b c h w` of one shape, at least 11x11.
 
     Wang et al. 2004: 11x11 Gaussian window of sigma 1.5, K = (0.01, 0.03), over the windows that lie inside the
-    image; the mean is over windows, channels and images, and the metric `ssim` is the same. `range` is that of the
-    images; `tanh`, [-1, 1], is brought to [0, 1] first.
+    image; the mean is over windows, channels and images, and the metric `ssim` is the same. Images of the `range`
+    `tanh`, [-1, 1], are brought to [0, 1] first.
     """
     brightness, contrast = similarity(to_unit(output, range), to_unit(target, range))
     return 1 - (brightness * contrast).mean()
 
 
-@loss("dssim", least=WINDOW, cite="berg2018tir2lab")
+@loss("dssim", least=WINDOW, least_where_equal=True, cite="berg2018tir2lab")
 def dssim(output: Tensor, target: Tensor, /, *, range: Range = "unit") -> Tensor:
     """Structural dissimilarity, `(1 - mean SSIM) / 2`, in [0, 1]: images `b c h w` of one shape, at least 11x11.
 
@@ -51,20 +51,20 @@ def dssim(output: Tensor, target: Tensor, /, *, range: Range = "unit") -> Tensor
     return ssim(output, target, range=range) / 2
 
 
-@loss("ms_ssim", least=_least_side, cite="zhao2017loss")
+@loss("ms_ssim", least=_least_side, least_where_equal=True, cite="zhao2017loss")
 def ms_ssim(output: Tensor, target: Tensor, /, *, weights: Weights = "standard", range: Range = "unit") -> Tensor:
     """One minus the multi-scale structural similarity, in [0, 1]: images `b c h w` of one shape, at least 161x161.
 
-    By `weights`: `standard` has the five exponents of Wang et al. 2003, and the metric `ms_ssim` is the same.
-    `ladlenet_exponents` are 0.5, 1, 2, 4, 8, as the published code of LadleNet runs: it gives the sigmas of
-    Zhao et al. where exponents are expected, which punishes the coarse scales far more. `zhao_sigmas` is what Zhao
-    et al. 2017 define: no scales, but Gaussian windows of these five sigmas at full size, their contrast terms
-    multiplied pixel by pixel, with the brightness term of the widest. The window of 33x33 pixels, which is then the
-    smallest image, is not from that paper.
+    The `weights` `standard` are the five exponents of Wang et al. 2003; the metric `ms_ssim` is the same.
+    `ladlenet_exponents` are 0.5, 1, 2, 4, 8, as in the published code of LadleNet: it passes the sigmas of Zhao et
+    al. as exponents, which punishes the coarse scales far more. `zhao_sigmas` follows the definition of Zhao et al.
+    2017: no scales, but Gaussian windows of these five sigmas at full size, their contrast terms multiplied pixel by
+    pixel, with the brightness term of the widest. Its window of 33x33 pixels, which is also the smallest image, is
+    not from that paper.
 
-    A contrast term below 1e-6 counts as 1e-6 and has no gradient, since its fractional power would have none that
-    is finite. `range` is that of the images; `tanh`, [-1, 1], is brought to [0, 1] first. Zhao et al. mix 0.84 of this
-    with 0.16 of a distance: two terms of a recipe.
+    A contrast term below 1e-6 counts as 1e-6 and has no gradient: the gradient of its fractional power would not be
+    finite. Images of the `range` `tanh`, [-1, 1], are brought to [0, 1] first. Zhao et al. mix 0.84 of this with 0.16
+    of a distance: two terms of a recipe.
     """
     o, t = to_unit(output, range), to_unit(target, range)
     if weights != "zhao_sigmas":
@@ -100,7 +100,7 @@ def similarity(a: Tensor, b: Tensor, sigma: float = SIGMA, window: int = WINDOW)
     """
     mean_a, mean_b, square_a, square_b, product = blur(torch.stack((a, b, a * a, b * b, a * b)), sigma, window)
     c1, c2 = CONSTANTS
-    # of rounding, a variance may come out below zero
+    # rounding may make a variance negative
     variances = (square_a - mean_a**2).clamp(min=0) + (square_b - mean_b**2).clamp(min=0)
     contrast = (2 * (product - mean_a * mean_b) + c2) / (variances + c2)
     brightness = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
@@ -110,8 +110,8 @@ def similarity(a: Tensor, b: Tensor, sigma: float = SIGMA, window: int = WINDOW)
 def blur(image: Tensor, sigma: float, window: int) -> Tensor:
     """Means of `... h w` under a Gaussian window, rows and then columns, where the window lies inside the image.
 
-    Sums of shifted images: as quick as a convolution, which a GPU may round to 10 bits, and a variance is the small
-    difference of two such means.
+    Adds shifted images, as quick as a convolution: a GPU may round a convolution to 10 bits, too few for a variance,
+    which is the small difference of two means.
     """
     bell = [math.exp(-0.5 * ((i - window // 2) / sigma) ** 2) for i in range(window)]
     for axis in (-2, -1):

@@ -11,18 +11,18 @@ from crossband.recipes.kinds.loss import loss
 def tv(output: Tensor, /, *, reduction: Literal["mean", "sum"] = "mean") -> Tensor:
     """Total variation of an image, `mean |Dx o| + mean |Dy o|`: `b c h w`, any range.
 
-    Differences of neighbours inside the image, each direction by itself (Rudin et al. 1992, anisotropic). By the
-    `reduction` to a `sum`, the differences of an image are added up, and the mean is over the images only.
+    Differences of neighbours inside the image, each direction by itself (Rudin et al. 1992, anisotropic). The
+    `reduction` `sum` adds up the differences of an image and takes the mean over the images only.
     """
     return _over(output.diff(dim=-1).abs(), reduction) + _over(output.diff(dim=-2).abs(), reduction)
 
 
-@loss("tvd", least=2, cite="anonymous_multiscale")
+@loss("tvd", least=2, least_where_equal=True, cite="anonymous_multiscale")
 def tvd(output: Tensor, target: Tensor, /) -> Tensor:
     """Variation of the error e = o - t, `mean (Dx e)^2 + mean (Dy e)^2`: `b c h w` of one shape, any range.
 
     Equation 3 of the multi-scale structure-preserving paper: it asks for the edges of the target, and a constant offset
-    costs nothing. Forward differences inside the image are not from the paper, whose figure of them is missing.
+    costs nothing. Forward differences inside the image are a choice made here: the paper's figure of them is missing.
     """
     error = output - target
     return error.diff(dim=-1).square().mean() + error.diff(dim=-2).square().mean()

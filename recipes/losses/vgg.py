@@ -1,4 +1,4 @@
-"""VGG as a frozen measure: the layers of Simonyan and Zisserman 2015 up to one that a loss compares.
+"""VGG (Simonyan and Zisserman 2015) as a frozen network whose features a loss compares.
 
 The weights are torchvision's for ImageNet, from the torch hub cache or a given file; they are no part of a run:
 never trained, saved or averaged. Each network is built once for a device and kept.
@@ -6,9 +6,9 @@ never trained, saved or averaged. Each network is built once for a device and ke
 
 import functools
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -18,57 +18,45 @@ from crossband.recipes.kinds.loss import LossInputError
 from crossband.registry import suggest
 
 Name: TypeAlias = Literal["vgg16", "vgg19"]
-CONVOLUTIONS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}  # in each block; a pooling follows each block
+# in each block, before its pooling; kept here because checking a recipe must not import torchvision, which is slow
+CONVOLUTIONS: dict[Name, tuple[int, ...]] = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 
 
-def layers(name: Name) -> dict[str, tuple[int, int]]:
-    """The layers that can be compared, `conv1_1`, `relu1_1`, ...: where each stands, and the side of its cells."""
-    found, index = {}, 0
-    for block, count in enumerate(CONVOLUTIONS[name]):
-        for number in range(count):
-            found[f"conv{block + 1}_{number + 1}"] = (index, 2**block)
-            found[f"relu{block + 1}_{number + 1}"] = (index + 1, 2**block)
-            index += 2
-        index += 1
-    return found
+def layers(name: Name) -> dict[str, int]:
+    """The layers that can be compared, `conv1_1`, `relu1_1`, ... in their order, with the side of a cell in pixels."""
+    return {
+        f"{kind}{block}_{number}": 2 ** (block - 1)
+        for block, count in enumerate(CONVOLUTIONS[name], 1)
+        for number in range(1, count + 1)
+        for kind in ("conv", "relu")
+    }
 
 
 def least_side(name: Name, wanted: Iterable[str]) -> int:
-    """The smallest image that reaches the layers `wanted`. Raises LossInputError where one is no layer, or none is."""
+    """The smallest image side that reaches the layers `wanted`. Raises LossInputError for unknown or no layers."""
     known, sides = layers(name), [1]
     for layer in wanted:
         if layer not in known:
             relus = [each for each in known if each.startswith("relu")]
             raise LossInputError(f"{name} has no layer `{layer}`", hint=suggest(layer, relus))
-        sides.append(known[layer][1])
+        sides.append(known[layer])
     if len(sides) == 1:
         raise LossInputError("`perceptual` compares no layer", hint="write `layers: {relu3_3: 1.0}`")
     return max(sides)
 
 
-def features(network: nn.Sequential, name: Name, wanted: Iterable[str], image: Tensor) -> dict[str, Tensor]:
-    """What the layers `wanted` make of an image `b 3 h w`."""
-    known = layers(name)
-    places = {known[layer][0]: layer for layer in wanted}
-    found = {}
-    for index, layer in enumerate(network):
-        image = layer(image)
-        if index in places:
-            found[places[index]] = image
-    return found
-
-
 def frozen(
     name: Name, wanted: Iterable[str], device: torch.device, dtype: torch.dtype, file: str | None, *, random: bool
-) -> nn.Sequential:
-    """The network up to the deepest layer `wanted`. Raises Unavailable where there are no weights for it."""
-    known = layers(name)
-    depth = max(known[layer][0] for layer in wanted) + 1
-    return _built(name, depth, str(device), dtype, None if random else str(_file(name, file)))
+) -> nn.Module:
+    """The network that gives, for an image `b 3 h w`, a dict of the layers `wanted` by name.
+
+    It ends with the deepest of them. Raises Unavailable where there are no weights for it.
+    """
+    return _built(name, tuple(wanted), str(device), dtype, None if random else str(_file(name, file)))
 
 
 def source(name: Name, file: str | None, *, random: bool) -> str:
-    """Which weights these are, for the record of a run."""
+    """Describe the weights for the record of a run: their file and its SHA-256, or the seed."""
     if random:
         return "random weights, seed 0"
     path = _file(name, file)
@@ -87,32 +75,47 @@ def _file(name: Name, file: str | None) -> Path:
 
 
 @functools.cache
-def _built(name: Name, depth: int, device: str, dtype: torch.dtype, file: str | None) -> nn.Sequential:
+def _built(name: Name, wanted: tuple[str, ...], device: str, dtype: torch.dtype, file: str | None) -> nn.Module:
+    network = _extractor(name, wanted)
     if file is None:
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(0)
-            network = _sequence(name, depth)
+        _draw(network)
     else:
-        with torch.device("meta"):
-            network = _sequence(name, depth)
-        tensors = read_tensors(Path(file), "cpu")
-        own = {key: tensors.get(f"features.{key}") for key in network.state_dict()}
-        for key, wanted in network.state_dict().items():
-            found = own[key]
-            if found is None or found.shape != wanted.shape:
-                wrong = "lacks" if found is None else "has another shape for"
-                raise Unavailable(f"`{file}` is not {name} as torchvision keeps it: it {wrong} `features.{key}`")
-        network.load_state_dict(own, assign=True)
+        network.load_state_dict(_tensors(name, file, network.state_dict()), assign=True)
     return network.requires_grad_(False).eval().to(device, dtype)
 
 
-def _sequence(name: Name, depth: int) -> nn.Sequential:
-    found: list[nn.Module] = []
-    channels = 3
-    for block, count in enumerate(CONVOLUTIONS[name]):
-        for _ in range(count):
-            width = min(64 * 2**block, 512)
-            found += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
-            channels = width
-        found.append(nn.MaxPool2d(2))
-    return nn.Sequential(*found[:depth])
+def _extractor(name: Name, wanted: Collection[str]) -> nn.Module:
+    """torchvision's layers up to the deepest one `wanted`, without memory for their weights."""
+    from torchvision.models import get_model
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    with torch.device("meta"):
+        model: Any = get_model(name, weights=None, init_weights=False)
+    whole: nn.Sequential = model.features
+    places = [str(index) for index, layer in enumerate(whole) if not isinstance(layer, nn.MaxPool2d)]
+    named = {place: layer for place, layer in zip(places, layers(name), strict=True) if layer in wanted}
+    for layer in whole:
+        if isinstance(layer, nn.ReLU):
+            layer.inplace = False  # or it would overwrite the convolution before it, which may be wanted too
+    return create_feature_extractor(whole, named)
+
+
+def _draw(network: nn.Module) -> None:
+    """Random weights, the same ones every time, with torch's random state left alone."""
+    network.to_empty(device="cpu")
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.reset_parameters()
+
+
+def _tensors(name: Name, file: str, own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights in a file for each of a network's `own`. Raises Unavailable where one is missing or does not fit."""
+    kept = read_tensors(Path(file), "cpu")
+    for key, wanted in own.items():
+        found = kept.get(f"features.{key}")
+        if found is None or found.shape != wanted.shape:
+            wrong = "lacks" if found is None else "has another shape for"
+            raise Unavailable(f"`{file}` is not {name} as torchvision keeps it: it {wrong} `features.{key}`")
+    return {key: kept[f"features.{key}"] for key in own}

@@ -28,7 +28,7 @@ class Baseline(Protocol):
 
 
 def grey_copy(source: Tensor, channels: int) -> Tensor:
-    """The luminance (Rec. 601) of each input, in every channel: `b c h w -> b channels h w`."""
+    """The luminance (Rec. 601) of each input, repeated in every channel: `b c h w -> b channels h w`."""
     return luminance(source).repeat(1, channels, 1, 1)
 
 

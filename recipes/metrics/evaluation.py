@@ -1,8 +1,8 @@
-"""Measuring a set of images: batches go in, a table of every metric and every image comes out.
+"""Measure a set of images: batches go in, a table of every metric and every image comes out.
 
 Each metric is computed for each image and then averaged over images, so PSNR is a mean of PSNRs and
-not the PSNR of a mean error. A metric that cannot be had is absent with its reason: it never stops
-an evaluation, and it is never filled in.
+not the PSNR of a mean error. A metric that cannot be computed is absent, with its reason: it never
+stops an evaluation, and no other number takes its place.
 """
 
 import math
@@ -38,8 +38,8 @@ class Table:
     """The result of an evaluation.
 
     `images` has a value for each image and per-image metric, None where the metric is not defined
-    for that image. `summary` has the metrics that could be had, `absent` the reason for each other
-    one, `notes` what must be known to read a figure (images left out, few images for an FID).
+    for that image. `summary` has the metrics that could be computed, `absent` the reason for each
+    other one, `notes` remarks on single figures (images left out, few images for an FID).
     """
 
     images: Mapping[str, Mapping[str, float | None]]
@@ -48,12 +48,12 @@ class Table:
     notes: Mapping[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """The table as JSON can hold it. JSON has no infinity: an infinite PSNR is the text `inf`."""
+        """The table for JSON, which has no infinity: an infinite PSNR is the text `inf`."""
         return _finite(asdict(self))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Table":
-        """The table that `as_dict` gave."""
+        """Make a table from the result of `as_dict`."""
         images = {
             name: {metric: None if value is None else float(value) for metric, value in row.items()}
             for name, row in data["images"].items()
@@ -92,7 +92,7 @@ def declared(name: str) -> MetricEntry:
 
 
 class Evaluation:
-    """Takes batches of images and keeps their values; `table` sums up what was seen so far.
+    """Measures batches of images and keeps the values; `table` sums them up.
 
     `metrics` are names of registered metrics, in the order of the table. Raises EvaluationError on an unknown
     one. Touches neither the random state nor the caller's tensors.
@@ -110,7 +110,7 @@ class Evaluation:
     def update(self, output: Tensor, target: Tensor, names: Sequence[str], source: Tensor | None = None) -> None:
         """Measure a batch: `output` and `target` `b c h w`, the input `source` `b k h w`, all in [0, 1].
 
-        The output is held to [0, 1] first, as it is when it is written to a file. Raises
+        The output is clipped to [0, 1] first, as in a written file. Raises
         EvaluationError, naming the images, if shapes differ, a number is not finite, a target is
         outside [0, 1] or an image was already measured.
         """
@@ -163,7 +163,7 @@ class Evaluation:
             self._reasons |= {metric.name: str(reason) for metric in self.metrics if metric.whole_set}
 
     def table(self) -> Table:
-        """Every image seen so far, and each metric over them. Raises EvaluationError if there were none."""
+        """The values of every image so far and their summaries. Raises EvaluationError if there were none."""
         if not self._images:
             raise EvaluationError("no image was measured")
         summary, absent, notes = {}, {}, {}

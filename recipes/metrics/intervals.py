@@ -1,4 +1,4 @@
-"""How sure a difference of two systems is: a bootstrap over the images on which both were measured."""
+"""Confidence intervals for the difference of two systems: a bootstrap over the images that both were measured on."""
 
 import math
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ class Difference:
 def interval(values: Sequence[float]) -> tuple[float, float]:
     """The percentile bootstrap interval (Efron 1979) of the mean of `values`, at 95 %, from 10,000 resamples.
 
-    Always the same for the same values. Takes them as independent: neighbouring frames of a video are not, and make
-    it too narrow. Raises CrossbandError for fewer than two values, which say nothing of their spread.
+    Always the same for the same values. Assumes that they are independent: neighbouring frames of a video are not,
+    and make it too narrow. Raises CrossbandError for fewer than two values, which have no spread.
     """
     found = np.asarray(values, dtype=np.float64)
     n = len(found)

@@ -1,7 +1,7 @@
-"""The figures of the LadleNet authors' sheet as they computed them: to read that sheet, and for nothing else.
+"""The figures of the LadleNet authors' sheet, computed as they did: only for comparison with that sheet.
 
 They come from MATLAB arithmetic on bytes, which saturates: a negative difference becomes 0, and a square above 255
-becomes 255. What is left is far below the mean squared error. Which image is subtracted from which is not known.
+becomes 255. The result is far below the mean squared error. It is not known which image is subtracted.
 """
 
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""What an image translation is judged by: the definitions, one function for each metric.
+"""The metrics of an image translation: one function for each.
 
 The contract of a metric stands in `crossband.recipes.kinds.metric`. Nothing is ever rounded to 8 bits, except the
 input of Inception.
@@ -129,7 +129,7 @@ def corr_input(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
 
 @metric("corr_input_real", title="corr. of target with input", better=None, digits=3)
 def corr_input_real(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
-    """Pearson correlation of the brightness of target and input: what `corr_input` would be if all were right."""
+    """Pearson correlation of the brightness of target and input: the value of `corr_input` for a perfect output."""
     return _correlation(target, source)
 
 
@@ -147,23 +147,23 @@ def _correlation(first: Tensor, second: Tensor | None) -> Tensor:
 
 @metric("hist_dist", title="histogram distance", better="lower")
 def hist_dist(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
-    """1-Wasserstein distance of the two distributions of brightness, wherever in the image it stands.
+    """1-Wasserstein distance of the two distributions of brightness, regardless of where in the image it is.
 
-    How far the brightness has to be moved, on the mean, to have the distribution of the target: 0 for any
-    rearrangement of the target's pixels, 1 for white instead of black. Exact, of the sorted pixels: no bins.
+    The mean distance by which brightness must move to get the distribution of the target: 0 for any rearrangement
+    of the target's pixels, 1 for white instead of black. Exact, from sorted pixels: no bins.
     """
     a, b = (luminance(image).flatten(1).sort(1).values for image in (output, target))
     return (a - b).abs().mean(1)
 
 
 def inception_features(image: Tensor) -> Tensor:
-    """What FID and KID compare: `b c h w` in [0, 1], rounded to 8 bits as a written image is, gives `b 2048`."""
+    """The features that FID and KID compare: `b c h w` in [0, 1], rounded to 8 bits like a file, gives `b 2048`."""
     pixels = (with_channels(image, 3) * 255).round().to(torch.uint8)
     return inception_network(str(image.device))(pixels)[0].cpu().double()  # MPS has no float64
 
 
 class _Features(nn.Identity):
-    """Stands where torchmetrics expects a feature extractor: the features are already there."""
+    """In place of the feature extractor that torchmetrics expects: it is given the features themselves."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__()
@@ -194,7 +194,7 @@ def kid(outputs: Tensor, targets: Tensor) -> tuple[float, str]:
     _require_two("KID", n)
     subsets, size = (KID_SUBSETS, KID_SUBSET) if n > KID_SUBSET else (1, n)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that it keeps all features, as it must
+        warnings.simplefilter("ignore", UserWarning)  # it warns that it keeps all features, as it must
         torch.manual_seed(0)
         value = _compare(KernelInceptionDistance(_Features(features), subsets, size), outputs, targets)
     # below 200 images a single estimate is hardly more than a hint
@@ -209,7 +209,7 @@ def _require_two(name: str, n: int) -> None:
 
 
 def _compare(distance: Any, outputs: Tensor, targets: Tensor) -> float:
-    """What a torchmetrics distance of two sets makes of their features."""
+    """Compute a torchmetrics distance of two sets from their features."""
     distance.set_dtype(torch.float64)
     distance.update(targets, real=True)
     distance.update(outputs, real=False)

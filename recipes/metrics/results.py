@@ -1,7 +1,7 @@
-"""What was measured, ready to be told: figures side by side, differences with intervals, and the paper's own.
+"""The results of evaluations for readers: figures side by side, differences with intervals, and the paper's figures.
 
-`Results` are those of one run, or of several that `together` has put side by side. Its `parts` are those of a report,
-and what the command line prints; `as_dict` is for programs.
+`Results` are those of one run, or of several that `together` has joined. Its `parts` go into a report and onto the
+command line; `as_dict` is for programs.
 """
 
 import itertools
@@ -31,7 +31,7 @@ HOW = "Each metric is computed for each image on [0, 1] and then averaged: mean 
 class Results:
     """Tables of systems by name: runs, and the trivial baselines of each run. Printed, they are Markdown.
 
-    `baselines` has every run with the names of its baselines, `papers` what papers print for the recipe of a run.
+    `baselines` has every run with the names of its baselines, `papers` the figures that papers print for its recipe.
     """
 
     tables: Mapping[str, Table]
@@ -41,7 +41,7 @@ class Results:
 
     @classmethod
     def of(cls, tables: Mapping[str, Table], papers: Sequence[Paper] = (), warnings: Sequence[str] = ()) -> "Results":
-        """Those of one run: the first table is its own, the others are its baselines."""
+        """The results of one run: the first table is its own, the others are its baselines."""
         run, *others = tables
         return cls(tables, {run: others}, {run: papers}, warnings)
 
@@ -78,17 +78,17 @@ class Results:
         return str(self)
 
     def verdicts(self) -> dict[str, list[str]]:
-        """What the images of a run look like, where something is wrong: see `measuring.verdict`."""
+        """The failures that the images of each run show, if any: see `crossband.recipes.metrics.verdict`."""
         return {run: found for run in self.baselines if (found := verdicts(self.tables[run]))}
 
     def pairs(self) -> list[tuple[str, str]]:
-        """What is compared: each run with its own baselines, and every run with each run before it."""
+        """The pairs to compare: each run with its own baselines, and with each run before it."""
         trivial = [(run, baseline) for run, baselines in self.baselines.items() for baseline in baselines]
         return trivial + [(second, first) for first, second in itertools.combinations(self.baselines, 2)]
 
     @cached_property
     def differences(self) -> dict[tuple[str, str], dict[str, Difference]]:
-        """First minus second of each pair, by metric: those of each image that have a better direction."""
+        """First minus second of each pair, for each per-image metric that has a better direction."""
         return {
             (first, second): {
                 metric.name: found
@@ -99,7 +99,7 @@ class Results:
         }
 
     def parts(self) -> list[Part]:
-        """The figures, what they look like, their differences, the paper's, and what must be known to read them."""
+        """The figures, verdicts, differences, the figures of papers, and notes on how to read all of them."""
         found: list[Part] = [comparison(self.tables)]
         found += [f"{run} {text}." for run, lines in self.verdicts().items() for text in lines]
         differences = self.differences
@@ -114,7 +114,7 @@ class Results:
         return [*found, "How the figures are made:", notes]
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as JSON can hold it, without the figures of each image."""
+        """All results for JSON, without the figures of each image."""
         systems = {name: table.as_dict() for name, table in self.tables.items()}
         return {
             "systems": {
@@ -131,7 +131,7 @@ class Results:
 
 
 def together(runs: Mapping[str, Results]) -> Results:
-    """The results of several runs as one, each run under the name given here; equal baselines stand once."""
+    """Join the results of several runs, each run under the name given here; equal baselines appear once."""
     if len(runs) == 1:
         return next(iter(runs.values()))
     own = {label: next(iter(results.baselines)) for label, results in runs.items()}
@@ -157,10 +157,10 @@ def _warnings(tables: Mapping[str, Table], baselines: Mapping[str, Sequence[str]
 
 
 def comparison(tables: Mapping[str, Table]) -> Grid:
-    """Metrics down, systems across, each cell `mean ± std`; the best mean of several is marked.
+    """A row for each metric, a column for each system, cells of `mean ± std`; the best mean of several is marked.
 
-    The number of images stands in the last column, once where all systems agree. A metric that a
-    system lacks is a dash; one that no system has does not appear (`remarks` gives the reasons).
+    The last column is the number of images, given once if all systems agree. A metric that a system
+    lacks is a dash; one that no system has does not appear (`remarks` gives the reasons).
     """
     rows, best = [], set()
     for metric in in_order({name for table in tables.values() for name in table.summary}):
@@ -186,7 +186,7 @@ def _cell(metric: MetricEntry, mean: float, std: float | None) -> str:
 
 
 def remarks(tables: Mapping[str, Table]) -> list[str]:
-    """What must be known to read the figures: how they are made, what is missing and why."""
+    """Notes on the figures: how they are made, which ones are missing and why."""
     lines = [HOW]
     found: dict[str, list[str]] = {}
     for system, table in tables.items():
@@ -201,7 +201,7 @@ def remarks(tables: Mapping[str, Table]) -> list[str]:
 
 
 def _grid_of(differences: Mapping[tuple[str, str], Mapping[str, Difference]]) -> Grid:
-    """Metrics down, pairs across; a difference whose whole interval is on the better side is marked."""
+    """A row for each metric, a column for each pair; a difference with its interval on the better side is marked."""
     rows, best = [], set()
     for metric in in_order({name for found in differences.values() for name in found}):
         row, counts = [_label(metric)], []
@@ -225,7 +225,7 @@ def _difference(metric: MetricEntry, found: Difference) -> str:
 
 
 def _on_differences(differences: Mapping[tuple[str, str], Mapping[str, Difference]]) -> list[str]:
-    """How intervals are made, and where there are none."""
+    """Notes on the intervals: how they are made, and why some are missing."""
     counts = [each.n for found in differences.values() for each in found.values()]
     if not counts:
         return []
@@ -239,12 +239,12 @@ def _on_differences(differences: Mapping[tuple[str, str], Mapping[str, Differenc
     if 1 < min(counts) < FEW:
         lines.append(f"Intervals over fewer than {FEW} images are narrower than they should be.")
     if min(counts) < 2:
-        lines.append("A difference over one image has no interval: one value says nothing of the spread.")
+        lines.append("A difference over one image has no interval: one value has no spread.")
     return lines
 
 
 def _beside(results: Results) -> Grid:
-    """Metrics down, the runs and then the rows of papers across; what is not comparable stands in brackets."""
+    """A row for each metric, a column for each run and paper row; brackets mark figures that cannot be compared."""
     papers, rows = _titled(results.papers), []
     for metric in in_order({name for paper in papers.values() for name in paper.values}):
         found = [results.tables[run].summary.get(metric.name) for run in results.baselines]
@@ -254,7 +254,7 @@ def _beside(results: Results) -> Grid:
 
 
 def _titled(papers: Mapping[str, Sequence[Paper]]) -> dict[str, Paper]:
-    """Each row of a paper once, by what it is called; the data set is part of that where one row has several."""
+    """Each row of a paper once, by its title, with the data set if the same row has figures for several."""
     found: list[Paper] = []
     for paper in itertools.chain.from_iterable(papers.values()):
         found += [] if paper in found else [paper]
@@ -272,10 +272,10 @@ def _printed(figure: Figure | None) -> str:
 
 
 def _caveats(papers: Mapping[str, Sequence[Paper]]) -> list[str]:
-    """What must be known to hold our figures against those of papers; what holds for several is said once."""
+    """Notes on comparing our figures with those of papers; a note on several papers appears once."""
     found: dict[str, list[str]] = {}
     for title, paper in _titled(papers).items():
-        lines = [f"measured on {paper.data}; only a run on the same images can be held against it."]
+        lines = [f"measured on {paper.data}; only a run on the same images can be compared with it."]
         lines += [f"{paper.note}."] if paper.note else []
         for name, figure in paper.values.items():
             if not figure.comparable:

@@ -1,4 +1,4 @@
-"""A distance in the features of VGG19, as papers call it that mean neither the weights nor the definition of LPIPS."""
+"""A distance in the features of VGG19, as some papers report it: neither weights nor definition are those of LPIPS."""
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ def vgg19_dist(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """The loss `perceptual` of pix2pixHD: features of VGG19 at relu1_1 to relu5_1, absolute differences, weighted.
 
     Not LPIPS: it has other weights, another network and no calibration. Papers that print a distance of VGG19
-    seldom say of which layers, so that figures of two papers cannot be compared.
+    seldom name its layers, so figures of two papers cannot be compared.
     """
     if min(output.shape[-2:]) < LEAST:
         raise Unavailable(f"VGG19 needs both sides to be at least {LEAST} pixels")

@@ -1,4 +1,4 @@
-"""Loss curves: what a run's `metrics.jsonl` says, as one PNG.
+"""Loss curves: a run's `metrics.jsonl` drawn as one PNG.
 
 Each line of the file is a JSON object with a whole number `step`. Numbers inside its mappings are
 curves, under their path (`{"step": 9, "losses": {"generators": {"l1": 0.1}}}` is the curve
@@ -27,12 +27,12 @@ from crossband.registry import CrossbandError, metrics
 Curves = Mapping[str, Sequence[tuple[int, float]]]
 
 WORDS = {"lower": "lower is better", "higher": "higher is better", None: ""}
-TERMS = "losses"  # the key of the training losses: a term may well be called `mse` without being the metric
+TERMS = "losses"  # the key of the training losses: a term called `mse` there is not the metric
 PIECES = 30  # of a smoothed curve; curves of fewer than twice as many points are drawn as they are
 
 
 def read_log(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl`. A last line without its end, of a run that was cut off, is left out.
+    """The lines of a `metrics.jsonl`. An unfinished last line, of an interrupted run, is left out.
 
     Raises CrossbandError, with the line, if the file is missing or another line is not a JSON object with a `step`.
     """
@@ -75,7 +75,7 @@ def _leaves(path: str, values: Mapping[str, Any]) -> Iterator[tuple[str, float]]
 def draw_curves(found: Curves, path: str | os.PathLike[str], *, title: str = "") -> Path:
     """Draw curves to a PNG, panel by panel, whole or not at all. Raises CrossbandError if there are none.
 
-    Curves of a single point are left out beside others. A long noisy curve is drawn pale with the median of each
+    Single points are left out if there are curves. A long noisy curve is drawn pale with the median of each
     thirtieth over it; a panel whose values span more than a factor of 20 has a logarithmic scale. Points that are
     not finite leave a gap.
     """
@@ -102,7 +102,7 @@ def draw_curves(found: Curves, path: str | os.PathLike[str], *, title: str = "")
 
 
 def _metric(name: str) -> MetricEntry | None:
-    """The metric that a curve shows, if it shows one."""
+    """The metric that a curve shows, or None."""
     return None if name.partition("/")[0] == TERMS else metrics.get(name.rpartition("/")[2])
 
 

@@ -1,7 +1,7 @@
 """The pictures of a run: grids of samples and contact sheets, written as PNG.
 
 Images come as tensors `c h w` in [0, 1] with one or three channels, of any size, from any device;
-what lies outside is held to the range. One channel is drawn as grey, or through a perceptual
+values outside are clipped. One channel is drawn as grey, or through a perceptual
 colormap of matplotlib's (`inferno` suits infrared). A pixel that is not finite is drawn in magenta,
 so that a broken image looks broken. Drawing is pure; `save` writes whole files only.
 """
@@ -27,7 +27,7 @@ ERROR_RANGE, ERROR_COLORS = 0.5, "magma"  # one scale for every grid, so that tw
 
 
 def save(picture: Image.Image, path: str | os.PathLike[str]) -> Path:
-    """Write a picture as PNG, whole or not at all, over what is there."""
+    """Write a picture as PNG, whole or not at all, in place of an existing file."""
     with replacing(path) as temporary:
         picture.save(temporary, format="PNG", optimize=True)
     return Path(path)
@@ -68,21 +68,21 @@ def sample_grid(
 ) -> Image.Image:
     """A row for each image, a column for each of `columns`, titles above and the image's name below.
 
-    A column is a batch `b c h w` or a list of `c h w`. For each of `errors` whose two columns are
-    there, one more shows the mean absolute difference of the two over the channels, on a fixed scale from 0 to 0.5.
+    A column is a batch `b c h w` or a list of `c h w`. Each pair in `errors` whose two columns are there adds
+    a column: their mean absolute difference over the channels, on a fixed scale from 0 to 0.5.
     Images wider than `width` are reduced to it; small ones are enlarged by a whole factor, so that
     their pixels can be seen. Raises CrossbandError if a column has not one image for each name.
     """
     for title, images in columns.items():
         if len(images) != len(names):
             raise CrossbandError(f"the column `{title}` has {len(images)} images for {len(names)} names")
-    rows = [[_fit(draw(images[i], colormap), width) for images in columns.values()] for i in range(len(names))]
+    rows = [[_scaled(draw(images[i], colormap), width) for images in columns.values()] for i in range(len(names))]
     titles = list(columns)
     for pair in (pair for pair in errors if set(pair) <= set(columns)):
         titles.append(f"|{pair[0]} − {pair[1]}|")
         for row, a, b in zip(rows, *(columns[title] for title in pair), strict=True):
             distance = (a.float() - b.float()).abs().mean(0, keepdim=True) / ERROR_RANGE
-            row.append(_fit(draw(distance, ERROR_COLORS), width))
+            row.append(_scaled(draw(distance, ERROR_COLORS), width))
     scale = ERROR_COLORS if len(titles) > len(columns) else None
     return _lay_out(rows, [[name] for name in names], titles, scale)
 
@@ -99,12 +99,12 @@ def contact_sheet(
     if not images or len(images) != len(captions):
         raise CrossbandError(f"a contact sheet needs images with a caption each, got {len(images)} and {len(captions)}")
     across = across or max(2, round((1.5 * len(images)) ** 0.5))
-    cells = [_fit(draw(image, colormap), width) for image in images]
+    cells = [_scaled(draw(image, colormap), width) for image in images]
     starts = range(0, len(cells), across)
     return _lay_out([cells[i : i + across] for i in starts], [list(captions[i : i + across]) for i in starts])
 
 
-def _fit(picture: Image.Image, width: int) -> Image.Image:
+def _scaled(picture: Image.Image, width: int) -> Image.Image:
     """Reduce to `width`, or enlarge by the largest whole factor that stays within it."""
     if picture.width > width:
         height = max(1, round(picture.height * width / picture.width))
@@ -149,7 +149,7 @@ def _lay_out(
 def _spans(
     words: Sequence[str], lefts: Sequence[int], widths: Sequence[int], right: int
 ) -> Iterator[tuple[str, int, int]]:
-    """Where each caption of a row stands and how much room it has."""
+    """Each caption of a row with its left edge and the width it may take."""
     if len(words) == 1:
         yield words[0], lefts[0], right - lefts[0]
     else:
@@ -173,7 +173,7 @@ def font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def _shorten(text: str, width: int, size: int) -> str:
-    """`text` as it fits into `width` pixels, with an ellipsis in its middle where it does not."""
+    """Shorten `text` to `width` pixels, by an ellipsis in its middle."""
     if font(size).getlength(text) <= width:
         return text
     for kept in range(len(text) - 1, 1, -1):

@@ -1,7 +1,7 @@
-"""The page that a run ends with: figures beside baselines, pictures, the recipe and where it ran.
+"""The page that a run ends with: figures against baselines, pictures, the recipe and its environment.
 
 A report is a list of parts, written twice from the same list: `report.md`, whose pictures are links,
-and `report.html`, which holds its pictures and needs no other file. The parts that tell figures are those of
+and `report.html`, which holds its pictures and needs no other file. The parts with figures are those of
 `crossband.recipes.metrics.results`.
 """
 
@@ -20,7 +20,7 @@ from crossband.registry import CrossbandError
 
 @dataclass(frozen=True)
 class Report:
-    """What a run has to say. `results` are the parts that tell its figures; `pictures` maps captions to PNG files."""
+    """The content of the page. `results` are the parts with figures; `pictures` maps captions to PNG files."""
 
     title: str
     summary: str = ""
@@ -30,7 +30,7 @@ class Report:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def parts(self) -> list[Part]:
-        """The report in the order in which it is read."""
+        """The parts in reading order."""
         found: list[Part] = [Heading(self.title, 1)]
         if self.summary:
             found.append(self.summary)
@@ -49,9 +49,9 @@ class Report:
 
 
 def write_report(report: Report, folder: str | os.PathLike[str]) -> Path:
-    """Write `report.md` and `report.html` into a run folder, each whole or not at all; returns the former.
+    """Write `report.md` and `report.html` into a run folder, each whole or not at all; returns the path of `report.md`.
 
-    Raises CrossbandError, before anything is written, where a picture is missing.
+    Raises CrossbandError, before anything is written, if a picture is missing.
     """
     run, parts = RunFolder(Path(folder)), report.parts()
     if missing := [str(part.file) for part in parts if isinstance(part, Picture) and not part.file.is_file()]:

@@ -11,7 +11,7 @@ from crossband.recipes.metrics.evaluation import Table
 def write_sheet(file: Path, tables: Mapping[str, Table]) -> int:
     """Write a line for each system and image, a column for each metric, empty where there is no value.
 
-    The file is written whole or not at all, over what is there. Returns the number of lines below the heading.
+    The file is written whole or not at all, in place of an existing one. Returns the number of lines below the heading.
     """
     images = [(system, name, row) for system, table in tables.items() for name, row in table.images.items()]
     metrics = list(dict.fromkeys(metric for _, _, row in images for metric in row))

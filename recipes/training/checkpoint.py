@@ -1,4 +1,4 @@
-"""The state from which training goes on: tensors, numbers, text, lists and dicts only.
+"""The saved state of a training run: tensors, numbers, text, lists and dicts only.
 
 It is read with `weights_only=True`, so that it cannot run code, and written under a temporary name and renamed.
 """
@@ -24,7 +24,7 @@ def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
 
 
 def read_state(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read what `save_state` wrote. Raises CheckpointError."""
+    """Read a state that `save_state` wrote. Raises CheckpointError."""
     file = Path(path)
     if not file.is_file():
         raise CheckpointError(f"{file}: no training state", hint="`--resume` takes the folder of a run that saved one")
@@ -34,5 +34,5 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise CheckpointError(f"{file}: not a training state: {str(error).splitlines()[0]}") from None
     if not isinstance(state, dict) or state.get("format") != STATE_FORMAT:
         found = state.get("format") if isinstance(state, dict) else None
-        raise CheckpointError(f"{file}: a training state of format {STATE_FORMAT} is read here, got {found}")
+        raise CheckpointError(f"{file}: the training state must have the format {STATE_FORMAT}, got {found}")
     return state

@@ -1,6 +1,6 @@
 """One step of training, for every recipe: the runs of its phases, and the values that they share.
 
-Two rules give every paper's order of computation. A value of the flow is computed once and kept until
+Two rules reproduce the order of computation of every paper. A value of the flow is computed once and kept until
 a network that it depends on is updated. Inside a phase that does not train its producer it is a constant.
 """
 
@@ -19,7 +19,7 @@ from crossband.registry import CrossbandError
 
 @dataclass(frozen=True)
 class PhaseRun:
-    """One run of a phase within a step: its losses, and for each call the networks whose gradient it must record."""
+    """One run of a phase within a step, with the networks whose gradients each call must record."""
 
     phase: CheckedPhase
     records: Mapping[Value, frozenset[str]]
@@ -36,12 +36,12 @@ class PhaseRun:
 
 
 def phase_runs(experiment: Experiment) -> tuple[PhaseRun, ...]:
-    """The phases of one step, repetitions written out, with what each value must record worked out beforehand.
+    """List the runs of one step, repetitions written out, with the gradients that each value must record.
 
     A value that a later phase differentiates is computed with its graph where it is first needed: pix2pix
     then runs its generator once, although the critic is trained on the same image before. A value that no
     phase differentiates is computed without a graph. When gradients are accumulated over several batches
-    nothing is kept from one phase to the next, or the graphs of all the batches would be in memory at once.
+    nothing is kept from one phase to the next: the graphs of all the batches would be in memory at once.
     """
     phases = [phase for phase in experiment.phases for _ in range(phase.phase.repeat)]
     alone = experiment.recipe.accumulate > 1
@@ -58,7 +58,7 @@ def phase_runs(experiment: Experiment) -> tuple[PhaseRun, ...]:
 
 
 def _recorded(call: Value, phases: Sequence[CheckedPhase], experiment: Experiment) -> frozenset[str]:
-    """The networks for which a call, computed in the first of `phases`, is differentiated before it is out of date."""
+    """The networks by which a call, computed in the first of `phases`, is differentiated before it is out of date."""
     for phase in phases:
         trained = frozenset(phase.phase.train)
         if call in _calls(phase) and (wanted := reaches(call, experiment.plans) & trained):
@@ -73,9 +73,10 @@ def _calls(phase: CheckedPhase) -> frozenset[Value]:
 
 
 class Recomputation(FlowTensors):
-    """The values of a flow as functions of one of them: what is computed from it is computed anew, with its graph.
+    """The values of a flow as functions of one of them, so that they can be differentiated with respect to it.
 
-    The `point` is a copy that takes gradients. It is all in full precision: a penalty squares its gradients.
+    The `point` is a copy of that value that takes gradients. Values that depend on it are computed anew, with their
+    graph; others are shared. All are in full precision, since a penalty squares its gradients.
     """
 
     _always_records = True
@@ -86,7 +87,7 @@ class Recomputation(FlowTensors):
         self.point = widened(values.get(point, run.records)).detach().requires_grad_()
 
     def get(self, value: Value, records: Records | None = None, wanted: frozenset[str] = NONE) -> Tensor:
-        """A value with its graph back to the point; one that does not depend on the point as it is elsewhere."""
+        """A value with its graph back to the point, or the shared value if it does not depend on the point."""
         if value == self._point:
             return self.point
         if self._point not in value.walk():
@@ -99,7 +100,7 @@ class NotFinite(CrossbandError):
 
 
 def objective(run: PhaseRun, values: FlowTensors) -> tuple[Tensor, dict[str, Tensor]]:
-    """The weighted sum of the losses of a phase, and each loss by itself, without its weight."""
+    """The weighted sum of the losses of a phase, and each loss without its weight."""
     terms: dict[str, Tensor] = {}
     total: Tensor | None = None
     for name, loss in run.phase.losses.items():
@@ -113,9 +114,9 @@ def objective(run: PhaseRun, values: FlowTensors) -> tuple[Tensor, dict[str, Ten
 
 
 def _inputs(loss: CheckedTerm, call: tuple[Value, ...], values: FlowTensors, run: PhaseRun) -> Sequence[Tensor]:
-    """The tensors of one call of a loss; those of a loss that differentiates, around its second one."""
+    """The tensors of one call of a loss. If it differentiates, its score is a function of its second tensor."""
     if loss.entry.differentiates:
         score, point = call
-        around = Recomputation(values, point, run)
-        return around.get(score, run.records), around.point
+        recomputed = Recomputation(values, point, run)
+        return recomputed.get(score, run.records), recomputed.point
     return [values.get(value, run.records, run.trains) for value in call]

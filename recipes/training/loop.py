@@ -1,4 +1,4 @@
-"""The one training loop. It trains and reports; files, pictures and the screen are the business of who listens."""
+"""The one training loop. It trains and yields records; its caller writes files and pictures and shows progress."""
 
 import math
 import time
@@ -22,7 +22,7 @@ Losses = dict[str, dict[str, float]]  # by phase and term, without weights
 
 @dataclass(frozen=True)
 class StepRecord:
-    """What one step did: `step` counts from 1, `epoch` from 0; seconds spent on waiting for data and on computing."""
+    """The record of one step: `step` counts from 1, `epoch` from 0; seconds spent on waiting for data and computing."""
 
     step: int
     epoch: int
@@ -40,7 +40,7 @@ def steps_per_epoch(loader: DataLoader[Any], accumulate: int) -> int:
 
 
 def train_steps(training: Training, loader: DataLoader[Any], total: int) -> Iterator[StepRecord]:
-    """Train from `training.step` to the step `total`, one report for each step."""
+    """Train from `training.step` to the step `total` and yield a record of each step."""
     accumulate = training.experiment.recipe.accumulate
     per_epoch = steps_per_epoch(loader, accumulate)
     while training.step < total:
@@ -93,9 +93,9 @@ def _means(
     for (phase, number, name), value in zip(labels, values.tolist(), strict=True):
         if not math.isfinite(value):
             raise NotFinite(
-                f"the loss `{name}` of the phase `{phase}` is {value} in step {step}\n"
-                f"note: the images are {', '.join(batches[number]['name'])}\n"
-                "hint: look at these images; a lower `lr`, `clip`, or `precision: 32` may help"
+                f"the loss `{name}` of the phase `{phase}` is {value} in step {step}",
+                hint="look at the images; a lower `lr`, `clip`, or `precision: 32` may help",
+                notes=[f"the images are {', '.join(batches[number]['name'])}"],
             )
     found: dict[str, dict[str, list[float]]] = {}
     shared = torch.as_tensor(fabric.all_reduce(values, reduce_op="mean")).tolist()
@@ -105,7 +105,7 @@ def _means(
 
 
 def _end_step(training: Training, losses: Losses, *, last: bool) -> None:
-    """Keep the mean loss of an epoch, and at its end tell the schedules that watch it."""
+    """Add to the mean loss of the epoch, and pass it to the schedules at the end of the epoch."""
     for phase in training.experiment.recipe.phases:
         value = math.fsum(phase.terms[name].weight * value for name, value in losses[phase.name].items())
         total, count = training.epoch_loss.get(phase.name, [0.0, 0.0])

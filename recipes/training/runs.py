@@ -80,9 +80,7 @@ def prepare(name: str | Path, overrides: Sequence[str] = (), data: Any = None) -
     problems = Problems()
     channels = {band: found.channels for band, found in source.bands.items()}
     size = source.size(source.names("train")[0])
-    checked = check_recipe(experiment.recipe, problems, channels, size)
-    problems.raise_if_any()
-    assert checked is not None
+    checked = problems.value(check_recipe(experiment.recipe, problems, channels, size))
     whole_scenes(Task.of(checked), source)  # refuses a split that is not there, before any training
     return checked, source
 

@@ -1,4 +1,4 @@
-"""What trains: the networks of a recipe with their optimizers, rates and memories, and the state of all of it."""
+"""The state of training: the networks of a recipe, their optimizers and rates, and functions with a memory."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ Tensors = dict[str, Tensor]
 
 @dataclass
 class Training:
-    """Everything that changes while a recipe trains. `step` is the number of steps behind it."""
+    """Everything that changes while a recipe trains. `step` is the number of finished steps."""
 
     experiment: Experiment
     fabric: Fabric
@@ -34,22 +34,22 @@ class Training:
     rates: dict[str, Rate]
     runs: tuple[PhaseRun, ...]
     average: dict[str, Tensors]  # averaged weights by network, empty without `ema`
-    measures: dict[str, str] = field(default_factory=dict)  # published weights that losses look through, by name
+    measures: dict[str, str] = field(default_factory=dict)  # published weights that losses use, by name
     epoch_loss: dict[str, list[float]] = field(default_factory=dict)  # sum and count by phase, for plateaus
     step: int = 0
 
     def begin(self, epoch: int) -> None:
-        """Set the learning rates: by the epoch where the recipe counts epochs, else by the step."""
+        """Set the learning rates: by the epoch if the recipe counts epochs, else by the step."""
         for rate in self.rates.values():
             rate.begin(epoch if self.experiment.recipe.epochs else self.step)
 
     def only(self, trained: frozenset[str]) -> None:
-        """Let gradients reach the weights of these networks and of no other."""
+        """Let gradients reach the weights of these networks only."""
         for name, network in self.networks.items():
             network.requires_grad_(name in trained)
 
     def update(self, run: PhaseRun) -> None:
-        """One step of the optimizer of a phase: gradients are averaged over the processes and held to `clip`."""
+        """Do one step of the optimizer of a phase, with gradients averaged over the processes and clipped to `clip`."""
         optimizer, clip = self.optimizers[run.name], self.experiment.recipe.clip
         modules = nn.ModuleList(self.networks[name] for name in sorted(run.trains))
         if self.fabric.world_size > 1:
@@ -67,7 +67,7 @@ class Training:
             gradient.copy_(part.view_as(gradient))
 
     def follow(self) -> None:
-        """Move the averaged weights towards the present ones; what is not a floating-point number is copied."""
+        """Move the averaged weights towards the present ones; copy tensors that are not floating-point."""
         for name, kept in self.average.items():
             for key, tensor in self.networks[name].state_dict().items():
                 if tensor.is_floating_point():
@@ -77,8 +77,8 @@ class Training:
 
     @contextmanager
     def evaluated(self) -> Iterator[Mapping[str, nn.Module]]:
-        """The networks in evaluation mode, with averaged weights where there are any; as they were afterwards."""
-        own = {name: _copy(self.networks[name].state_dict()) for name in self.average}
+        """The networks in evaluation mode, with averaged weights if there are any. Both are restored afterwards."""
+        present = {name: _copy(self.networks[name].state_dict()) for name in self.average}
         try:
             for name, tensors in self.average.items():
                 self.networks[name].load_state_dict(tensors)
@@ -86,7 +86,7 @@ class Training:
                 network.eval()
             yield self.networks
         finally:
-            for name, tensors in own.items():
+            for name, tensors in present.items():
                 self.networks[name].load_state_dict(tensors)
             for network in self.networks.values():
                 network.train()
@@ -122,7 +122,7 @@ class Training:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state. Raises CheckpointError where it is that of other networks or phases."""
+        """Go on from a state. Raises CheckpointError if it belongs to other networks or phases."""
         self._check(state)
         for name, network in self.networks.items():
             network.load_state_dict(state["networks"][name])
@@ -157,12 +157,12 @@ class Training:
             theirs, ours = state["graphs"][name], _meta(network)
             if theirs["digest"] != ours["digest"]:
                 raise CheckpointError(
-                    f"the network `{name}` of the run is another one\n{difference(theirs['graph'], ours['graph'])}"
+                    f"the run has another network `{name}`\n{difference(theirs['graph'], ours['graph'])}"
                 )
 
 
 def set_up(experiment: Experiment, fabric: Fabric, length: int, *, resumed: bool = False) -> Training:
-    """Build what a recipe trains, on the device of `fabric`. `length` is that of the run in epochs or steps.
+    """Build all that a recipe trains, on the device of `fabric`. `length` is the length of the run in epochs or steps.
 
     Weights are drawn for each network from the recipe's seed and the network's name: adding a network
     changes none of the others. Dropout and the like draw from torch's global generators, seeded here.
@@ -189,7 +189,7 @@ def set_up(experiment: Experiment, fabric: Fabric, length: int, *, resumed: bool
 
 
 def prepare_losses(experiment: Experiment, device: torch.device) -> dict[str, str]:
-    """Ready what losses look through, and say which weights that is. Raises Unavailable where they are missing."""
+    """Load the networks that losses use and describe their weights by name. Raises Unavailable if some are missing."""
     found: dict[str, str] = {}
     for loss in (loss for step in experiment.phases for loss in step.losses.values()):
         if prepare := loss.entry.prepare:

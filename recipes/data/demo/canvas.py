@@ -82,7 +82,7 @@ class Canvas:
         self._draw.ellipse(box, fill=self._number(surface, centre[2]))
 
     def box(self, low: Point, high: Point, faces: tuple[Surface, Surface, Surface]) -> None:
-        """Paint what the camera sees of an upright box between two corners; `faces` are its front, side and top."""
+        """Paint the visible faces of an upright box between two corners; `faces` are its front, side and top."""
         front, side, top = faces
         (x1, y1, z1), (x2, y2, z2) = low, high
         if z2 <= NEAR:

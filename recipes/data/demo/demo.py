@@ -2,7 +2,8 @@
 
 Nothing is downloaded. Both images of a scene come from one set of surfaces: what they reflect of sun, sky and lamps
 makes the visible image; what they emit at their temperature by Planck's law, from 7.5 to 13 um, and what they reflect
-of the cold sky makes the infrared one. So the infrared is no grey copy of the visible, and yet follows from it.
+of the cold sky makes the infrared one. So the infrared is no grey copy of the visible, and yet follows from it: what no
+visible image could tell is kept small, half a kelvin of the air, a little of each surface and the detector's noise.
 """
 
 from collections.abc import Collection

@@ -44,7 +44,7 @@ class Render:
         """sRGB in [0, 1], `h w 3`."""
         night, sun = self.weather.night, 1.5 * self.weather.sun
         colour, lit = self._table("colour"), self._table("lit")[:, None]
-        diffuse = 0.03 if night else 0.4 + 0.25 * self.weather.cloud
+        diffuse = 0.03 if night else (0.4 + 0.25 * self.weather.cloud) * self.weather.skylight
         clear = self.solid * np.exp(-self.depth / HAZE["visible"])
         lost = self.shade * np.float32(
             0.7 * sun / (diffuse + 0.7 * sun)
@@ -54,7 +54,7 @@ class Render:
             lamps = self._mean(self._table("glow"), self.solid)
             scene += self._mean(colour, clear) * (2.0 * spread(lamps, 0.06) + 1.2 * spread(lamps, 0.2)) + lamps
         scene *= (1 + self._mean(self._table("grain")) * self._noise(16, 64))[..., None]
-        low, high, cloud = NIGHT_SKY if night else DAY_SKY
+        low, high, cloud = (NIGHT_SKY if night else DAY_SKY) * np.float32(self.weather.skylight)
         rise, cover = np.sqrt(self.elevation)[..., None], self.clouds[..., None]
         sky = (low * (1 - rise) + high * rise) * (1 - cover) + cloud * cover * (1 - 0.15 * self.weather.cloud)
         scene += self.sky[..., None] * sky + (1 - self.sky - shrink(clear, self.finer))[..., None] * low

@@ -103,8 +103,8 @@ class Street:
 
     def _people(self) -> Iterator[Thing]:
         """People on both pavements, alone or in company, and some that cross the road."""
-        for _ in range(int(self.rng.integers(1, 9))):
-            z = self.rng.uniform(4.5, 12) if self.rng.random() < 0.6 else self.rng.uniform(10, 40)
+        for _ in range(int(self.rng.integers(3, 11))):
+            z = self.rng.uniform(4, 11) if self.rng.random() < 0.7 else self.rng.uniform(10, 40)
             x = self.rng.choice([-1, 1]) * (KERB + self.rng.uniform(0.4, 2.2))
             if self.rng.random() < 0.25:
                 x = self.rng.uniform(-KERB, KERB)

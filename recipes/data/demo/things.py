@@ -127,7 +127,7 @@ class Things:
         return colours[int(self.rng.integers(len(colours)))]
 
     def _visible(self, foot: tuple[float, float], width: float, height: float) -> bool:
-        """Cast the shadow of what stands at x and z, and tell whether it is itself within the image."""
+        """Cast the shadow of a thing at x and z, and return whether the thing itself is within the image."""
         (x, z), half = foot, width / 2
         if self.weather.sun:
             dx, dz = (reach * height for reach in self.weather.slope)

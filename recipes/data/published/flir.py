@@ -7,19 +7,20 @@ from crossband.recipes.data.aligned import EMPTY, Outside, Pairs, Ranges, Readin
 from crossband.recipes.data.layout import Layout
 from crossband.recipes.data.splits import Rule
 from crossband.recipes.kinds.source import DataError, source
+from crossband.registry import FilePath
 
 LISTS = {"train": "align_train.txt", "test": "align_validation.txt"}
 LAYOUT = Layout(
     images={"visible": "JPEGImages/*_RGB", "infrared": "JPEGImages/*_PreviewData"},
     folders=("JPEGImages",),
-    split={},  # what LISTS say
+    split={},  # from LISTS
 )
 
 
 @source("flir", cite="zhang2020cyclic")
 def flir(
     *,
-    folder: str,
+    folder: FilePath,
     range: Ranges = EMPTY,
     outside: Outside = "clip",
     luminance: bool = False,
@@ -29,13 +30,13 @@ def flir(
     """FLIR-aligned: 5,142 pairs of driving scenes, 640x512, an aligned part of FLIR ADAS (Zhang et al. 2020).
 
     FLIR's own data set, whose pairs are not aligned, is at https://www.flir.com/oem/adas/adas-dataset-form/; the
-    aligned part comes with the publication. `folder` is the unpacked one, with `JPEGImages`, where
-    `FLIR_00002_RGB.jpg` and `FLIR_00002_PreviewData.jpeg` are the scene `FLIR_00002`, and with the lists of its own
-    split, used unless `split` says otherwise: `align_train.txt`, 4,129 pairs, and `align_validation.txt`, 1,013 pairs
-    to test on, by the counts of those who use them.
+    aligned part comes with the publication. `folder` is the unpacked folder. It has the images in `JPEGImages`:
+    `FLIR_00002_RGB.jpg` and `FLIR_00002_PreviewData.jpeg` are the scene `FLIR_00002`. It also has the lists of the
+    data set's own split, used if there is no `split`: `align_train.txt`, 4,129 pairs, and `align_validation.txt`,
+    1,013 pairs for testing, as counted by its users.
 
-    `range`, `outside`, `luminance` and `unmatched` are those of `pairs`; the images are what the camera shows, in 8
-    bits, and no temperatures. Raises DataError as `pairs` does, and for a folder that is not laid out so.
+    `range`, `outside`, `luminance` and `unmatched` are those of `pairs`; the images are 8-bit pictures of the camera,
+    not temperatures. Raises DataError as `pairs` does, and for a folder with another layout.
     """
     reading = Reading(range, outside, luminance, unmatched)
     layout = LAYOUT if split or not Path(folder, "JPEGImages").is_dir() else replace(LAYOUT, split=_lists(folder))
@@ -47,7 +48,7 @@ def _lists(folder: str) -> dict[str, Rule]:
     if missing := [name for name in LISTS.values() if not Path(folder, name).is_file()]:
         raise DataError(
             f"{folder}: no {' and no '.join(f'`{name}`' for name in missing)}, which list its splits",
-            hint="say which are for testing: `split: {test: {last: 0.2}}`",
+            hint="name the scenes for testing: `split: {test: {last: 0.2}}`",
         )
     return {split: {"list": _names(Path(folder, name))} for split, name in LISTS.items()}
 

@@ -7,7 +7,7 @@ from crossband.recipes.data.aligned import EMPTY, Outside, Pairs, Ranges, Readin
 from crossband.recipes.data.layout import Layout
 from crossband.recipes.data.splits import Rule
 from crossband.recipes.kinds.source import source
-from crossband.registry import ArgumentError, suggest
+from crossband.registry import ArgumentError, FilePath, suggest
 
 DAY = ("set00", "set01", "set02", "set06", "set07", "set08")
 NIGHT = ("set03", "set04", "set05", "set09", "set10", "set11")
@@ -22,7 +22,7 @@ LAYOUT = Layout(
 @source("kaist", cite="hwang2015kaist")
 def kaist(
     *,
-    folder: str,
+    folder: FilePath,
     sets: Literal["all", "day", "night"] | list[str] = "all",
     range: Ranges = EMPTY,
     outside: Outside = "clip",
@@ -32,18 +32,18 @@ def kaist(
 ) -> Pairs:
     """KAIST Multispectral Pedestrian: videos from a car by day and night, aligned, 640x512 (Hwang et al. 2015).
 
-    To be had from its authors: https://github.com/SoonminHwang/rgbt-ped-detection. `folder` has `set00` to `set11`, or
+    Available from its authors: https://github.com/SoonminHwang/rgbt-ped-detection. `folder` has `set00` to `set11`, or
     some of them, as `set00/V000/visible/I00000.jpg` and `set00/V000/lwir/I00000.jpg`; scenes are called
-    `set00/V000/I00000`. `sets` takes the ones filmed by `day` (00, 01, 02, 06, 07, 08) or by `night` (the others), or
-    those in a list, such as `[set01]`; no file of the others is read.
+    `set00/V000/I00000`. `sets` takes those filmed by `day` (00, 01, 02, 06, 07, 08) or by `night` (the others), or
+    those in a list, for example `[set01]`; no file of the others is read.
 
-    Its own split, used unless `split` says otherwise, is by sets: 00 to 05 for training, 06 to 11 for testing.
-    `split: {test: {every: 10, start: 9}}` tests on every tenth pair, as papers do with `sets: [set01]`: neighbouring
-    frames, so that a test image has near copies among those trained on. Their 8,029 pairs become 7,227 and 802; the
+    Its own split, used if there is no `split`, is by sets: 00 to 05 for training, 06 to 11 for testing.
+    `split: {test: {every: 10, start: 9}}` tests on every tenth pair, as papers do with `sets: [set01]`: frames are
+    neighbours, so a test image has near copies in the training set. Their 8,029 pairs become 7,227 and 802; the
     authors' list counts 8,035 frames.
 
     `range`, `outside`, `luminance` and `unmatched` are those of `pairs`. Raises DataError as `pairs` does, and for a
-    folder that is not laid out so.
+    folder with another layout.
     """
     chosen = SETS[sets] if isinstance(sets, str) else tuple(sets)
     for name in chosen:

@@ -4,6 +4,7 @@ from crossband.recipes.data.aligned import EMPTY, Outside, Pairs, Ranges, Readin
 from crossband.recipes.data.layout import Layout
 from crossband.recipes.data.splits import Rule
 from crossband.recipes.kinds.source import source
+from crossband.registry import FilePath
 
 LAYOUT = Layout(
     images={"visible": "visible/{train,test}/*", "infrared": "infrared/{train,test}/*"},
@@ -15,7 +16,7 @@ LAYOUT = Layout(
 @source("llvip", cite="jia2021llvip")
 def llvip(
     *,
-    folder: str,
+    folder: FilePath,
     range: Ranges = EMPTY,
     outside: Outside = "clip",
     luminance: bool = False,
@@ -24,13 +25,13 @@ def llvip(
 ) -> Pairs:
     """LLVIP: 15,488 aligned pairs of street scenes, most of them at night, 1280x1024 (Jia et al. 2021).
 
-    To be had from its authors: https://bupt-ai-cz.github.io/LLVIP/. `folder` is the unpacked one, with `visible/train`,
-    `visible/test`, `infrared/train` and `infrared/test`; scenes are called `train/010001`. Its own split, used unless
-    `split` says otherwise, is that of the folders: 12,025 pairs for training and 3,463 for testing, as copies of the
-    readme of the data have it. Nothing here depends on these numbers.
+    Available from its authors: https://bupt-ai-cz.github.io/LLVIP/. `folder` is the unpacked folder, with
+    `visible/train`, `visible/test`, `infrared/train` and `infrared/test`; scenes are called `train/010001`. Its own
+    split, used if there is no `split`, is that of the folders: 12,025 pairs for training and 3,463 for testing,
+    according to copies of its readme. Nothing here depends on these numbers.
 
     `range`, `outside`, `luminance` and `unmatched` are those of `pairs`. Raises DataError as `pairs` does, and for a
-    folder that is not laid out so.
+    folder with another layout.
     """
     reading = Reading(range, outside, luminance, unmatched)
     return open_set("llvip", folder, [LAYOUT], reading, split)

@@ -4,6 +4,7 @@ from crossband.recipes.data.aligned import EMPTY, Outside, Pairs, Ranges, Readin
 from crossband.recipes.data.layout import Layout
 from crossband.recipes.data.splits import Rule
 from crossband.recipes.kinds.source import source
+from crossband.registry import FilePath
 
 LAYOUTS = (
     Layout(
@@ -22,7 +23,7 @@ LAYOUTS = (
 @source("msrs", cite="tang2022piafusion")
 def msrs(
     *,
-    folder: str,
+    folder: FilePath,
     range: Ranges = EMPTY,
     outside: Outside = "clip",
     luminance: bool = False,
@@ -31,14 +32,14 @@ def msrs(
 ) -> Pairs:
     """MSRS: 1,444 aligned pairs of driving scenes, 715 by day (`D`) and 729 by night (`N`), 640x480 (Tang et al. 2022).
 
-    To be had from its authors: https://github.com/Linfeng-Tang/MSRS. `folder` is the unpacked one, with `train/vi`,
-    `train/ir`, `test/vi` and `test/ir`; scenes are called `train/00001D`. Its own split, used unless `split` says
-    otherwise, is that of the folders: 1,083 pairs for training and 361 for testing. They are frames of the same
-    drives, about every fourth to be tested on, so that test images have near copies among those trained on.
+    Available from its authors: https://github.com/Linfeng-Tang/MSRS. `folder` is the unpacked folder, with `train/vi`,
+    `train/ir`, `test/vi` and `test/ir`; scenes are called `train/00001D`. Its own split, used if there is no `split`,
+    is that of the folders: 1,083 pairs for training and 361 for testing. They are frames of the same drives, about
+    every fourth for testing, so test images have near copies in the training set.
 
-    Parts of it that lie in `visible` and `infrared`, as for `pairs`, are read too; ids from 01186 to 01299 are then for
+    A part of it in folders `visible` and `infrared`, as for `pairs`, is read too; ids from 01186 to 01299 are then for
     testing, a choice made here. `range`, `outside`, `luminance` and `unmatched` are those of `pairs`. Raises DataError
-    as `pairs` does, and for a folder that is not laid out so.
+    as `pairs` does, and for a folder with another layout.
     """
     reading = Reading(range, outside, luminance, unmatched)
     return open_set("msrs", folder, LAYOUTS, reading, split)

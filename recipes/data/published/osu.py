@@ -4,6 +4,7 @@ from crossband.recipes.data.aligned import EMPTY, Outside, Pairs, Ranges, Readin
 from crossband.recipes.data.layout import Layout
 from crossband.recipes.data.splits import Rule
 from crossband.recipes.kinds.source import source
+from crossband.registry import FilePath
 
 LAYOUT = Layout(
     images={"visible": "{1,2,3,4,5,6}b/*", "infrared": "{1,2,3,4,5,6}a/*"},
@@ -15,7 +16,7 @@ LAYOUT = Layout(
 @source("osu", cite="davis2007osu")
 def osu(
     *,
-    folder: str,
+    folder: FilePath,
     range: Ranges = EMPTY,
     outside: Outside = "clip",
     luminance: bool = False,
@@ -24,16 +25,16 @@ def osu(
 ) -> Pairs:
     """OSU Color-Thermal: six videos of two places on a campus, 320x240, set 03 of OTCBVS (Davis and Sharma 2007).
 
-    To be had from the OTCBVS Benchmark Dataset Collection: http://vcipl-okstate.org/pbvs/bench/. Unpack each archive
+    Available from the OTCBVS Benchmark Dataset Collection: http://vcipl-okstate.org/pbvs/bench/. Unpack each archive
     into a folder of its own name: `folder` then has `1a` to `6a`, the thermal bitmaps of each sequence, and `1b` to
-    `6b`, the colour ones; a file of one name in both is a scene, called `1/img_00001`. Some sequences will do.
+    `6b`, the colour ones; files with the same name in both are a scene, called `1/img_00001`. A few sequences suffice.
 
-    No split is published: unless `split` says otherwise, sequences 3 and 6 are for testing, a choice made here (1 to 3
-    are of one place, it is thought, and 4 to 6 of the other). Frames of a video are near copies of those around them:
-    a split within a sequence shows in training what it tests.
+    No split is published: if there is no `split`, sequences 3 and 6 are for testing, a choice made here (1 to 3 seem
+    to show one place, 4 to 6 the other). Frames of a video are near copies of their neighbours: with a split within a
+    sequence, test images have near copies in the training set.
 
     `range`, `outside`, `luminance` and `unmatched` are those of `pairs`. Raises DataError as `pairs` does, and for a
-    folder that is not laid out so.
+    folder with another layout.
     """
     reading = Reading(range, outside, luminance, unmatched)
     return open_set("osu", folder, [LAYOUT], reading, split)

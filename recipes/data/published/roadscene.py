@@ -4,6 +4,7 @@ from crossband.recipes.data.aligned import EMPTY, Outside, Pairs, Ranges, Readin
 from crossband.recipes.data.layout import Layout
 from crossband.recipes.data.splits import Rule
 from crossband.recipes.kinds.source import source
+from crossband.registry import FilePath
 
 LAST_DRIVE: dict[str, Rule] = {"test": {"from": "FLIR_08526", "to": "FLIR_09016"}}  # not published
 LAYOUTS = tuple(
@@ -15,7 +16,7 @@ LAYOUTS = tuple(
 @source("roadscene", cite="xu2020fusiondn")
 def roadscene(
     *,
-    folder: str,
+    folder: FilePath,
     range: Ranges = EMPTY,
     outside: Outside = "clip",
     luminance: bool = False,
@@ -24,13 +25,13 @@ def roadscene(
 ) -> Pairs:
     """RoadScene: 221 aligned pairs of road scenes of many sizes, about 500x330 (Xu et al. 2020).
 
-    To be had from its authors: https://github.com/hanna-xu/RoadScene. `folder` is the unpacked one, with
+    Available from its authors: https://github.com/hanna-xu/RoadScene. `folder` is the unpacked folder, with
     `crop_LR_visible`, whose images have the size of those in `cropinfrared`; or it has `visible` and `infrared`, as for
     `pairs`. Scenes are called `FLIR_00006`, as in the videos of FLIR that they are taken from. No split is published:
-    unless `split` says otherwise `FLIR_08526` to `FLIR_09016` are for testing, a choice made here.
+    if there is no `split`, `FLIR_08526` to `FLIR_09016` are for testing, a choice made here.
 
     `range`, `outside`, `luminance` and `unmatched` are those of `pairs`. Raises DataError as `pairs` does, and for a
-    folder that is not laid out so.
+    folder with another layout.
     """
     reading = Reading(range, outside, luminance, unmatched)
     return open_set("roadscene", folder, LAYOUTS, reading, split)
