@@ -54,7 +54,7 @@ import sys
 from crossband.recipes.commands import cli
 lists = ["ls"], ["ls", "--json"], ["ls", "--find", "discriminator"], ["schema", "graph"]
 shown = ["show", "RSU"], ["show", "psnr"], ["show", "Adam"], ["show", "torchvision_resnet101"], ["cite", "RSU", "pool"]
-for arguments in (["--help"], *lists, *shown, *([verb, "--help"] for verb in {list(COMMANDS)})):
+for arguments in (["--help"], *lists, *shown, *([command, "--help"] for command in {list(COMMANDS)})):
     cli(arguments, standalone_mode=False)
     assert "torch" not in sys.modules, arguments
 """
@@ -73,9 +73,11 @@ def test_threads_that_wait_are_told_to_sleep_before_torch_is_there(tmp_path: Pat
     assert found.stderr == f"{own or 'PASSIVE'} False\n"
 
 
-def test_every_verb_is_in_the_help() -> None:
+def test_every_command_is_in_the_help() -> None:
     text = succeed("--help")
-    assert all(re.search(rf"^  {verb} +{re.escape(words)}$", text, re.MULTILINE) for verb, words in COMMANDS.items())
+    assert all(
+        re.search(rf"^  {command} +{re.escape(words)}$", text, re.MULTILINE) for command, words in COMMANDS.items()
+    )
 
 
 # ---------------------------------------------------------------------- exit codes and streams
@@ -300,8 +302,8 @@ def test_a_kind_whose_file_was_edited_is_described_afresh(tmp_path: Path, monkey
 @pytest.mark.parametrize("before", [True, False])
 def test_a_plugin_is_listed_and_shown(plugin: Path, before: bool) -> None:
     option = ["--plugin", str(plugin)]
-    for verb in (["ls", "blocks"], ["show", "Plugged"]):
-        text = succeed(*option, *verb) if before else succeed(*verb, *option)
+    for command in (["ls", "blocks"], ["show", "Plugged"]):
+        text = succeed(*option, *command) if before else succeed(*command, *option)
         assert "A block of a plugin" in text
 
 

@@ -1,4 +1,4 @@
-"""`crossband evaluate`: trained weights against images with known answers, beside what is trivial and the paper."""
+"""`crossband evaluate`: trained weights against known answers, two trivial baselines and the figures of the paper."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

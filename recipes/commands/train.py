@@ -14,9 +14,12 @@ from crossband.recipes.commands.output import print_facts, report
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the recipe: data.batch=4 (repeatable)"
 )
 @click.option(
-    "--run", type=click.Path(path_type=Path), metavar="FOLDER", help="Where to [default: runs/RECIPE-001, -002, ...]"
+    "--run",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Folder for this run [default: runs/RECIPE-001, -002, ...]",
 )
-@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with the run in this folder")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Continue the run in this folder")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="As `--set device=...`")
 @click.option("--precision", type=click.Choice(["32", "bf16-mixed", "16-mixed"]), help="As `--set precision=...`")
 def train(
@@ -29,7 +32,7 @@ def train(
     device: str | None,
     precision: str | None,
 ) -> None:
-    """Train RECIPE, a shipped name or a file, and measure what came of it beside what is trivial.
+    """Train RECIPE, a shipped name or a file, and measure the result against two trivial baselines.
 
     Everything is kept in the folder of the run: weights, figures, samples, the recipe as it was run, and a report.
     Ctrl-C saves before it stops; `--resume` goes on as if nothing had happened.
