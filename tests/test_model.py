@@ -492,8 +492,8 @@ def test_data_that_cannot_be_used(runs: Path, data: Any, message: str) -> None:
         ({"steps": np.zeros(2)}, "settings: `steps` is no plain value but ndarray\nhint: settings are numbers, text"),
         ({"data.range": [0, float("inf")]}, "settings: `data.range` is no plain value but inf"),
         ("steps=2", 'settings are a mapping, got `steps=2`\nhint: write `settings={"data.batch": 4}`'),
-        ({"stepps": 2}, "set on the command line:1:1: E005"),
-        ({"data.batch": "four"}, "set on the command line:1:12: E006"),
+        ({"stepps": 2}, "settings:1:1: E005"),
+        ({"data.batch": "four"}, "settings:1:12: E006"),
     ],
 )
 def test_settings_are_checked(runs: Path, settings: Any, message: str) -> None:

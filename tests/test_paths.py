@@ -175,7 +175,7 @@ def test_what_is_not_there_is_told_where_it_is_named_with_the_path_that_was_mean
     missing = Path("my_hybrid.yaml").absolute()
     with pytest.raises(InvalidFile) as caught:
         check(home / "paired.yaml", ["networks.generator.graph=my_hybrid.yaml"])
-    assert f"set on the command line:1:26: E001 no such file: `{missing}`" in str(caught.value)
+    assert f"settings:1:26: E001 no such file: `{missing}`" in str(caught.value)
     assert "hint: a path in a YAML file is relative to that file, any other to the working directory" in str(
         caught.value
     )

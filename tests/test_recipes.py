@@ -361,10 +361,10 @@ def test_settings_are_shown_as_set_on_the_command_line(folder: Path) -> None:
     with pytest.raises(InvalidFile) as caught:
         check(folder / "paired.yaml", ["data.batch=four", "optimizer.Adam.lr=1e-4"])
     assert str(caught.value) == (
-        "set on the command line:1:12: E006 `batch` must be a whole number, got `four`\n"
+        "settings:1:12: E006 `batch` must be a whole number, got `four`\n"
         "  data.batch=four\n"
         "             ^~~~\n\n"
-        "1 error in set on the command line"
+        "1 error in settings"
     )
     assert faults(PAIRED, folder, "data.bach=4") == ["1:1 E005 `data` takes no key `bach` | did you mean `batch`?"]
     assert faults(PAIRED, folder, "data.batch") == [

@@ -18,7 +18,7 @@ from crossband.recipes.language.bands import known_numbers
 from crossband.registry import suggest
 
 Path_ = tuple[str | int, ...]
-COMMAND_LINE = "set on the command line"
+SETTINGS = "settings"  # what errors call the text of a setting, of the command line or from Python
 MERGED = (  # mappings that a child adds to; any other value it replaces whole
     *("params", "networks", "networks.*", "networks.*.params", "flow", "phases", "phases.*", "phases.*.losses"),
     *("losses", "data", "task", "every", "evaluate", "variants", "variants.*"),
@@ -62,11 +62,11 @@ def read_setting(text: str, problems: Problems) -> Setting | None:
     key, sign, value = text.partition("=")
     path = tuple(key.split("."))
     if not sign or not all(path) or not value.strip():
-        place = Place(Document(COMMAND_LINE, text), span=Mark(1, 1, max(1, len(text))))
+        place = Place(Document(SETTINGS, text), span=Mark(1, 1, max(1, len(text))))
         problems.add("E002", f"`{text}` is not `key=value`", place, "write `--set name=value`")
         return None
-    padded = read_text(" " * (len(key) + 1) + value, problems, COMMAND_LINE)  # so that columns agree
-    return Setting(path, Document(COMMAND_LINE, text, padded._root)) if padded else None
+    padded = read_text(" " * (len(key) + 1) + value, problems, SETTINGS)  # so that columns agree
+    return Setting(path, Document(SETTINGS, text, padded._root)) if padded else None
 
 
 class Layers(Document):
