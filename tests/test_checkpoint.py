@@ -118,13 +118,11 @@ def test_ctrl_c_saves_and_says_how_to_go_on(folder: Path) -> None:
         "except Interrupted as error:\n    print(error, file=sys.stderr)\n    sys.exit(error.exit_code)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 300  # for a machine that is busy with other tests
     while not (folder / "run" / "metrics.jsonl").exists():
         assert process.poll() is None
-        assert time.monotonic() < deadline
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate()
     assert process.returncode == 130
     assert "everything is saved" in errors
     assert read_state(folder / "run" / "state.pt")["step"] >= 1
