@@ -16,8 +16,8 @@ class _Blur(nn.Module):
 
     def __init__(self, weights: Sequence[float], gain: float) -> None:
         super().__init__()
-        row = torch.tensor(weights) / sum(weights)
-        self.register_buffer("filter", (gain * row[:, None] * row)[None, None], persistent=False)
+        outer = [[gain * a * b / sum(weights) ** 2 for b in weights] for a in weights]
+        self.register_buffer("filter", torch.tensor([[outer]]), persistent=False)
 
     def each(self, x: Tensor) -> Tensor:
         """The filter, repeated for each channel of `b c h w`: `c 1 k k`."""

@@ -122,7 +122,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(folder: Path) -> None:
         assert process.poll() is None
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate()
     assert process.returncode == 130
     assert "everything is saved" in errors
     assert read_state(folder / "run" / "state.pt")["step"] >= 1

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from crossband.blocks.contracts.sizes import evaluate
 from crossband.graphs.plans.assembly import assemble
 from crossband.graphs.plans.plan import Plan
+
+if TYPE_CHECKING:
+    from torch.utils.flop_counter import FlopCounterMode
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ def cost(plan: Plan, sizes: Mapping[str, int]) -> Cost:
 
     Weights that several nodes share count for the first. A wrapper's second pass is not counted.
     """
+    from torch.utils.flop_counter import FlopCounterMode  # slow to import, and seldom needed
+
     inner = build_meta(replace(plan, wrap=())).eval()
     assert isinstance(inner, fx.GraphModule)
     inputs = [
@@ -65,7 +69,7 @@ def cost(plan: Plan, sizes: Mapping[str, int]) -> Cost:
 class _Counter(fx.Interpreter):
     """Runs a network call by call and notes the floating-point operations of each."""
 
-    def __init__(self, network: fx.GraphModule, counter: FlopCounterMode) -> None:
+    def __init__(self, network: fx.GraphModule, counter: "FlopCounterMode") -> None:
         super().__init__(network)
         self.counter = counter
         self.flops: list[int] = []
