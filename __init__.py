@@ -75,4 +75,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> Any:
-    return sorted({*globals(), *_HOMES})
+    return sorted([*__all__, "list", "blocks", "graphs", "recipes", "registry"])

@@ -32,3 +32,20 @@ def scratch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "REFERENCES", [*registry.REFERENCES])
     monkeypatch.setattr(registry, "_loaded", {*registry._loaded})
     monkeypatch.setattr(registry, "plugin_failures", [*registry.plugin_failures])
+
+
+@pytest.fixture
+def networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small random networks in the place of VGG19 and AlexNet: what surrounds them is tested, not their weights."""
+    from crossband.recipes.losses import vgg
+    from crossband.recipes.losses.perceptual import PIX2PIXHD
+    from crossband.recipes.metrics import metrics
+
+    torch.manual_seed(1)
+    layers = {layer: torch.nn.Conv2d(3, 3, 3, padding=1).requires_grad_(False) for layer in PIX2PIXHD}
+
+    def frozen(image: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {name: layer(image) for name, layer in layers.items()}
+
+    monkeypatch.setattr(vgg, "frozen", lambda *_, **__: frozen)
+    monkeypatch.setattr(metrics, "lpips_network", lambda device: lambda a, b, normalize: (a - b).abs().mean((1, 2, 3)))

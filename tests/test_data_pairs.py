@@ -1,6 +1,5 @@
 """The source `pairs`: matching, value ranges, channels, and one report of everything that is wrong."""
 
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -50,12 +49,6 @@ def test_scenes_are_matched_split_and_read(folder: Path):
 def test_two_folders_mean_the_same_as_their_parent(folder: Path):
     both = pairs(visible=str(folder / "visible"), infrared=str(folder / "infrared"), split={"test": {"every": 2}})
     assert both.splits == pairs(folder=str(folder), split={"test": {"every": 2}}).splits
-
-
-def test_sources_travel_to_worker_processes(folder: Path):
-    found = pairs(folder=str(folder))
-    again = pickle.loads(pickle.dumps(found))
-    np.testing.assert_array_equal(again.read("s_2")["visible"], found.read("s_2")["visible"])
 
 
 def test_one_folder_with_suffixes(tmp_path: Path):

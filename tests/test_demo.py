@@ -59,13 +59,6 @@ def test_any_size(size):
     assert found.size("train_00000") == (height, width)
 
 
-def test_what_is_read_may_be_written_to():
-    found = demo(size=16)
-    found.read("train_00000")["visible"][:] = 0
-    assert found.read("train_00000")["visible"].any()
-    assert list(found.read("train_00000", ["infrared"])) == ["infrared"]
-
-
 def test_temperatures_are_physical_and_the_range_only_scales_them():
     for index in range(8):
         _, kelvin = draw_scene(np.random.default_rng(index), (48, 48))

@@ -188,7 +188,7 @@ def test_every_image_is_in_the_sheet(work: Path, tmp_path: Path) -> None:
     ("arguments", "code", "message"),
     [
         ((), 2, "Missing argument 'RUN...'"),
-        (("nowhere",), 1, "nowhere: no such weights file"),
+        (("nowhere",), 1, "nowhere: no such run folder or weights file"),
         (("first", "--metrics", "pnsr"), 1, "no metric named `pnsr`\nhint: did you mean `psnr`?"),
         (("first", "--split", "tests"), 1, "the data has no split `tests`\nhint: did you mean `test`?"),
         (("first", "--data", "nowhere"), 1, "nowhere"),

@@ -1,6 +1,9 @@
 """Every registered block keeps every law, and every law finds a block that breaks it."""
 
+import importlib
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
 import pytest
@@ -343,3 +346,10 @@ HINTS = [
 def test_values_are_drawn_from_types_and_bounds(hint: object, data: st.DataObject):
     schema = schema_of(hint)
     assert Parameter("value", schema).fault(data.draw(values_of(schema))) is None
+
+
+def test_the_page_for_contributors_names_the_laws_of_each_kind():
+    page = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text()
+    found = re.findall(r"`(crossband[\w.]+)\.(check_laws)\(\"", page)
+    assert len(found) == 4
+    assert all(callable(getattr(importlib.import_module(module), name)) for module, name in found)

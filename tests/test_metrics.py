@@ -14,11 +14,14 @@ from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from crossband import registry
+from crossband.blocks.laws import LawBroken, NothingDrawn
 from crossband.recipes.basics import pretrained
 from crossband.recipes.basics.colour import luminance
+from crossband.recipes.kinds.metric import metric
 from crossband.recipes.metrics import metrics
 from crossband.recipes.metrics.baselines import MeanTarget, evaluate_baselines, grey_copy
 from crossband.recipes.metrics.evaluation import Evaluation, EvaluationError, Summary, Table
+from crossband.recipes.metrics.laws import OF_IMAGES, OF_SETS, check_laws
 from crossband.recipes.metrics.metrics import DEFAULT
 from crossband.registry import CrossbandError
 
@@ -126,6 +129,89 @@ def test_a_grey_image_three_times_has_the_same_value(name):
     assert three == pytest.approx(grey, rel=1e-9)
 
 
+@pytest.mark.usefixtures("networks")
+@pytest.mark.parametrize(
+    ("name", "law"),
+    [(name, law) for name, each in registry.metrics.items() for law in (OF_SETS if each.whole_set else OF_IMAGES)],
+)
+def test_every_metric_keeps_every_law(name, law):
+    assert (check_laws(name, laws=[law])[law] > 0) == (law != "best" or registry.metrics[name].better is not None)
+
+
+def error(output: Tensor, target: Tensor) -> Tensor:
+    return (output - target).abs().flatten(1).mean(1)
+
+
+def overwriting(output: Tensor, target: Tensor) -> Tensor:
+    found = error(output, target)
+    target.mul_(0.5)
+    return found
+
+
+def refusing_flat(output: Tensor, target: Tensor) -> Tensor:
+    if not output.flatten(1).std(1).all():
+        raise ValueError("flat")
+    return error(output, target)
+
+
+BREAKERS = [
+    ("values", lambda o, t, s: (o - t).abs().mean(), "it gives values of the shape \\(\\), not \\(\\d,\\)"),
+    ("values", lambda o, t, s: error(o, t) / 0, "it gives \\[inf.* for images that differ"),
+    ("values", lambda o, t, s: error(o, t) + torch.rand(()), "a second call gives another value"),
+    ("best", lambda o, t, s: -error(o, t), "targets have \\[-?0.0.*\\], and others \\[-"),
+    ("batch", lambda o, t, s: error(o, t) - error(o, t).mean(), "in a batch .*, alone "),
+    ("grey", lambda o, t, s: error(o, t) * o.shape[1], "grey images have .*, their three-channel copies "),
+    ("flat", lambda o, t, s: refusing_flat(o, t), "ValueError\\('flat'\\)"),
+    ("source", lambda o, t, s: error(o, t) if s is None else error(o, s), "with the input image .*, without "),
+    ("unchanged", lambda o, t, s: overwriting(o, t), "an image is overwritten"),
+    ("unchanged", lambda o, t, s: error(o, t) + 0 * torch.rand(()), "it draws random numbers"),
+]
+BREAKERS_OF_SETS = [
+    ("values", lambda o, t: (math.inf, ""), "it gives \\[inf\\] for images that differ"),
+    ("best", lambda o, t: (-float(error(o, t).mean()), ""), "targets have"),
+    ("few", lambda o, t: (float(error(o, t).mean()), ""), "one image has a value"),
+    ("few", lambda o, t: [float(error(o, t).mean())], "it gives no value and note"),
+    ("order", lambda o, t: (float(error(o, t)[0]), ""), "in one order .*, in another "),
+    ("unchanged", lambda o, t: (float(overwriting(o, t).mean()), ""), "an image is overwritten"),
+]
+
+
+@pytest.mark.usefixtures("scratch")
+@pytest.mark.parametrize(("law", "function", "words"), BREAKERS)
+def test_a_metric_that_breaks_a_law_is_told_which(law, function, words):
+    @metric("custom", better="lower")
+    def custom(output, target, source):
+        return function(output, target, source)
+
+    with pytest.raises(LawBroken, match=rf"^the law `{law}` \(.+\) is broken by custom on \(\d.*\): .*{words}"):
+        check_laws("custom", laws=[law])
+
+
+@pytest.mark.usefixtures("scratch")
+@pytest.mark.parametrize(("law", "function", "words"), BREAKERS_OF_SETS)
+def test_a_metric_of_sets_that_breaks_a_law_is_told_which(law, function, words):
+    @metric("custom", better="lower", whole_set=True)
+    def custom(outputs, targets):
+        return function(outputs, targets)
+
+    with pytest.raises(LawBroken, match=rf"^the law `{law}` \(.+\) is broken by custom on \(\d.*\): .*{words}"):
+        check_laws("custom", laws=[law])
+
+
+def test_every_law_of_metrics_has_its_breaker():
+    assert {law for law, *_ in BREAKERS} == {*OF_IMAGES}
+    assert {law for law, *_ in BREAKERS_OF_SETS} == {*OF_SETS}
+
+
+def test_a_metric_that_cannot_be_had_is_not_held_to_anything(no_weights):
+    with pytest.raises(
+        NothingDrawn, match=r"not tried on the metric `lpips`: .*\nhint: fetch them once with .*\nnote: the w"
+    ):
+        check_laws("lpips")
+    with pytest.raises(CrossbandError, match=r"there is no law `gray`\nhint: did you mean `grey`"):
+        check_laws("mae", laws=["gray"])
+
+
 def test_small_differences_survive_that_eight_bits_would_lose():
     target = torch.full((1, 1, 16, 16), 0.5, dtype=torch.float64)
     assert value("mae", target + 1e-4, target) == pytest.approx([1e-4])
@@ -134,11 +220,11 @@ def test_small_differences_survive_that_eight_bits_would_lose():
 
 def test_every_metric_is_declared_with_what_a_reader_needs():
     assert set(DEFAULT) <= set(registry.metrics)
-    for name, metric in registry.metrics.items():
-        assert name == metric.name
-        assert metric.title
-        assert len(metric.doc) > 40
-        assert metric.better in ("lower", "higher", None)
+    for name, entry in registry.metrics.items():
+        assert name == entry.name
+        assert entry.title
+        assert len(entry.doc) > 40
+        assert entry.better in ("lower", "higher", None)
 
 
 @pytest.mark.parametrize("better", [metric.better for metric in registry.metrics.values() if metric.whole_set])

@@ -14,6 +14,7 @@ from commandline import run, succeed
 
 from crossband import registry
 from crossband.recipes.commands import listing
+from crossband.recipes.metrics.laws import check_laws
 from crossband.registry import RegistryError
 
 PLUGIN = '''
@@ -231,6 +232,7 @@ def test_the_plugin_of_the_contributing_page_is_one(tmp_path: Path) -> None:
     (tmp_path / "references.bib").write_text(BIB)
     (tmp_path / "page.py").write_text(textwrap.dedent(code))
     assert "The largest error of each image" in succeed("--plugin", tmp_path / "page.py", "show", "largest_error")
+    assert all(check_laws("largest_error").values())
 
 
 TAKEN = {

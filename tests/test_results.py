@@ -8,14 +8,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage, stats
-from torch import Tensor, nn
+from torch import Tensor
 
 from crossband import registry
 from crossband.recipes.basics import pretrained
 from crossband.recipes.basics.parts import Grid, Notes
 from crossband.recipes.language.syntax import Figure, Paper
-from crossband.recipes.losses import vgg
-from crossband.recipes.losses.perceptual import PIX2PIXHD, perceptual
+from crossband.recipes.losses.perceptual import perceptual
 from crossband.recipes.metrics import metrics, vgg19
 from crossband.recipes.metrics.baselines import grey_copy
 from crossband.recipes.metrics.evaluation import Evaluation, Summary, Table
@@ -42,29 +41,6 @@ def measured(output: Tensor, target: Tensor, source: Tensor | None = None, *name
 
 
 # ---------------------------------------------------------------- metrics in files of their own, and the histogram
-
-
-@pytest.fixture
-def networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small random networks in the place of VGG19 and AlexNet: what surrounds them is tested, not their weights."""
-    torch.manual_seed(1)
-    layers = {layer: nn.Conv2d(3, 3, 3, padding=1).requires_grad_(False) for layer in PIX2PIXHD}
-
-    def frozen(image: Tensor) -> dict[str, Tensor]:
-        return {name: layer(image) for name, layer in layers.items()}
-
-    monkeypatch.setattr(vgg, "frozen", lambda *_, **__: frozen)
-    monkeypatch.setattr(metrics, "lpips_network", lambda device: lambda a, b, normalize: (a - b).abs().mean((1, 2, 3)))
-
-
-@pytest.mark.usefixtures("networks")
-@pytest.mark.parametrize("name", [name for name, metric in registry.metrics.items() if not metric.whole_set])
-def test_a_grey_image_and_its_three_channel_copy_have_one_value(name: str) -> None:
-    output, target, source = (scene(seed, size=161) for seed in (0, 1, 2))
-    grey = registry.metrics[name].factory(output, target, source)
-    three = registry.metrics[name].factory(*(image.repeat(1, 3, 1, 1) for image in (output, target, source)))
-    assert three.tolist() == pytest.approx(grey.tolist(), rel=1e-5)
-    assert grey.shape == (2,)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -22,7 +22,8 @@ from crossband.graphs.language.resolve import Resolver
 from crossband.recipes import Model, load, read_weights, save_weights, train
 from crossband.recipes.basics.colour import with_channels
 from crossband.recipes.data import read_image, write_image
-from crossband.recipes.model.folder import RunFolder
+from crossband.recipes.model.run_folder import RunFolder
+from crossband.recipes.model.tiles import tiling_of
 from crossband.recipes.model.translation import Translated, jobs_of
 from crossband.registry import CrossbandError
 
@@ -257,7 +258,7 @@ def test_16_bits_go_in_and_come_out_as_they_were(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "network", "message"),
     [
-        ("nothing", None, "nothing: no such weights file"),
+        ("nothing", None, "nothing: no such run folder or weights file"),
         ("data.txt", None, "data.txt: not a weights file"),
         ("cycle", "to_irr", "cycle: the network `to_irr` is none of the run\nhint: did you mean `to_ir`?"),
         ("cycle", "is_ir", "cycle: the network `is_ir` makes no image from an image\nhint: did you mean"),
@@ -313,7 +314,7 @@ def test_a_network_of_one_size_translates_larger_images_in_tiles(tmp_path: Path)
     with pytest.raises(CrossbandError, match="takes images of 24x32"):
         model.check_size(50, 50)
     assert model(torch.rand(1, 1, 10, 20)).shape == (1, 1, 10, 20)
-    model.check_size(50, 50, model.tiling((24, 32)))
+    model.check_size(50, 50, tiling_of(model.task.plans.values(), (24, 32)))
     assert model(torch.rand(1, 1, 50, 50), tile=(24, 32)).shape == (1, 1, 50, 50)
 
 

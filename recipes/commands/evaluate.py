@@ -87,7 +87,7 @@ def evaluate(
         shown = {}
         for name, run in zip(results.baselines, found, strict=True):  # loaded again: not all fit into memory at once
             model = load(run, settings=settings, device=device)
-            shown[name] = _scored(model, list(ranked), model.open(data), split)
+            shown[name] = _scored(model, list(ranked), model.open_data(data), split)
         draw_examples(picture, shown, list(ranked.values()))
         say(f"{len(ranked)} images, the best first, in {picture}")
 

@@ -50,7 +50,7 @@ def train(
         click.get_current_context().exit(stopped.exit_code)
     if result.results is None:  # one of several processes, and not the one that talks
         return
-    from crossband.recipes.model.folder import RunFolder
+    from crossband.recipes.model.run_folder import RunFolder
 
     folder = RunFolder(result.folder)
     click.echo(str(result.results))

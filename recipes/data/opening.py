@@ -1,6 +1,7 @@
 """The data of a recipe: its source opened, images from elsewhere in their place, the scenes that training sees."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def open_given(given: Any, data: Data, bands: tuple[str, str]) -> Source:
     if isinstance(given, str | os.PathLike):
         [(name, arguments)] = in_folder(data, given).items()
         return registry.sources[name].factory(**arguments)
-    return Memory(given if isinstance(given, dict) else {"test": given}, bands)
+    return Memory(given if isinstance(given, Mapping) else {"test": given}, bands)
 
 
 def in_folder(data: Data, folder: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:

@@ -23,6 +23,7 @@ from crossband.registry import suggest
 
 ARROWS = {"lower": " ↓", "higher": " ↑", None: ""}
 ABSENT = "–"
+SHOWN = 6  # metrics on the one line that stands for all results
 HOW = "Each metric is computed for each image on [0, 1] and then averaged: mean ± standard deviation over n images."
 
 
@@ -65,10 +66,9 @@ class Results:
 
     def __repr__(self) -> str:
         count = len(self.table.images)
-        found = ", ".join(
-            f"{name} {registry.metrics[name].format(each.mean)}" for name, each in self.table.summary.items()
-        )
-        return f"<Results of {', '.join(self.baselines)} on {count} image{'s' * (count > 1)}: {found}>"
+        found = [f"{name} {registry.metrics[name].format(each.mean)}" for name, each in self.table.summary.items()]
+        words = ", ".join(found if len(found) <= SHOWN else [*found[:SHOWN], f"and {len(found) - SHOWN} more"])
+        return f"<Results of {', '.join(self.baselines)} on {count} image{'s' * (count > 1)}: {words}>"
 
     def __str__(self) -> str:
         return markdown(self.parts())

@@ -60,7 +60,8 @@ def measure(
 ) -> Results:
     """What a model makes of the images of a split, with the two trivial translations and the figures of the paper."""
     task, device = model.task, model.device
-    chosen = tuple(metrics or task.evaluate.metrics or DEFAULT)
+    given = [metrics] if isinstance(metrics, str) else metrics
+    chosen = tuple(given or task.evaluate.metrics or DEFAULT)
     scenes = whole_scenes(task, source, split)
     count = min(task.evaluate.images or len(scenes), len(scenes))
     evaluation = Evaluation(chosen, device)

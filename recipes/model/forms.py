@@ -26,7 +26,7 @@ def to_batch(image: Any, scale: Range | None) -> Tensor:
         return image.detach().clamp(0, 1).float().reshape(-1, *image.shape[-3:])
     pixels = as_pixels(image)
     scale = scale if pixels.dtype.kind == "u" else None
-    check_scale(pixels.dtype, scale)
+    check_scale(pixels.dtype, scale, "give raw values of 16 bits, or floating-point numbers in [0, 1]")
     return to_unit(pixels, scale)
 
 
@@ -48,14 +48,11 @@ def like(image: Any, result: Tensor, scale: Range | None) -> Any:
     return pixels[..., 0] if image.ndim == 2 and pixels.shape[2] == 1 else pixels
 
 
-def check_scale(dtype: np.dtype, scale: Range | None) -> None:
+def check_scale(dtype: np.dtype, scale: Range | None, hint: str) -> None:
     """Raise ImageError where pixels of a type cannot have the values that stand for 0 and 1."""
     if scale is not None and dtype.kind in "iu" and max(scale) > np.iinfo(dtype).max:
-        top, end = np.iinfo(dtype).max, int(scale[0] < scale[1])
-        raise ImageError(
-            f"{dtype} pixels do not reach {max(scale):g}, which is to be {end}",
-            hint=f"for their full scale `--range 0 {top}`",
-        )
+        end = int(scale[0] < scale[1])
+        raise ImageError(f"{dtype} pixels do not reach {max(scale):g}, which is to be {end}", hint=hint)
 
 
 def to_unit(pixels: np.ndarray, scale: Range | None) -> Tensor:

@@ -19,9 +19,9 @@ from crossband.recipes.language.flow import Value
 from crossband.recipes.language.settings import setting_texts
 from crossband.recipes.language.syntax import Data, Network
 from crossband.recipes.model.devices import choose_device, is_usable
-from crossband.recipes.model.folder import RunFolder
 from crossband.recipes.model.model import Model, Origin
-from crossband.recipes.model.networks import build_network, build_written, trained
+from crossband.recipes.model.networks import build_network, build_written, direction_of, trained
+from crossband.recipes.model.run_folder import RunFolder
 from crossband.recipes.model.task import Task
 from crossband.recipes.model.weights import CheckpointError, Weights, read_weights
 from crossband.registry import CrossbandError, suggest
@@ -45,16 +45,18 @@ def load(
     images from images.
     """
     path, texts = Path(path), setting_texts(settings)
+    if not path.exists():
+        raise CheckpointError(f"{path}: no such run folder or weights file")
     if path.is_dir():
         run = RunFolder(path)
         run.check()
         model = _of_run(run, check(run.recipe, texts), Origin(path.absolute(), network, texts))
-    elif network is not None and path.is_file():
+    elif network is not None:
         raise CheckpointError(f"{path}: holds one network", hint="a network is chosen from a run folder")
     else:
         model = _of_file(path, texts)
     wanted = model.recipe.device if model.recipe else "auto"
-    return model.to(choose_device(device or (wanted if is_usable(wanted) else "auto")))
+    return model.eval().to(choose_device(device or (wanted if is_usable(wanted) else "auto")))
 
 
 def load_again(path: Path, network: str | None, settings: Sequence[str], device: str, digest: str) -> Model:
@@ -69,38 +71,35 @@ def load_again(path: Path, network: str | None, settings: Sequence[str], device:
 
 
 def _of_run(run: RunFolder, experiment: Experiment, origin: Origin) -> Model:
-    task = Task.of(experiment) if origin.network is None else _direction(experiment, origin.network, run)
+    task = Task.of(experiment) if origin.network is None else _task_of(experiment, origin.network, run)
     networks = {  # only what translates: no critics, nothing of training
         name: trained(build_network(experiment, name), read_weights(run.weights(name))) for name in task.plans
     }
     return Model(task, networks, recipe=experiment.recipe, origin=origin)
 
 
-def _direction(experiment: Experiment, name: str, run: RunFolder) -> Task:
+def _task_of(experiment: Experiment, name: str, run: RunFolder) -> Task:
     """The task of one network of a run, on the band that the flow gives it."""
-    known = _calls(experiment)
-    if name not in known:
+    bands = {
+        each: found
+        for each, plan in experiment.plans.items()
+        if _channels(plan) and (found := direction_of(experiment.recipe, each))
+    }
+    if name not in bands:
         what = "makes no image from an image" if name in experiment.plans else "is none of the run"
-        raise CheckpointError(f"{run}: the network `{name}` {what}", hint=suggest(name, known))
-    task = Task.of(experiment)
+        raise CheckpointError(f"{run}: the network `{name}` {what}", hint=suggest(name, bands))
+    task, source = Task.of(experiment), bands[name]["from"]
     if set(task.plans) == {name}:  # whose result may be another output than the first
         return task
-    source = known[name].operands[0].name
-    target = task.source if source == task.target else task.target
-    plans = {name: experiment.plans[name]}
-    return replace(task, source=source, target=target, result=known[name], plans=plans, papers=())
-
-
-def _calls(experiment: Experiment) -> dict[str, Value]:
-    """The networks of a recipe that make images from the images of one band, and the calls in which they do."""
-    parts = (part for value in experiment.recipe.flow.values() for part in value.walk() if part.kind == "call")
-    return {
-        part.name: part
-        for part in parts
-        if part.name in experiment.plans
-        and _channels(experiment.plans[part.name])
-        and [(operand.kind, operand.name in experiment.bands) for operand in part.operands] == [("name", True)]
-    }
+    return replace(
+        task,
+        name=f"{task.name}: {name}",
+        source=source,
+        target=bands[name]["to"],
+        result=Value("call", name, (Value("name", source),)),
+        plans={name: experiment.plans[name]},
+        papers=(),  # which are of the recipe's own result
+    )
 
 
 # ---------------------------------------------------------------------- from a file

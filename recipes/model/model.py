@@ -1,6 +1,5 @@
 """A trained model: one object that translates images, files and folders, and is measured."""
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,9 +12,7 @@ from torch import Tensor, nn
 from crossband.graphs.language.serial import digest
 from crossband.graphs.language.syntax import Graph
 from crossband.graphs.plans.admissible import SizeRule
-from crossband.graphs.plans.image_size import nearest, size_text, symbols_at
 from crossband.graphs.plans.plan import Plan
-from crossband.graphs.plans.receptive import receptive_fields
 from crossband.recipes.basics.colour import with_channels
 from crossband.recipes.data.opening import open_given, open_source
 from crossband.recipes.kinds.source import Source
@@ -27,7 +24,7 @@ from crossband.recipes.model.flow_tensors import FlowTensors
 from crossband.recipes.model.forms import like, to_batch
 from crossband.recipes.model.padding import SizeError, crop, pad, padded_size
 from crossband.recipes.model.task import Range, Task
-from crossband.recipes.model.tiles import TileError, Tiling, run_tiled
+from crossband.recipes.model.tiles import Tiling, run_tiled, tiling_of
 from crossband.recipes.model.translation import Bits, Translated, jobs_of, translate_files
 from crossband.recipes.model.weights import CheckpointError
 from crossband.registry import CrossbandError
@@ -122,7 +119,8 @@ class Model(nn.Module):
         take no such tiles, CheckpointError where the result needs more than one image.
         """
         task = self.task
-        result = self.compute(to_batch(image, task.scale(task.source)), self.tiling(tile, overlap), batch)
+        tiling = tiling_of(task.plans.values(), tile, overlap)
+        result = self.compute(to_batch(image, task.scale(task.source)), tiling, batch)
         return like(image, result, task.scale(task.target))
 
     def compute(self, images: Tensor, tiling: Tiling | None = None, batch: int = 1) -> Tensor:
@@ -132,22 +130,27 @@ class Model(nn.Module):
             raise CheckpointError(f"{self._words}: the result `{task.result}` needs more than the {task.source} image")
         inside = with_channels(images, task.channels[task.source]) * (high - low) + low
         try:
-            result = self._tiled(inside, tiling, batch) if tiling else self._whole(inside)
+            result = run_tiled(self._whole, inside, batch=batch, **tiling._asdict()) if tiling else self._whole(inside)
         except torch.OutOfMemoryError:
             size = "x".join(map(str, images.shape[-2:]))
-            cure = "take smaller tiles, or fewer at once" if tiling else "`--tile 512`, or fewer at once"
-            raise CrossbandError(f"{self.device} has too little memory for {size} pixels", hint=cure) from None
+            hint = (
+                "take smaller tiles, or fewer at once"
+                if tiling
+                else "take tiles (`tile`, `--tile 512`), or fewer at once"
+            )
+            raise CrossbandError(f"{self.device} has too little memory for {size} pixels", hint=hint) from None
         return ((result - low) / (high - low)).clamp(0, 1)
 
     def predict(self, bands: Mapping[str, Tensor]) -> Tensor:
-        """The result `b c h w` for images of bands in the range of training, on the device of the networks.
+        """The result `b c h w` for images of bands in the range of training, where the networks are.
 
-        Padded to what the networks admit, and cropped back. Raises SizeError where the result has another size.
+        Images are padded to what the networks admit, the result is cropped back. Raises SizeError where it has
+        another size.
         """
-        task = self.task
+        task, weight = self.task, next(self.parameters(), None)
         height, width = bands[task.source].shape[-2:]
         size = padded_size(task.plans.values(), height, width)
-        padded = {name: pad(image, *size) for name, image in bands.items()}
+        padded = {name: pad(image if weight is None else image.to(weight), *size) for name, image in bands.items()}
         functions = make_functions([task.result], lambda _: 0)
         with torch.no_grad():
             result = FlowTensors(task.plans, self.networks, functions, padded).get(task.result)
@@ -157,27 +160,8 @@ class Model(nn.Module):
 
     def check_size(self, height: int, width: int, tiling: Tiling | None = None) -> None:
         """Raise SizeError if no padding makes an image of this size, or its tiles, one that can be translated."""
-        high, wide = tiling.size if tiling else (height, width)
+        high, wide = tiling.tile if tiling else (height, width)
         padded_size(self.task.plans.values(), min(height, high), min(width, wide))
-
-    def tiling(self, tile: int | tuple[int, int] | None, overlap: int | None = None) -> Tiling | None:
-        """Tiles of this size that share `overlap` pixels, by default a quarter; None where no size is given.
-
-        Raises TileError, naming the nearest size, if a network does not take such tiles or the overlap is too large.
-        """
-        if tile is None:
-            if overlap is not None:
-                raise TileError("an overlap is one of tiles", hint="say how large: `--tile 512`")
-            return None
-        size = (tile, tile) if isinstance(tile, int) else tile
-        for plan in self.task.plans.values():
-            _admit(plan, *size)
-        most = min(size) - 1
-        overlap = min(size) // 4 if overlap is None else overlap
-        if not 0 <= overlap <= most:
-            sides = "x".join(map(str, size))
-            raise TileError(f"tiles of {sides} cannot overlap by {overlap}", hint=f"choose from 0 to {most}")
-        return Tiling(size, overlap)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compile each network in place, as `torch.nn.Module.compile` does; what is around them stays Python."""
@@ -213,7 +197,7 @@ class Model(nn.Module):
         after all is left out, and named in an error at the end.
         """
         jobs = jobs_of(Path(source), target, suffix=suffix, bits=bits, force=force)
-        tiling = self.tiling(tile, overlap)
+        tiling = tiling_of(self.task.plans.values(), tile, overlap)
         return translate_files(self, jobs, bits=bits, range=range, tiling=tiling, batch=batch, silent=silent)
 
     def evaluate(
@@ -237,9 +221,9 @@ class Model(nn.Module):
         if not self.task.target:
             message = f"{self._words}: cannot be evaluated by itself: it does not say what it translates to"
             raise CheckpointError(message, hint="evaluate the folder of its run")
-        return measure(self, self.open(data), split=split, metrics=metrics, silent=silent)
+        return measure(self, self.open_data(data), split=split, metrics=metrics, silent=silent)
 
-    def open(self, data: Any = None) -> Source:
+    def open_data(self, data: Any = None) -> Source:
         """The images that `evaluate` takes. Raises DataError."""
         if data is not None:
             return open_given(data, self.task.data, (self.task.source, self.task.target))
@@ -265,7 +249,7 @@ class Model(nn.Module):
     @property
     def _plan(self) -> Plan:
         """The plan of its only network."""
-        if len(self.task.plans) > 1:
+        if len(self.task.plans) != 1:
             names = ", ".join(f"`{name}`" for name in self.task.plans)
             hint = "`model.networks` has them, `model.task.plans` their graphs and size rules"
             raise CrossbandError(f"{self._words} translates by several networks: {names}", hint=hint)
@@ -273,28 +257,4 @@ class Model(nn.Module):
 
     def _whole(self, image: Tensor) -> Tensor:
         """The result in float32 on the device of `image`, all of which goes through at once."""
-        weight = next(self.parameters(), image)
-        return self.predict({self.task.source: image.to(weight)}).float().to(image.device)
-
-    def _tiled(self, image: Tensor, tiling: Tiling, batch: int) -> Tensor:
-        plans = self.task.plans.values()
-        step = math.lcm(*(plan.sizes.multiple for plan in plans))  # so that strided networks see one phase
-        return run_tiled(
-            self._whole,
-            image,
-            tile=tiling.size,
-            overlap=tiling.overlap,
-            batch=batch,
-            step=step if tiling.overlap <= min(tiling.size) - step else 1,
-            radius=sum(max(receptive_fields(plan).values()) - 1 for plan in plans),
-        )
-
-
-def _admit(plan: Plan, height: int, width: int) -> None:
-    """Raise TileError, naming the nearest size, if tiles of this size do not pass through a network."""
-    size, closest = f"{height}x{width}", size_text(plan, nearest(plan, height, width))
-    if closest != size or not plan.sizes.admits(**symbols_at(plan, height, width)):
-        raise TileError(
-            f"tiles of {size} do not pass through `{plan.graph.name}`: {plan.sizes}",
-            hint=f"the nearest size is {closest}",
-        )
+        return self.predict({self.task.source: image}).float().to(image.device)

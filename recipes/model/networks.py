@@ -17,7 +17,7 @@ from crossband.recipes.model.padding import fit_by_padding
 from crossband.recipes.model.weights import Weights, put_weights, read_weights
 
 
-def task_of(recipe: Recipe, network: str) -> dict[str, str] | None:
+def direction_of(recipe: Recipe, network: str) -> dict[str, str] | None:
     """Which band a network reads and which it gives, by the flow; None for one that does not translate a band."""
     for part in (part for value in recipe.flow.values() for part in value.walk() if part.name == network):
         for source, target in ((recipe.source, recipe.target), (recipe.target, recipe.source)):

@@ -5,7 +5,7 @@ sees padding in place of the image; from there it fades in along half a Hann win
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice, pairwise, product
 from typing import NamedTuple, TypeVar
@@ -13,6 +13,9 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from crossband.graphs.plans.image_size import nearest, size_text, symbols_at
+from crossband.graphs.plans.plan import Plan
+from crossband.graphs.plans.receptive import receptive_fields
 from crossband.registry import CrossbandError
 
 T = TypeVar("T")
@@ -23,10 +26,44 @@ class TileError(CrossbandError, ValueError):
 
 
 class Tiling(NamedTuple):
-    """Height and width of tiles, and how many pixels they share."""
+    """How tiles are laid, as `run_tiled` takes it: their height and width, how many pixels they share, and so on."""
 
-    size: tuple[int, int]
+    tile: tuple[int, int]
     overlap: int
+    step: int
+    radius: float
+
+
+def tiling_of(plans: Collection[Plan], tile: int | tuple[int, int] | None, overlap: int | None = None) -> Tiling | None:
+    """Tiles of this size for networks with these plans; they share `overlap` pixels, by default a quarter.
+
+    Without a size there are none. Raises TileError, naming the nearest size, if a network does not take such tiles or
+    the overlap is too large.
+    """
+    if tile is None:
+        if overlap is not None:
+            raise TileError("an overlap is one of tiles", hint="say how large: `--tile 512`")
+        return None
+    size = (tile, tile) if isinstance(tile, int) else tile
+    for plan in plans:
+        _admit(plan, *size)
+    overlap, most = min(size) // 4 if overlap is None else overlap, min(size) - 1
+    if not 0 <= overlap <= most:
+        sides = "x".join(map(str, size))
+        raise TileError(f"tiles of {sides} cannot overlap by {overlap}", hint=f"choose from 0 to {most}")
+    step = math.lcm(*(plan.sizes.multiple for plan in plans))  # so that strided networks see one phase
+    radius = sum(max(receptive_fields(plan).values()) - 1 for plan in plans)
+    return Tiling(size, overlap, step if overlap <= min(size) - step else 1, radius)
+
+
+def _admit(plan: Plan, height: int, width: int) -> None:
+    """Raise TileError, naming the nearest size, if tiles of this size do not pass through a network."""
+    size, closest = f"{height}x{width}", size_text(plan, nearest(plan, height, width))
+    if closest != size or not plan.sizes.admits(**symbols_at(plan, height, width)):
+        raise TileError(
+            f"tiles of {size} do not pass through `{plan.graph.name}`: {plan.sizes}",
+            hint=f"the nearest size is {closest}",
+        )
 
 
 @dataclass(frozen=True)

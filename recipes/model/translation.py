@@ -164,7 +164,8 @@ def _check_values(dtype: np.dtype, range: Range | None) -> None:
         raise ImageError(
             f"{dtype} pixels have no full scale", hint="say which values become 0 and 1: `--range LOW HIGH`"
         )
-    check_scale(dtype, range)
+    top = np.iinfo(dtype).max if dtype.kind in "iu" else 1
+    check_scale(dtype, range, f"for their full scale `--range 0 {top}`")
 
 
 # ---------------------------------------------------------------------- image by image

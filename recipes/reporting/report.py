@@ -14,6 +14,7 @@ from pathlib import Path
 
 from crossband.recipes.basics.files import replacing
 from crossband.recipes.basics.parts import Code, Grid, Heading, Notes, Part, Picture, markdown
+from crossband.recipes.model.run_folder import RunFolder
 from crossband.registry import CrossbandError
 
 
@@ -52,18 +53,18 @@ def write_report(report: Report, folder: str | os.PathLike[str]) -> Path:
 
     Raises CrossbandError, before anything is written, if a picture is missing.
     """
-    folder, parts = Path(folder), report.parts()
+    run, parts = RunFolder(Path(folder)), report.parts()
     if missing := [str(part.file) for part in parts if isinstance(part, Picture) and not part.file.is_file()]:
         raise CrossbandError(f"{', '.join(missing)}: no such picture")
     page = "\n".join(_html(part) for part in parts)
     texts = {
-        "report.md": markdown(parts, folder) + "\n",
-        "report.html": PAGE.format(title=html.escape(report.title), body=page),
+        run.report: markdown(parts, run.path) + "\n",
+        run.page: PAGE.format(title=html.escape(report.title), body=page),
     }
-    for name, text in texts.items():
-        with replacing(folder / name) as temporary:
+    for file, text in texts.items():
+        with replacing(file) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    return folder / "report.md"
+    return run.report
 
 
 def _html(part: Part) -> str:

@@ -19,7 +19,7 @@ from crossband.graphs.language.writer import dump
 from crossband.recipes.basics.files import replacing
 from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.metrics.evaluation import Table
-from crossband.recipes.model.folder import RunFolder
+from crossband.recipes.model.run_folder import RunFolder
 from crossband.recipes.reporting.sheet import write_sheet
 from crossband.registry import CrossbandError
 

@@ -20,7 +20,7 @@ from crossband.recipes.language.settings import setting_texts
 from crossband.recipes.language.syntax import Data
 from crossband.recipes.model.devices import choose_device
 from crossband.recipes.model.evaluating import whole_scenes
-from crossband.recipes.model.folder import RunFolder
+from crossband.recipes.model.run_folder import RunFolder
 from crossband.recipes.model.task import Task
 from crossband.recipes.training.checkpoint import read_state
 from crossband.recipes.training.folder import new_folder

@@ -22,9 +22,9 @@ from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.metrics.evaluation import Table
 from crossband.recipes.metrics.results import Results
 from crossband.recipes.model.evaluating import Scored, score, whole_scenes
-from crossband.recipes.model.folder import RunFolder
 from crossband.recipes.model.loading import load
 from crossband.recipes.model.model import Model
+from crossband.recipes.model.run_folder import RunFolder
 from crossband.recipes.model.task import Task
 from crossband.recipes.reporting.curves import curves, draw_curves, read_log
 from crossband.recipes.reporting.pictures import sample_grid, save

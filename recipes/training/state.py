@@ -14,8 +14,8 @@ from crossband.recipes.kinds.optimizer import make_optimizer
 from crossband.recipes.kinds.schedule import Rate
 from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.language.functions import make_functions
-from crossband.recipes.model.folder import RunFolder
-from crossband.recipes.model.networks import begin_network, seed_of, task_of
+from crossband.recipes.model.networks import begin_network, direction_of, seed_of
+from crossband.recipes.model.run_folder import RunFolder
 from crossband.recipes.model.weights import CheckpointError, difference, save_weights
 from crossband.recipes.training.engine import PhaseRun, phase_runs
 
@@ -103,7 +103,7 @@ class Training:
             "scale": {band: list(values) for band, values in recipe.data.scale.items()},
         }
         for name, network in self.networks.items():
-            own = {"network": name, "task": task_of(recipe, name), "test": recipe.networks[name].test}
+            own = {"network": name, "task": direction_of(recipe, name), "test": recipe.networks[name].test}
             save_weights(folder.weights(name), network, {**own, **facts}, self.average.get(name))
 
     def state_dict(self) -> dict[str, Any]:
