@@ -1,4 +1,4 @@
-"""The network of a graph: checked, then assembled."""
+"""Build the network of a graph: check it, then assemble it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,10 +1,10 @@
-"""Weights that were trained elsewhere: key maps say, in YAML, what their names are called here.
+"""Rename weights that were trained elsewhere: a key map in YAML says how their names translate to ours.
 
     rename: {"layer{l}.{n}.bn{k}.{leaf}": "layer{l}.Bottleneck_{n+1}.conv{k}.norm.{leaf}"}
     drop: ["fc.{leaf}"]
 
-A placeholder of one letter is a whole number, of which our side may add or take away some; a longer one is one
-part of a name, up to the next dot. The first rule that fits a name counts. Nothing is left open: every name of a
+A placeholder of one letter stands for a whole number, to which our side may add or subtract; a longer one stands for
+one part of a name, up to the next dot. The first rule that fits a name applies. Nothing is left open: every name of a
 file is renamed or dropped, everything in the nodes that a map `fills` is filled, and shapes agree.
 """
 
@@ -43,18 +43,18 @@ SCHEMA: Mapping[str, Any] = {
 
 
 class RenamingError(CrossbandError):
-    """The weights in a file are not what a key map and a network expect; the text names each, the hint what to do."""
+    """The weights in a file do not fit a key map and a network; the message lists them, the hint says what to do."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One line of a key map: a pattern of names in the file, and what they are called here; None drops them."""
+    """One line of a key map: a pattern of names in the file, and our names for them; None drops them."""
 
     theirs: re.Pattern[str]
     ours: str | None
 
     def apply(self, key: str) -> str:
-        """Our name of a key that fits a rule which renames."""
+        """Our name for a key that fits this rule, which must not be one that drops."""
         found = self.theirs.fullmatch(key)
         assert found is not None
         assert self.ours is not None
@@ -68,7 +68,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class KeyMap:
-    """How the names of weights trained elsewhere become ours. `fills` are nodes of the graph `graph`; () is all."""
+    """A translation of names of weights trained elsewhere to ours. `fills` are nodes of `graph`; () means all."""
 
     name: str
     graph: str
@@ -77,16 +77,16 @@ class KeyMap:
     inside: str | None = None
 
     def rule(self, key: str) -> Rule | None:
-        """The first rule that fits a name; None where none does."""
+        """The first rule that fits a name; None if none does."""
         return next((rule for rule in self.rules if rule.theirs.fullmatch(key)), None)
 
     def nodes(self, into: str = "") -> tuple[str, ...]:
-        """The nodes that it fills, each as a prefix of our names, in a network whose node `into` is its graph."""
+        """Prefixes of our names in the nodes that it fills, in a network whose node `into` is its graph."""
         base = f"{into}." if into else ""
         return tuple(f"{base}{node}." for node in self.fills) or (base,)
 
     def renamed(self, theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor], into: str = "") -> dict[str, Tensor]:
-        """The tensors of `theirs` under our names, in the types of `ours`, the `state_dict` of a network.
+        """The tensors of `theirs` under our names, with the types of `ours`, the `state_dict` of a network.
 
         Raises RenamingError that lists every name which is not renamed, has no place, is not filled or has
         another shape.
@@ -124,7 +124,7 @@ FILLED = "take a file of the whole network, or let the key map say which nodes i
 
 
 class _Faults:
-    """What is wrong, by kind, with the first few names of each."""
+    """Faults by kind, each with its first few names."""
 
     def __init__(self) -> None:
         self._kinds: dict[str, tuple[str, list[str]]] = {}
@@ -154,7 +154,7 @@ def load_key_map(name: str) -> KeyMap:
 
 
 def load_key_map_into(name: str, problems: Problems, place: Place | None = None) -> KeyMap | None:
-    """As `load_key_map`, but faults are added to `problems`, an unknown name at `place`, and the answer is None."""
+    """Like `load_key_map`, but add faults to `problems`, an unknown name at `place`, and return None then."""
     path = KEYS.look_up(name, place, problems, "E070")
     document = read(path, problems) if path else None
     if document is None or not validate(document, SCHEMA, problems, "key map"):
@@ -183,7 +183,7 @@ def _known(names: Sequence[str] | set[str]) -> str | None:
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    """The regular expression of a pattern; a placeholder that comes twice must be the same both times."""
+    """The regular expression of a pattern; a repeated placeholder must match the same text."""
     parts: list[str] = []
     seen: set[str] = set()
     end = 0

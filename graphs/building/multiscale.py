@@ -1,4 +1,4 @@
-"""Wrappers of a graph, not of its module: the graph is written anew before it is checked."""
+"""Wrappers of a graph, not of its module: they rewrite the graph before it is checked."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,7 +17,7 @@ HALVED = {"kernel": 3, "stride": 2, "padding": 1, "count_include_pad": False}  #
 
 
 def graph_wrapper(name: str, *, cite: str | None = None) -> Callable[[Rewrite], Rewrite]:
-    """Register a function that takes a graph and gives another as the wrapper `name`."""
+    """Register a function from a graph to a graph as the wrapper `name`."""
 
     def register(function: Rewrite) -> Rewrite:
         parameters = parameters_of(function, skip=("graph",))
@@ -55,7 +55,7 @@ def multi_scale(graph: Graph, *, scales: Annotated[int, Ge(1), Le(8)] = 3) -> Gr
 
 
 def _as_outputs(graph: Graph) -> dict[str, Output]:
-    """The taps as outputs, of whatever size they are."""
+    """The taps as outputs that promise nothing about their sizes."""
     return {
         tap: Output(tap, tuple(f"{axis}_{tap}" for axis in "chw"), target, graph.at("taps", tap))
         for tap, target in graph.taps.items()
@@ -64,7 +64,7 @@ def _as_outputs(graph: Graph) -> dict[str, Output]:
 
 
 def _outputs_at(graph: Graph, scale: int) -> Iterator[Output]:
-    """What the network gives at one scale: promised as it is at the first, with sizes of their own at the others."""
+    """The outputs at one scale: with their own promise at the first, with new names of sizes at the others."""
     for output in filter(None, graph.outputs.values()):
         sizes = [_size_at(size, scale) for size in output.shape[1:]] if scale > 1 else output.shape[1:]
         shape = (*output.shape[:1], *sizes)
@@ -72,5 +72,5 @@ def _outputs_at(graph: Graph, scale: int) -> Iterator[Output]:
 
 
 def _size_at(size: YamlValue, scale: int) -> YamlValue:
-    """A name for a size at one scale: `h` becomes `h_2`; a number is the same at each scale, and so is wrong."""
+    """A name for a size at one scale: `h` becomes `h_2`. A number stays, and fails the check at the other scales."""
     return f"{size}_{scale}" if isinstance(size, str) and not size.startswith("=") else size

@@ -1,4 +1,4 @@
-"""One step on known shapes: the call it becomes, or the scope of the local block it enters."""
+"""Apply one step to known shapes: as the call of a block, or as the scope inside a local block."""
 
 from collections.abc import Sequence
 from typing import NoReturn
@@ -9,7 +9,7 @@ from crossband.blocks.contracts.contract import ContractError
 from crossband.blocks.contracts.shapes import shapes_of
 from crossband.blocks.contracts.sizes import Condition, Shape, Size, evaluate, symbols_of
 from crossband.graphs.checking.explain import faults, render_shape
-from crossband.graphs.checking.scope import Scope, refuse_others
+from crossband.graphs.checking.scope import Scope, check_choices
 from crossband.graphs.checking.state import NodeOutputs, Use, Walk
 from crossband.graphs.language.diagnostics import Reported
 from crossband.graphs.language.resolve import GRAPHS, shipped
@@ -24,7 +24,7 @@ DEEPEST = 40  # divisions inside each other in one size
 
 
 def call_block(walk: Walk, use: Use, entry: BlockEntry) -> tuple[NodeOutputs, Step]:
-    """One call of a registered block."""
+    """Call a registered block: record the call and return its outputs, and the step free of expressions."""
     arguments = walk.scope.noted(use.notes).arguments(entry, use.step.arguments, use.arguments_place)
     try:
         result = shapes_of(entry, use.shapes, arguments)
@@ -46,7 +46,7 @@ def call_block(walk: Walk, use: Use, entry: BlockEntry) -> tuple[NodeOutputs, St
 
 
 def check_alone(walk: Walk, step: Step, notes: Notes) -> None:
-    """Report what is wrong with a step whose inputs are unknown: its name and its arguments."""
+    """Report faults in the name and arguments of a step whose inputs are unknown."""
     place = step.place and step.place.child()
     try:
         if block := walk.local_blocks.get(step.block):
@@ -79,7 +79,7 @@ def refuse_shadows(walk: Walk, graph: Graph) -> None:
 
 
 def params_given(walk: Walk, use: Use, graph: Graph, notes: Notes) -> Scope:
-    """The params of a local block or graph, those given worked out where it is used."""
+    """The scope of params inside a local block or graph; arguments are worked out in the scope where it is used."""
     place = use.arguments_place
     good = True
     given = {}
@@ -100,7 +100,7 @@ def params_given(walk: Walk, use: Use, graph: Graph, notes: Notes) -> Scope:
     scope = Scope(given, walk.findings.problems, notes)
     own = {name: value for name, value in graph.params.items() if name not in given}
     inside = scope.params(own, lambda name: graph.at("params", name))
-    if refuse_others(graph, given, lambda name: place and place.child(name), walk.findings.problems, use.notes):
+    if check_choices(graph, given, lambda name: place and place.child(name), walk.findings.problems, use.notes):
         raise Reported
     return inside
 
@@ -108,7 +108,7 @@ def params_given(walk: Walk, use: Use, graph: Graph, notes: Notes) -> Scope:
 def bind_inputs(
     walk: Walk, use: Use, graph: Graph, scope: Scope
 ) -> tuple[dict[str, Size], dict[str, tuple[int | str, ...]], Scope]:
-    """What the inputs of a local block give names to, the inputs free of expressions, and the scope inside."""
+    """The sizes that the inputs of a local block name, the inputs free of expressions, and the scope inside."""
     if len(use.inputs) != len(graph.inputs):
         wanted = " and ".join(f"`{name}`" for name in graph.inputs)
         message = f"`{use.step.block}` takes {len(graph.inputs)} inputs, {wanted}, got {len(use.inputs)}"
@@ -137,7 +137,7 @@ def bind_inputs(
 
 
 def _require(walk: Walk, use: Use, conditions: Sequence[Condition]) -> None:
-    """Report the conditions that no image size meets; keep those that some do."""
+    """Report conditions that no image size meets; record those that depend on the image size."""
     reads = [(name, shape) for name, _, shape in use.inputs]
     refused = [condition for condition in conditions if not walk.can_hold(condition)]
     for code, message, hint in faults(refused, use.step.block, reads):
@@ -150,7 +150,7 @@ def _require(walk: Walk, use: Use, conditions: Sequence[Condition]) -> None:
 
 
 def _refuse_giants(walk: Walk, use: Use, shapes: Sequence[Shape]) -> None:
-    """Sizes that no memory holds, or so involved that they cannot be checked, are slips of the finger."""
+    """Report sizes that no memory holds, or that are too involved to be checked: both are typing errors."""
     for size in (size for shape in shapes for size in shape[1:]):
         if not isinstance(size, int) and size.depth > DEEPEST:
             message = f"{use.step.block}: more than {DEEPEST} changes of size in a row cannot be checked"

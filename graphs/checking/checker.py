@@ -1,8 +1,8 @@
-"""The checker: walks a graph once on symbolic shapes and finds everything that is wrong with it.
+"""The checker: walk a graph once on symbolic shapes and find every fault in it.
 
-No tensor runs. Channels are inferred, every argument is held to its schema, every shape follows from
-the contracts, and the admissible image sizes come out. What is found broken makes what depends on it
-unknown, not wrong, so that one mistake is one message.
+No tensor runs. Channels are inferred, every argument is validated against its schema, every shape follows from the
+contracts, and the admissible image sizes are derived. Whatever depends on a fault is unknown, not wrong, so that one
+mistake is one message.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from crossband import registry
 from crossband.blocks.contracts.sizes import Shape, symbol
 from crossband.graphs.checking.apply import refuse_shadows
 from crossband.graphs.checking.refused import fixed_sizes, refuse_fixed_sizes, refuse_hopeless
-from crossband.graphs.checking.scope import Scope, refuse_others
+from crossband.graphs.checking.scope import Scope, check_choices
 from crossband.graphs.checking.state import Findings, NodeOutputs, Walk
 from crossband.graphs.checking.usage import report_unused
 from crossband.graphs.checking.walk import run
@@ -41,7 +41,7 @@ def check(source: str | Path | Graph, params: Mapping[str, YamlValue] | None = N
 def check_into(
     source: str | Path | Graph, problems: Problems, params: Mapping[str, YamlValue] | None = None
 ) -> Plan | None:
-    """As `check`, but faults are added to `problems`, and the answer is None where there are any."""
+    """Like `check`, but add faults to `problems`, and return None if there are any."""
     resolver = Resolver(Problems())
     graph = source if isinstance(source, Graph) else resolver.load(str(source))
     findings = Findings(resolver, lineage=dict(graph.lineage) if graph else {})
@@ -60,7 +60,7 @@ def check_into(
 
 
 def _wraps(plan: Plan, problems: Problems) -> bool:
-    """Whether the wrappers of a graph take its network, which only their constructors can tell; faults are reported."""
+    """Whether the wrappers of a graph accept its network, which only their constructors know; faults are reported."""
     try:
         build_meta(plan)
     except InvalidFile as error:
@@ -78,9 +78,9 @@ def _takes(findings: Findings, graph: Graph, params: Mapping[str, YamlValue]) ->
 
 
 def _plan(findings: Findings, graph: Graph) -> Plan | None:
-    """The plan of a whole graph, or None where something is wrong."""
+    """The plan of a whole graph; None if it has faults."""
     scope = Scope({}, findings.problems).params(graph.params, lambda name: graph.at("params", name))
-    wrong = refuse_others(graph, scope.names, lambda name: graph.at("params", name), findings.problems)
+    wrong = check_choices(graph, scope.names, lambda name: graph.at("params", name), findings.problems)
     scope = replace(scope, broken=scope.broken | wrong)
     inputs = {name: _input(graph, name, scope) for name in graph.inputs}
     axes = {str(size): size for shape in inputs.values() if shape for size in shape[1:] if not isinstance(size, int)}
@@ -117,7 +117,7 @@ def _plan(findings: Findings, graph: Graph) -> Plan | None:
 
 
 def _input(graph: Graph, name: str, scope: Scope) -> Shape | None:
-    """The symbolic shape of an input of the whole graph; None where it is wrong, being reported."""
+    """The symbolic shape of an input of the whole graph; None after reporting a fault."""
     place = graph.at("inputs", name)
     if not graph.inputs[name]:  # could not be read
         return None
@@ -145,14 +145,14 @@ def _taps(walk: Walk) -> dict[str, Ref]:
 
 
 def rewritten(graph: Graph, wrap: Sequence[Wrap]) -> Graph:
-    """The graph as those of its wrappers want it that write it anew."""
+    """The graph after the wrappers that rewrite graphs."""
     for each in (each for each in wrap if each.rewrites):
         graph = each.entry.factory(graph, **each.arguments)
     return graph
 
 
 def wrappers_of(findings: Findings, graph: Graph, scope: Scope) -> list[Wrap]:
-    """What a graph says under `wrap`, in order; faults are reported."""
+    """The wrappers of a graph in order; faults are reported."""
     found = []
     for name, step in graph.wrap.items():
         if step is None:

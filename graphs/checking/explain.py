@@ -1,11 +1,11 @@
-"""The words for shapes that do not fit: what was expected, what was found, what would be right."""
+"""Messages for shapes that do not fit: expected, found, and a hint."""
 
 from collections.abc import Sequence
 
 from crossband.blocks.contracts.sizes import Condition, Shape, Size
 
 FEW = 16  # names of a trail that are shown
-MOST = 3  # inputs of one block that are told to be wrong: more of them have one cause
+MOST = 3  # faults of one block to report: more of them have one cause
 LONG = 40  # characters of a size
 
 
@@ -21,7 +21,7 @@ def shapes_in_words(reads: Sequence[tuple[str, Shape]]) -> str:
 
 
 def trail(names: Sequence[str], between: str) -> str:
-    """Names that lead from one to the next, the middle of many left out."""
+    """Names joined by `between`; of many names the middle is left out."""
     quoted = [f"`{name}`" for name in names]
     return between.join(quoted if len(quoted) <= FEW else [*quoted[:MOST], "...", *quoted[-MOST:]])
 
@@ -29,9 +29,9 @@ def trail(names: Sequence[str], between: str) -> str:
 def faults(
     conditions: Sequence[Condition], block: str, reads: Sequence[tuple[str, Shape]]
 ) -> list[tuple[str, str, str | None]]:
-    """Code, message and hint for conditions of `block` that its inputs, by name and shape, do not meet.
+    """Code, message and hint for each condition of `block` that its inputs, by name and shape, do not meet.
 
-    The height and the width of one input are one fault, and so are all outputs of which nothing is left.
+    The height and the width of one input make one fault, and so do all empty outputs.
     """
     inputs = shapes_in_words(reads)
     found: dict[object, tuple[str, str, str | None]] = {}
@@ -58,7 +58,7 @@ def _channels(condition: Condition, block: str, name: str, shape: Shape, inputs:
 def _sides(
     conditions: Sequence[Condition], block: str, reads: Sequence[tuple[str, Shape]], inputs: str
 ) -> tuple[str, str, str | None]:
-    """The height, the width or both of one input."""
+    """The fault in the height, the width or both of one input."""
     name, shape = reads[conditions[0].input or 0]
     words = {2: "height", 3: "width"}
     side = "size" if len(conditions) > 1 else words.get(conditions[0].axis or 0, f"axis {conditions[0].axis}")

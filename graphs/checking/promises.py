@@ -1,4 +1,4 @@
-"""What outputs promise, held against what arrives."""
+"""Compare the shapes that outputs promise with the shapes that arrive."""
 
 import re
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ from crossband.registry import suggest
 
 
 def kept_output(walk: Walk, output: Output, named: dict[str, Size]) -> tuple[Found | None, Output | None]:
-    """The value of an output, held to the shape it promises, and the output free of expressions.
+    """Check the promise of an output; return its value, and the output free of expressions, None where it is broken.
 
-    `named` are the sizes of names that no input has: the first output that uses one gives it its size.
+    `named` holds sizes by the names that only outputs use: the first output that uses a name defines its size.
     """
     value = _value(walk, output)
     try:
@@ -53,7 +53,7 @@ def _promise(walk: Walk, output: Output) -> list[int | str]:
 
 
 def _kept(walk: Walk, output: Output, promise: Sequence[int | str], shape: Shape, named: dict[str, Size]) -> bool:
-    """Whether a shape is what an output promises; where that depends on the image, it becomes a requirement."""
+    """Whether a shape is the promised one. If that depends on the image size, record a requirement."""
     text = "×".join(map(str, promise))
     message = f"`{output.name}` promises {text}, but `{output.reads}` is {render_shape(shape)}"
     hint = f"change `{output.reads}`, or promise [{', '.join(map(_writable, range(len(shape) - 1), shape[1:]))}]"
@@ -78,5 +78,5 @@ def _kept(walk: Walk, output: Output, promise: Sequence[int | str], shape: Shape
 
 
 def _writable(axis: int, size: Size) -> str:
-    """A size as a promise can say it: a number, a name of the inputs, or else a name that is free."""
+    """A size as a promise can be written: a number, a name of the inputs, or else a new name."""
     return str(size) if re.fullmatch(r"\w+", str(size)) else ("c", "h", "w")[min(axis, 2)]

@@ -1,4 +1,4 @@
-"""Image sizes that a graph refuses: those that its inputs fix, and graphs that admit none at all."""
+"""Report fixed image sizes that do not pass through a graph, and graphs through which no size passes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ SIZE_CODES = ("E031", "E032", "E040")
 
 
 def refuse_hopeless(findings: Findings, graph: Graph, sizes: SizeRule) -> None:
-    """Report E033 where no image passes, with the requirements that exclude each other."""
+    """Report E033 if no image passes, with the requirements that exclude each other."""
     if sizes.possible:
         return
     place = graph.at("nodes")
@@ -33,7 +33,7 @@ def refuse_hopeless(findings: Findings, graph: Graph, sizes: SizeRule) -> None:
 
 
 def _clash(requirements: Sequence[Requirement], name: str) -> Notes:
-    """Two requirements that exclude each other, as notes; or the first few that do so together."""
+    """Two requirements that exclude each other, as notes; or the last of the first few that do so together."""
 
     def excluded(some: Sequence[Requirement]) -> bool:
         return derive([each.condition for each in some], [name]).axes[name].at_least(SMALLEST) is None
@@ -47,13 +47,13 @@ def _clash(requirements: Sequence[Requirement], name: str) -> Notes:
 
 @dataclass(frozen=True)
 class Fixed:
-    """The heights and widths that a graph fixes: by input and place in its shape, the number and a free name."""
+    """The heights and widths that inputs fix: for each input and axis, its number, and a new name for it."""
 
     numbers: Mapping[tuple[str, int], int]
     names: Mapping[tuple[str, int], str]
 
     def freed(self, graph: Graph) -> Graph:
-        """The graph with the names for the numbers."""
+        """The graph with the names in place of the numbers."""
         inputs = {
             name: tuple(self.names.get((name, axis), item) for axis, item in enumerate(shape))
             for name, shape in graph.inputs.items()
@@ -62,7 +62,7 @@ class Fixed:
 
 
 def fixed_sizes(graph: Graph) -> Fixed | None:
-    """The sizes that the inputs of a graph fix; None where there are none."""
+    """The sizes that the inputs of a graph fix; None if they fix none."""
     scope = Scope({}, Problems()).params(graph.params)
     numbers: dict[tuple[str, int], int] = {}
     for name, shape in graph.inputs.items():
@@ -78,15 +78,15 @@ def fixed_sizes(graph: Graph) -> Fixed | None:
 
 
 def refuse_fixed_sizes(findings: Findings, free: Findings, graph: Graph, fixed: Fixed) -> None:
-    """Report E034 in place of the faults that come of nothing but a fixed size.
+    """Replace faults that are caused by a fixed size alone by one E034.
 
-    `findings` are those of the graph as it is, `free` those of the same graph with any size in their place: what
-    is wrong with both is wrong with the graph.
+    `findings` are those of the graph as written, `free` those of the same graph with sizes left open. Faults of both
+    are faults of the graph itself.
     """
     conditions = [
         each.condition
         for each in free.requirements
-        if not (each.code == "E040" and isinstance(each.condition.wanted, int))  # promised: a number like the input
+        if not (each.code == "E040" and isinstance(each.condition.wanted, int))  # an output promises that number too
     ]
     rule = derive(conditions, list(dict.fromkeys(fixed.names.values())))
     bad = {

@@ -1,4 +1,4 @@
-"""What is written becomes what is meant: expressions are worked out, arguments are held to their schemas."""
+"""Work out expressions and validate arguments against their schemas."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -18,10 +18,10 @@ MAX_ITEMS = 1000  # of a list that an expression makes
 PlaceOf: TypeAlias = Callable[[str], Place | None]
 
 
-def refuse_others(
+def check_choices(
     graph: Graph, values: Mapping[str, Any], place_of: PlaceOf, problems: Problems, notes: Notes = ()
 ) -> frozenset[str]:
-    """The params whose value, or an item of it, is none of their choices; each is reported."""
+    """Report params with a value, or an item of it, that is not among its choices; return their names."""
     wrong: set[str] = set()
     for name, choices in graph.choices.items():
         if name not in graph.params:
@@ -45,7 +45,7 @@ def refuse_others(
 class Scope:
     """The names that expressions may use here: params, and in a local block its axes.
 
-    `broken` are params whose own value is wrong: what uses them is unknown, not wrong.
+    `broken` are params whose own value is wrong: whatever uses them is unknown, not wrong.
     """
 
     names: Mapping[str, Any]
@@ -54,7 +54,7 @@ class Scope:
     broken: frozenset[str] = frozenset()
 
     def value(self, value: YamlValue, place: Place | None) -> Any:
-        """`value` with its expressions worked out. Raises Reported, the fault being reported."""
+        """`value` with its expressions worked out. Raises Reported after reporting a fault."""
         if isinstance(value, list):
             return [self.value(item, place and place.child(number)) for number, item in enumerate(value)]
         if isinstance(value, dict):
@@ -75,7 +75,7 @@ class Scope:
             raise Reported from None
 
     def size(self, value: YamlValue, place: Place | None) -> int | str:
-        """One item of a shape: a number of at least 1, or the name of an axis. Raises Reported, reported."""
+        """One item of a shape: a number of at least 1, or an axis name. Raises Reported after reporting a fault."""
         size = self.value(value, place)
         if (type(size) is int and size >= 1) or (isinstance(size, str) and re.fullmatch(NAME, size)):
             return size
@@ -85,15 +85,15 @@ class Scope:
         raise Reported
 
     def with_names(self, names: Mapping[str, Any]) -> "Scope":
-        """The scope with further names."""
+        """The same scope with further names."""
         return replace(self, names={**self.names, **names})
 
     def noted(self, notes: Notes) -> "Scope":
-        """The scope with other notes to what it reports."""
+        """The same scope with other notes on the faults it reports."""
         return replace(self, notes=notes)
 
     def params(self, declared: Mapping[str, YamlValue], place_of: PlaceOf | None = None) -> "Scope":
-        """A scope with params added; the value of one may use others. Faults are reported."""
+        """The same scope with params added, which may use each other in any order. Faults are reported."""
         scope = self
         ordered, circle = _in_order(declared)
         for name in ordered:
@@ -112,7 +112,7 @@ class Scope:
         return replace(scope, broken=scope.broken | set(circle))
 
     def arguments(self, entry: Entry, given: Mapping[str, YamlValue], place: Place | None) -> dict[str, Any]:
-        """Every argument of a block, defaults included. Raises Reported, each fault being reported."""
+        """Every argument of a block, defaults included. Raises Reported after reporting every fault."""
         good = True
         values: dict[str, Any] = {}
         for name, value in given.items():
@@ -176,7 +176,7 @@ class Scope:
 
 
 def _in_order(declared: Mapping[str, YamlValue]) -> tuple[list[str], list[str]]:
-    """The params so that each comes after those it uses, and those that use each other."""
+    """Sort params so that each comes after those it uses; also return those that use each other in a circle."""
     uses = {name: names_in(value) & declared.keys() for name, value in declared.items()}
     readers: dict[str, list[str]] = {}
     for name, used in uses.items():
@@ -192,7 +192,7 @@ def _in_order(declared: Mapping[str, YamlValue]) -> tuple[list[str], list[str]]:
 
 
 def _items(value: Any) -> int:
-    """How many numbers and texts a value holds, as far as it matters."""
+    """How many numbers and texts a value holds; counting stops at MAX_ITEMS."""
     if not isinstance(value, list):
         return 1
     total = 0
@@ -204,7 +204,7 @@ def _items(value: Any) -> int:
 
 
 def _choices(entry: Entry, name: str) -> list[str]:
-    """The words that a parameter takes."""
+    """The words that a parameter accepts."""
     schema = entry.parameters[name].schema
     words = [*schema.get("enum", ()), *schema.get("if", {}).get("enum", ())]
     return [word for word in words if isinstance(word, str)]

@@ -1,4 +1,4 @@
-"""What a check knows while it walks: the findings so far, where it is, and the step it is at."""
+"""The state of a check: the findings so far, the current pass, and the step in use."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,7 @@ MAX_DEPTH = 32
 
 @dataclass
 class Findings:
-    """What is found on the way through a graph and all that it contains."""
+    """Everything found while walking through a graph and the blocks inside it."""
 
     resolver: Resolver
     calls: list[Call] = field(default_factory=list)
@@ -38,11 +38,11 @@ class Findings:
 
     @property
     def problems(self) -> Problems:
-        """Where faults are reported."""
+        """The faults reported so far."""
         return self.resolver.problems
 
     def local_name(self, wanted: str, block: Graph) -> str:
-        """The name under which one form of a local block stands in the resolved graph."""
+        """The name of one variant of a local block in the resolved graph: `stage`, `stage.2`, ..."""
         number = 1
         while True:
             name = label_of(wanted) if number == 1 else f"{label_of(wanted)}.{number}"
@@ -52,7 +52,7 @@ class Findings:
             number += 1
 
     def origin(self, fault: Diagnostic) -> Notes:
-        """How the file of a fault came in, where it is one that another graph extends and does not say so yet."""
+        """Notes that tell how the file of a fault came in through `extends`, unless the fault has them already."""
         notes: list[Note] = []
         place = fault.place
         while place and (note := self.lineage.get(place.file)) and note not in notes:
@@ -64,23 +64,23 @@ class Findings:
 
 @dataclass(frozen=True)
 class Use:
-    """A step on its inputs (by name, value and shape), and the names of the module and of the call it makes."""
+    """A step with its inputs (name, value and shape each), and the names of its module and its call."""
 
     step: Step
     inputs: Sequence[Input]
     module: str
     call: str
-    node: str  # of the whole graph, in which this stands
+    node: str  # of the whole graph, that contains this use
     notes: Notes = ()
 
     @property
     def place(self) -> Place | None:
-        """Where the block is named."""
+        """The place of the block's name."""
         return self.step.place
 
     @property
     def arguments_place(self) -> Place | None:
-        """Where its arguments are."""
+        """The place of its arguments."""
         return self.step.place and self.step.place.child()
 
     @property
@@ -98,8 +98,8 @@ class Use:
 class Walk:
     """One pass through a graph, or through one use of a local block.
 
-    `axes` are the sizes that the inputs give names to. `modules` and `calls` lead the names of the modules and
-    calls made on it, `active` are the blocks it is in.
+    `axes` are the sizes that the inputs name. `modules` and `calls` are the prefixes of the names of modules and calls,
+    `active` are the blocks that this pass is inside of.
     """
 
     findings: Findings
@@ -110,15 +110,15 @@ class Walk:
     axes: Mapping[str, Size] = field(default_factory=dict)
     modules: str = ""
     calls: str = ""
-    top: str | None = None  # the node of the whole graph in which this pass is
+    top: str | None = None  # the node of the whole graph that contains this pass
     notes: Notes = ()
     active: tuple[tuple[str, Graph], ...] = ()
     used: set[str] = field(default_factory=set)
-    miswired: bool = False  # a node reads what is not there, or itself: what seems unused may be what was meant
+    miswired: bool = False  # a node reads an unknown name or itself, which may be why another seems unused
     passed_on: dict[str, str] = field(default_factory=dict)  # nodes repeated 0 times, and what they read
 
     def look_up(self, name: str, place: Place | None, code: str = "E020") -> Found | None:
-        """The value called `name` or `node.output`; None where it is unknown, the fault being reported."""
+        """The value called `name` or `node.output`; None if a fault, now or before, makes it unknown."""
         node, _, output = name.partition(".")
         self.used.add(node)
         if node not in self.flows:
@@ -147,11 +147,11 @@ class Walk:
         return known[key]
 
     def read_name(self, name: str) -> str:
-        """`name` as the resolved graph writes it, where nodes that only pass a value on are left out."""
+        """`name` as the resolved graph writes it, which leaves out nodes that only pass a value on."""
         return self.passed_on.get(name) or self.passed_on.get(name.partition(".")[0], name)
 
     def into(self, use: Use, graph: Graph, scope: Scope, axes: Mapping[str, Size]) -> "Walk":
-        """The pass through a local block or another graph, for one use of it."""
+        """A new pass through a local block or another graph, for one use of it."""
         flows: dict[str, NodeOutputs | None] = {
             name: {name: (ref, shape)} for name, (_, ref, shape) in zip(graph.inputs, use.inputs, strict=True)
         }
@@ -170,12 +170,12 @@ class Walk:
         )
 
     def report(self, code: str, message: str, place: Place | None, hint: str | None = None) -> None:
-        """Report a fault and go on."""
+        """Report a fault and continue."""
         self.findings.problems.add(code, message, place, hint, self.notes)
 
     def refuse(
         self, code: str, message: str, place: Place | None, hint: str | None = None, notes: Notes = ()
     ) -> NoReturn:
-        """Report a fault and give up what depends on it."""
+        """Report a fault and raise Reported, so that nothing that depends on it is checked."""
         self.findings.problems.add(code, message, place, hint, notes)
         raise Reported

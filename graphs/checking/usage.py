@@ -1,4 +1,4 @@
-"""What a graph declares and never uses: each is a mistake, most often a misspelt name."""
+"""Report what a graph declares and never uses: most often a misspelt name."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,11 +13,10 @@ from crossband.registry import near, suggest
 def report_unused(walk: Walk, graph: Graph) -> None:
     """Report nodes and inputs of a walked graph that nothing reads, and params and local blocks that nothing uses.
 
-    Params and blocks count where they are written in the graph's own file: a graph may well leave idle what it
-    inherits from the one it extends.
+    Params and blocks are reported only if the graph's own file declares them: inherited ones may stay unused.
     """
     if graph.partial:
-        return  # what is missing may be what uses them
+        return  # a missing part may use them
     for name, node in () if walk.miswired else graph.nodes.items():
         if node and name not in walk.used:
             _report(
@@ -51,7 +50,7 @@ def _blocks_used(graph: Graph) -> Iterator[str]:
 
 
 def _texts(graph: Graph) -> Iterator[str]:
-    """Every text in the values of a graph, those of its local blocks aside: they have params of their own."""
+    """Every text in the values of a graph, except in its local blocks, which have params of their own."""
     nodes = list(filter(None, graph.nodes.values()))
     steps = [step for node in nodes for step in node.steps] + list(filter(None, graph.wrap.values()))
     shapes = [*graph.inputs.values(), *(output.shape for output in graph.outputs.values() if output)]

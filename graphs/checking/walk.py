@@ -1,4 +1,4 @@
-"""One pass through the nodes of a graph, or of one use of a local block, in the order of what they read."""
+"""Walk through the nodes of a graph, or of one use of a local block, each after the nodes that it reads."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -27,7 +27,7 @@ from crossband.registry import show
 
 
 def run(walk: Walk) -> tuple[dict[str, Found | None], Graph]:
-    """The outputs, and the graph free of expressions."""
+    """Walk through a graph; return its outputs, and the graph free of expressions."""
     nodes = {name: node for name, node in walk.graph.nodes.items() if node}
     resolved: dict[str, Node] = {}
     for node in _ordered(walk, nodes):
@@ -50,7 +50,7 @@ def run(walk: Walk) -> tuple[dict[str, Found | None], Graph]:
 
 
 def _ordered(walk: Walk, nodes: Mapping[str, Node]) -> list[Node]:
-    """The nodes so that each comes after what it reads; those that read each other are reported and left out."""
+    """Sort nodes so that each comes after those it reads; report and leave out nodes that read each other."""
     ordered: list[Node] = []
     done: set[str] = set()
     bad: set[str] = set()
@@ -83,13 +83,13 @@ def _ordered(walk: Walk, nodes: Mapping[str, Node]) -> list[Node]:
 
 
 def _read_by(node: Node, known: Mapping[str, object]) -> Iterator[str]:
-    """The nodes that a node reads, in order; none if it could not be read itself."""
+    """The names among `known` that a node reads, in order; none if its text has faults."""
     reads = node.reads or () if node.steps else ()
     return iter([name for read in reads if (name := read.partition(".")[0]) in known])
 
 
 def _circle(walk: Walk, names: Sequence[str], nodes: Mapping[str, Node]) -> None:
-    """Report nodes of which each reads the next and the last the first, at one that reads what is written below."""
+    """Report a cycle of nodes, at a node that reads one written below it."""
     place_of = {name: number for number, name in enumerate(nodes)}
     pairs = zip(names, [*names[1:], names[0]], strict=True)
     first = next(number for number, (name, read) in enumerate(pairs) if place_of[name] <= place_of[read])
@@ -104,7 +104,7 @@ def _circle(walk: Walk, names: Sequence[str], nodes: Mapping[str, Node]) -> None
 
 
 def _node(walk: Walk, node: Node) -> tuple[NodeOutputs, Node | None]:
-    """What a node gives, and the node free of expressions; None where it only passes on what it reads."""
+    """The outputs of a node, and the node free of expressions; None if it only passes its inputs on."""
     reads = node.reads or ()
     values = [(name, walk.look_up(name, _reads_place(node, number))) for number, name in enumerate(reads)]
     inputs = [(name, *value) for name, value in values if value]
@@ -123,21 +123,21 @@ def _node(walk: Walk, node: Node) -> tuple[NodeOutputs, Node | None]:
 
 
 def _through(walk: Walk, node: Node, sites: Sequence[Site], inputs: Sequence[Input]) -> tuple[NodeOutputs, list[Step]]:
-    """What comes out of a node's chain, and the chain free of expressions.
+    """The outputs of a node's chain, and the chain free of expressions.
 
-    A step reads the first value that the one before it gave. In a repetition, of a step or of the node, all that
-    came out takes the place of the first inputs, and the inputs behind them stay.
+    A step reads the first output of the step before it. In a repetition, of a step or of the node, all outputs replace
+    as many inputs from the first on, and the other inputs stay.
     """
     several = len({site.label for site in sites}) > 1
     flow: NodeOutputs = {}
     made: dict[str | int, Step] = {}
     steps: list[Step] = []
-    turn, taken = 0, inputs
-    for index, (step, label, number, in_turn, again) in enumerate(sites):
-        threads = again > 0 or in_turn > turn
+    before, taken = 0, inputs
+    for index, (step, label, number, repetition, step_repetition) in enumerate(sites):
+        repeats = step_repetition > 0 or repetition > before
         if flow:
-            taken = _carried(node, flow, inputs if in_turn > turn else taken if again else taken[:1])
-        turn = in_turn
+            taken = _carried(node, flow, inputs if repetition > before else taken if step_repetition else taken[:1])
+        before = repetition
         own = f"{node.name}.{label}" if several else node.name
         call = f"{own}.{number}" if number > 1 else own
         notes = _notes(walk, node, step)
@@ -151,7 +151,7 @@ def _through(walk: Walk, node: Node, sites: Sequence[Site], inputs: Sequence[Inp
         if made.setdefault(label, resolved) != resolved:
             message = f"`{step.block}` is shared, but would not be the same in each of its uses"
             walk.refuse("E030", message, use.place, use.found, notes)
-        if made.setdefault(id(step), resolved) != resolved and threads and len(taken) > 1:
+        if made.setdefault(id(step), resolved) != resolved and repeats and len(taken) > 1:
             message = f"`{step.block}` keeps an input in each repetition, but would not be the same in each"
             walk.refuse("E030", message, use.place, use.found, notes)
         steps.append(resolved)
@@ -159,19 +159,19 @@ def _through(walk: Walk, node: Node, sites: Sequence[Site], inputs: Sequence[Inp
 
 
 def _carried(node: Node, flow: NodeOutputs, inputs: Sequence[Input]) -> list[Input]:
-    """What the next step takes: what the last one gave, in place of the first inputs, and the inputs behind them."""
+    """The inputs of the next step: the outputs of the last one, then the inputs that they do not replace."""
     given = [(node.name, *found) for found in flow.values()]
     return [*given[: len(inputs)], *inputs[len(given) :]]
 
 
 def _check_alone(walk: Walk, node: Node, steps: Sequence[Step]) -> None:
-    """Report what is wrong with steps themselves, where what comes in is not known."""
+    """Report faults of steps whose inputs are unknown."""
     for step in steps:
         check_alone(walk, step, _notes(walk, node, step))
 
 
 def _notes(walk: Walk, node: Node, step: Step) -> Notes:
-    """Which node a step is in, where its line does not show that, and how the walk came here."""
+    """Notes on a step: the node it is in, unless its line shows that, and the uses that lead here."""
     here = node.place and node.place.on_key()
     mark, own = here and here.mark, step.place and step.place.mark
     if here and mark and own and mark.line != own.line:
@@ -180,7 +180,7 @@ def _notes(walk: Walk, node: Node, step: Step) -> Notes:
 
 
 def _counts(walk: Walk, node: Node) -> list[int] | None:
-    """How often a node is repeated, and each of its steps; None where one of them is wrong, being reported."""
+    """The repetitions of a node and of each of its steps; None after reporting a fault."""
     place = node.place and node.place.child("repeat")
     try:
         counts = [_repeat(walk, node.repeat, place), *(_repeat(walk, step.repeat, step.place) for step in node.steps)]
@@ -202,7 +202,7 @@ def _repeat(walk: Walk, value: YamlValue, place: Place | None) -> int:
 
 
 def _passed_on(walk: Walk, node: Node, inputs: Sequence[Input]) -> NodeOutputs:
-    """A node repeated no times gives the first of what it reads, as many as its chain would give."""
+    """The outputs of a node that is repeated 0 times: its first inputs, as many as its chain would give."""
     names = _outputs_of(walk, node)
     if len(names) > len(inputs):
         message = f"`{node.name}` is repeated 0 times and gives {len(names)} values, but reads {len(inputs)}"
@@ -214,7 +214,7 @@ def _passed_on(walk: Walk, node: Node, inputs: Sequence[Input]) -> NodeOutputs:
 
 
 def _outputs_of(walk: Walk, node: Node) -> list[str]:
-    """The names of what a node's chain gives, without applying it; of one value where that is not known."""
+    """The output names of a node's chain, without applying it; one name if they are unknown."""
     name, place = (node.steps[-1].block, node.steps[-1].place) if node.steps else ("", None)
     if block := walk.local_blocks.get(name):
         return list(block.outputs)
@@ -226,7 +226,7 @@ def _outputs_of(walk: Walk, node: Node) -> list[str]:
 
 
 def _apply(walk: Walk, use: Use) -> tuple[NodeOutputs, Step]:
-    """What a step gives, and the step free of expressions. Raises Reported, the fault being reported."""
+    """The outputs of a step, and the step free of expressions. Raises Reported after reporting a fault."""
     name = use.step.block
     walk.findings.steps += 1
     if walk.findings.steps > MAX_STEPS:
@@ -249,7 +249,7 @@ def _apply(walk: Walk, use: Use) -> tuple[NodeOutputs, Step]:
 
 
 def _walk_into(walk: Walk, use: Use, graph: Graph) -> tuple[NodeOutputs, Step]:
-    """One use of a local block or of another graph."""
+    """Walk into one use of a local block or of another graph."""
     name = use.step.block
     if any(graph is other for _, other in walk.active):
         message = f"a block contains itself: {trail([*(each for each, _ in walk.active), name], ' uses ')}"
@@ -271,7 +271,7 @@ def _walk_into(walk: Walk, use: Use, graph: Graph) -> tuple[NodeOutputs, Step]:
 
 
 def _reads_place(node: Node, number: int) -> Place | None:
-    """Where a node says what it reads: in its `from`, or by standing where it stands."""
+    """The place where a node says what it reads: its `from`, or its own name if it has none."""
     if node.place is None:
         return None
     raw = node.place.written()

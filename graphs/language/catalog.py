@@ -1,4 +1,4 @@
-"""YAML files by name: those of the library and of plugins, and those that lie beside the text that names them."""
+"""YAML files by name: those of the library and of plugins, and those beside the file that names them."""
 
 import re
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Catalog:
         return file.resolve().parent in [folder.resolve() for folder in self.folders]
 
     def find(self, name: str, folder: Path | None = None) -> Path | None:
-        """The file called `name` by a text whose paths start in `folder`; None where there is none.
+        """Find the file that `name` means in a text whose paths are relative to `folder`; None if there is none.
 
         A name that ends in `.yaml` is a path. Any other is that of a shipped file, or else of `NAME.yaml` in `folder`.
         """
@@ -50,10 +50,9 @@ class Catalog:
         return next((path for path in places if _is_file(path)), None)
 
     def look_up(self, name: str, place: Place | None, problems: Problems, code: str) -> Path | None:
-        """The file called `name` at `place`, or on the command line where there is none; None after reporting a fault.
+        """Find the file that `name` means at `place` (None: on the command line). Returns None after reporting a fault.
 
-        `code` is that of the fault where no file is called so. A shipped name is refused where a file of one's own
-        beside the text could be meant as well.
+        An unknown name is reported with `code`. A shipped name is refused if a file beside the text has it too.
         """
         path = self.find(name, place and place.folder)
         if path is None:
@@ -71,11 +70,11 @@ class Catalog:
         return path
 
     def _twin(self, path: Path, place: Place) -> Path | None:
-        """The other file of this kind, beside the text at `place`, that has the name of the shipped file at `path`."""
+        """The file of this kind beside the text at `place` that has the same name as the shipped file at `path`."""
         twin = place.folder / path.name
         if path.parent not in self.folders or not _is_file(twin):
             return None
-        if twin.resolve() in (path.resolve(), Path(place.file).resolve()):  # a text does not mean itself
+        if twin.resolve() in (path.resolve(), Path(place.file).resolve()):  # a file does not name itself
             return None
         return twin if re.search(rf"^{self.key}\s*:", twin.read_text("utf-8", "replace"), re.MULTILINE) else None
 

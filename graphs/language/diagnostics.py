@@ -1,7 +1,6 @@
-"""What is wrong with a file, where, and what would be right: the errors of graphs and recipes.
+"""Faults of graph and recipe files: a stable code, a message, a place, a hint.
 
-A check adds every fault it finds to `Problems`, each with a stable code and a `Place`, and the user sees all
-of them at once, sorted by position.
+A check adds every fault to `Problems`, so that the user sees all of them at once, sorted by position.
 """
 
 import re
@@ -60,13 +59,13 @@ CODES: Mapping[str, str] = {
 }
 
 _INDENT = "  "
-_WIDTH = 120  # columns of a source line that are shown: more of it is cut around the token
+_WIDTH = 120  # columns of a source line to show; a longer line is cut around the token
 _TAB = "    "
 
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One fault. `notes` tell how it came about ("in block `stage`, used here"), each with its place if it has one."""
+    """One fault. `notes` explain its context ("in the block `stage`, used here"), each with an optional place."""
 
     code: str
     message: str
@@ -93,7 +92,7 @@ class Diagnostic:
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
-        """The fault for a program, ready for JSON; `line` and `column` count from 1."""
+        """The fault as plain data for JSON; `line` and `column` count from 1."""
         mark = self.place.mark if self.place else None
         return {
             "code": self.code,
@@ -110,10 +109,10 @@ class Diagnostic:
 
 
 class Problems:
-    """The faults found so far: true if there are any, iterated by file and position, each of them once.
+    """The faults found so far, each once, iterated by file and position.
 
-    `len` grows with every report, also of a fault that is known already, as when a faulty block is used twice:
-    comparing it before and after a check tells whether the check found anything.
+    `len` counts every report, also a repeated one (a faulty block may be used twice): comparing it before and after a
+    check shows whether that check found anything.
     """
 
     def __init__(self) -> None:
@@ -128,7 +127,7 @@ class Problems:
         hint: str | None = None,
         notes: Sequence[tuple[str, Place | None]] = (),
     ) -> None:
-        """Report one fault. The same words at the same place are kept once, with the first of their notes."""
+        """Report one fault. A fault with the same words at the same place is kept once, with its first notes."""
         diagnostic = Diagnostic(code, message, place, hint, tuple(notes))
         self._found.setdefault(diagnostic._position(), diagnostic)
         self._reports += 1
@@ -153,12 +152,12 @@ class Problems:
             raise InvalidFile(self)
 
     def value(self, found: T | None) -> T:
-        """What a check found, where it found no fault. Raises InvalidFile with every fault otherwise.
+        """Return `found` if there are no faults. Raises InvalidFile with every fault otherwise.
 
-        This is how `check`, which raises, is made of `check_into`, which adds faults and answers None.
+        This turns `check_into`, which adds faults and returns None, into `check`, which raises.
         """
         self.raise_if_any()
-        assert found is not None, "a check answers None only after it has reported a fault"
+        assert found is not None, "None is returned only after a fault is reported"
         return found
 
 
@@ -168,15 +167,15 @@ class InvalidFile(CrossbandError):
     def __init__(self, problems: Problems) -> None:
         super().__init__(problems.render())
         self.problems = problems
-        self.args = (problems,)  # what it is made of, for pickle
+        self.args = (problems,)  # pickle makes the error from these
 
 
 class Reported(Exception):
-    """Something is wrong and is among the problems already: what depends on it cannot be checked."""
+    """A fault was reported already; nothing that depends on it can be checked."""
 
 
 def _excerpt(line: str, mark: Mark) -> tuple[str, str]:
-    """The part of `line` to show and the carets below it, by the columns that a terminal gives each character."""
+    """The part of `line` to show and the carets below it, aligned by terminal columns."""
     start = min(mark.column - 1, len(line))
     stop = max(start + 1, min(start + mark.length, len(line)))
     before, token, after = _shown(line[:start]), _shown(line[start:stop]), _shown(line[stop:])
@@ -188,7 +187,7 @@ def _excerpt(line: str, mark: Mark) -> tuple[str, str]:
 
 
 def _shown(text: str) -> str:
-    """`text` without tabs and without characters that a terminal would obey instead of printing."""
+    """`text` with tabs as spaces and with control characters made visible."""
     return re.sub(r"[^\n -~]", lambda found: _visible(found[0]), text)
 
 
@@ -201,5 +200,5 @@ def _visible(character: str) -> str:
 
 
 def _columns(text: str) -> int:
-    """How many columns of a terminal `text` takes: wide characters take two, combining ones none."""
+    """Width of `text` in terminal columns: wide characters take two, combining ones none."""
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

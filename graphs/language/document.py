@@ -1,4 +1,4 @@
-"""A file that was read: its data, and where in its text each value and key stands."""
+"""A parsed YAML file: its data, and the position of each value and key in its text."""
 
 import re
 from dataclasses import dataclass, replace
@@ -22,9 +22,9 @@ class Mark:
 
 @dataclass(slots=True)
 class Element:
-    """A value and where it stands; `size` counts everything in it, itself too, and `depth` the levels below it.
+    """A value and its position. `size` counts the value and everything inside it, `depth` the levels below it.
 
-    `value` is a scalar, a list of elements, or a dict from key to (place of the key, element).
+    `value` is a scalar, a list of elements, or a dict from key to (position of the key, element).
     """
 
     value: Any
@@ -33,7 +33,7 @@ class Element:
     depth: int = 0
 
     def plain(self) -> Any:
-        """The value as plain Python, made anew each time."""
+        """A new copy of the value as plain Python."""
         if isinstance(self.value, dict):
             return {key: child.plain() for key, (_, child) in self.value.items()}
         return [child.plain() for child in self.value] if isinstance(self.value, list) else self.value
@@ -41,7 +41,7 @@ class Element:
 
 @dataclass(frozen=True)
 class Place:
-    """The value at `path` in a document, or its key. `span`, where given, is the exact stretch that is meant."""
+    """The value at `path` in a document, or its key. `span` narrows it down to a stretch of text."""
 
     document: "Document"
     path: tuple[str | int, ...] = ()
@@ -65,11 +65,11 @@ class Place:
 
     @property
     def mark(self) -> Mark | None:
-        """Where this is in the text; None in a file that could not be read at all."""
+        """Position in the text; None if the file could not be read at all."""
         return self.span or self.document.mark(self.path, key=self.key)
 
     def written(self) -> Any:
-        """The plain data that stands here."""
+        """The plain data at this place."""
         data = self.document.data
         for step in self.path:
             data = data[step]
@@ -80,11 +80,11 @@ class Place:
         return Place(self.document, (*self.path, *steps))
 
     def on_key(self) -> "Place":
-        """The key of this value instead of the value."""
+        """The place of the key of this value."""
         return Place(self.document, self.path, key=True)
 
     def within(self, offset: int, length: int) -> "Place":
-        """The `length` characters from `offset` of this text value; the whole value where they have no one place."""
+        """The place of `length` characters from `offset` in this text; the whole value if it spans several lines."""
         return replace(self, span=self.document.span(self.path, offset, length))
 
     def __str__(self) -> str:
@@ -93,7 +93,7 @@ class Place:
 
 
 class Document:
-    """One YAML file: its text, its `data` as plain Python, and where in the text each value and key stands."""
+    """One YAML file: its text, its `data` as plain Python, and the position of each value and key."""
 
     def __init__(self, file: str, text: str, root: Element | None = None) -> None:
         self.file = file
@@ -102,7 +102,7 @@ class Document:
 
     @cached_property
     def data(self) -> Any:
-        """dict, list, str, int, float, bool and None; a value used by several aliases is a copy for each."""
+        """Dicts, lists and scalars; each use of an alias is a copy of its own."""
         return self._root.plain() if self._root else None
 
     @cached_property
@@ -114,14 +114,14 @@ class Document:
         return self._lines[number - 1] if 0 < number <= len(self._lines) else ""
 
     def place(self, *path: str | int, key: bool = False) -> Place:
-        """The value at `path`, or its key; shown at the nearest value around it where there is none."""
+        """The place of the value at `path`, or of its key. If it is absent, the nearest value around it is shown."""
         return Place(self, path, key)
 
     def mark(self, path: tuple[str | int, ...], *, key: bool = False) -> Mark | None:
-        """Where the value at `path` stands, or its key, or the nearest value around it.
+        """Position of the value at `path`, of its key, or of the nearest value around it.
 
-        A mapping or list in block style has no text of its own: its key stands for it. A value that is
-        used by an alias stands where the alias is, the values inside it where they are written.
+        A mapping or list in block style is marked at its key. A value that is used through an alias is marked at the
+        alias, the values inside it where they are written.
         """
         element = self._find(path[:-1])[0]
         if key and path and element and isinstance(element.value, dict) and path[-1] in element.value:
@@ -129,7 +129,7 @@ class Document:
         return self._find(path)[1]
 
     def span(self, path: tuple[str | int, ...], offset: int, length: int) -> Mark | None:
-        """Where `length` characters from `offset` of the text at `path` stand; all of it if it is not on one line."""
+        """Position of `length` characters from `offset` in the text at `path`; of all of it if on several lines."""
         element, mark = self._find(path)
         if not element or not mark or not isinstance(element.value, str):
             return mark
@@ -137,7 +137,7 @@ class Document:
         return Mark(mark.line, mark.column + start + offset, length) if start >= 0 else mark
 
     def _find(self, path: tuple[str | int, ...]) -> tuple[Element | None, Mark | None]:
-        """The element at `path`, or None, and the place of the last element on the way to it."""
+        """The element at `path`, or None, and the position of the last element on the way there."""
         element = self._root
         mark = element.mark if element else None
         for step in path:

@@ -64,7 +64,7 @@ def is_expression(value: object) -> bool:
 
 
 def names_in(value: object) -> set[str]:
-    """The names in all expressions of plain data, also in those that cannot be read."""
+    """The names in all expressions inside plain data, malformed ones included."""
     if isinstance(value, str):
         return set(re.findall(r"[A-Za-z_]\w*", value)) if is_expression(value) else set()
     if isinstance(value, Mapping):
@@ -103,7 +103,7 @@ class Expression:
     _root: ast.expr = field(compare=False, repr=False)
 
     def names(self) -> frozenset[str]:
-        """The names that it needs values for."""
+        """The names that need values."""
         names = (node.id for node in ast.walk(self._root) if isinstance(node, ast.Name))
         return frozenset(name for name in names if name not in _FUNCTIONS)
 
@@ -172,7 +172,7 @@ class Expression:
         return _ARITHMETIC[type(sign)](left, right)
 
     def _bounded(self, node: ast.expr, value: float) -> float:
-        """`value` if it is a number of a sensible size."""
+        """`value`, which must be finite and not too large."""
         if not isfinite(value) or abs(value) > MAX_NUMBER:
             self._fail(node, f"the result is beyond {MAX_NUMBER:.0e}")
         return value
@@ -187,7 +187,7 @@ class Expression:
         return self.text[start:stop]
 
     def _place(self, node: ast.expr) -> tuple[int, int]:
-        """From where to where the text has what a node is about: its sign, the name of its function, or all of it."""
+        """Start and end of the text to blame for a node: its operator, the name of its function, or all of it."""
         start, stop = self._stretch(node)
         match node:
             case ast.BinOp(left) | ast.Compare(left, [_]) | ast.Compare(_, _, [*_, left, _]) | ast.Attribute(left):
@@ -202,7 +202,7 @@ class Expression:
         return sign.span() if sign else (start, stop)
 
     def _stretch(self, node: ast.expr) -> tuple[int, int]:
-        """From where to where a node goes in the text. The parser counts in bytes of UTF-8."""
+        """Start and end of a whole node in the text. The parser counts bytes of UTF-8."""
         source = _source(self.text).encode()
         before = len(self.text.rstrip()) - len(source.decode())
         start, stop = (len(source[:end].decode()) for end in (node.col_offset, node.end_col_offset))
@@ -210,12 +210,12 @@ class Expression:
 
 
 def _source(text: str) -> str:
-    """What Python's parser is given, which reads one line without blanks before it."""
+    """The text for Python's parser, which takes one line without leading blanks."""
     return re.sub(r"\s", " ", text[is_expression(text) :]).strip()
 
 
 def _misread(text: str, error: SyntaxError) -> ExpressionError:
-    """What is wrong with a text that Python cannot read, and where."""
+    """The error for a text that Python cannot parse."""
     source, end = _source(text), len(text.rstrip())
     start = error.offset - 1 if error.offset else len(source)
     place = end - len(source) + start

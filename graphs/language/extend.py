@@ -1,10 +1,13 @@
-"""`extends`: one child graph over its resolved parent.
+"""`extends`: a child graph merged into its resolved parent.
 
-A child keeps the order and the wiring of its parent. A node of the same name replaces it in place and keeps what
-it reads unless it says `from`; null removes it, and its readers, taps too, read its input; a new node stands after
-the node written above it. `insert` splices: after a node, all that reads it reads the new node instead, except
-taps, which name a feature, and readers of one output of several; before a node, the first of its inputs passes
-through the new one. What is inserted twice at one place stands in the order written.
+The child keeps the order and the wiring of its parent.
+
+- A node with the name of a parent's node replaces it in place and reads the same inputs, unless it says `from`.
+- A node that is null is removed; its readers and taps read its input instead.
+- A new node is placed after the node written above it.
+- `insert` with `after: node` makes every reader of the node read the new node instead, except taps, which name a
+  feature, and readers of one output of several. With `before: node` the first input of the node passes through the
+  new one. Several insertions at one place keep the order in which they are written.
 """
 
 from collections.abc import Collection, Mapping
@@ -20,7 +23,7 @@ T = TypeVar("T")
 
 
 def wired(graph: Graph) -> Graph:
-    """The graph with what each node reads written out: the node above, or for the first the inputs in order."""
+    """Write out the inputs of every node: by default the node above, for the first node the inputs in order."""
     above: tuple[str, ...] = tuple(graph.inputs)
     nodes: dict[str, Node | None] = {}
     for name, node in ((name, node) for name, node in graph.nodes.items() if node):
@@ -32,14 +35,14 @@ def wired(graph: Graph) -> Graph:
 
 
 def _sourced(output: Output, graph: Graph, last: tuple[str, ...]) -> Output:
-    """An output reads the node of its name; the only output of a graph may instead read the last node."""
+    """Write out the source of an output: the node of its name, or for an only output the last node."""
     if output.reads:
         return output
     return replace(output, reads=last[0] if len(graph.outputs) == 1 and output.name not in graph.nodes else output.name)
 
 
 def merged(parent: Graph, child: Graph, problems: Problems) -> Graph:
-    """The flat graph of `child`, which extends `parent`."""
+    """Merge `child`, which extends `parent`, into one flat graph."""
     merge = _Merge(parent, child, problems)
     merge.check_inputs()
     merge.replace_and_add()
@@ -63,13 +66,13 @@ class _Merge:
         self.taps = {name: target for name, target in self.parent.taps.items() if target}
 
     def check_inputs(self) -> None:
-        """A new input cannot take the name of a node."""
+        """Report new inputs that have the name of a node."""
         for name in (name for name in self.child.inputs if name in self.nodes):
             place = self.child.at("inputs", name)
             self.problems.add("E016", f"`{name}` is a node already", place and place.on_key(), "take another name")
 
     def replace_and_add(self) -> None:
-        """Nodes of a known name in place of it, new ones after the node written above them."""
+        """Replace nodes of the same name; place new nodes after the node written above them."""
         above: str | None = None
         for name, node in self.child.nodes.items():
             if node is not None and name in self.nodes:
@@ -81,12 +84,12 @@ class _Merge:
             above = name
 
     def remove(self) -> None:
-        """Take out the nodes that are null; what reads them reads their input."""
+        """Remove the nodes that are null; their readers read their input instead."""
         for name in [name for name, node in self.child.nodes.items() if node is None]:
             place = self.child.at("nodes", name)
             if name not in self.nodes:
                 self._absent("node", name, self.nodes, place)
-            elif problem := self._bound(name):
+            elif problem := self._obstacle(name):
                 hint = "replace it, or give its readers a `from`"
                 self.problems.add("E052", problem, place and place.on_key(), hint)
             else:
@@ -94,8 +97,8 @@ class _Merge:
                 self._redirect(name, read)
                 self.taps = {tap: read if target == name else target for tap, target in self.taps.items()}
 
-    def _bound(self, name: str) -> str | None:
-        """Why a node cannot be taken out, if it cannot."""
+    def _obstacle(self, name: str) -> str | None:
+        """Explain why a node cannot be removed; None if it can."""
         reads = self.nodes[name].reads or ()
         if len(reads) != 1:
             several = " and ".join(f"`{read}`" for read in reads)
@@ -134,7 +137,7 @@ class _Merge:
         self._place_beside(replace(node, reads=node.reads or reads[:1]), anchor, after=False)
 
     def flat(self) -> Graph:
-        """The whole graph, once its nodes are as the child wants them."""
+        """Assemble the graph from the merged nodes and the other sections."""
         child, parent = self.child, self.parent
         outputs = self._patched("outputs", parent.outputs, child.outputs)
         if not outputs:
@@ -163,17 +166,17 @@ class _Merge:
         return replace(flat, outputs={name: _sourced(output, flat, last) for name, output in reading.items()})
 
     def _inputs(self) -> dict[str, tuple[YamlValue, ...]]:
-        """The inputs: those of the child after those of the parent, or in its own order if it names them all."""
+        """The inputs of the parent, then the new ones of the child; in the order of the child if it names them all."""
         inherited = {} if self.child.inputs.keys() >= self.parent.inputs.keys() else self.parent.inputs
         return {**inherited, **self.child.inputs}
 
     def _source(self, name: str) -> str | None:
-        """What an output reads: what the child says, or else what it did in the parent, as redirected."""
+        """The source of an output: as the child says, or else as in the parent after all redirections."""
         own = self.child.outputs.get(name)
         return own.reads if own and own.reads else self.ends.get(name)
 
     def _homes(self) -> dict[tuple[str, str], Place]:
-        """Where the parts stand that the child has from its parent and that do not know their own place."""
+        """The places of inherited parts that do not record their own place."""
         inherited = {
             (section, name): self.parent.at(section, name)
             for section in ("inputs", "params", "taps")
@@ -196,7 +199,7 @@ class _Merge:
         self.problems.add("E052", message, place and place.on_key(), suggest(name, known))
 
     def _is_new(self, name: str, place: Place | None) -> bool:
-        """Whether a name is free for a new node; the fault is reported."""
+        """Whether a name is free for a new node; report a fault if it is not."""
         inputs = {**self.parent.inputs, **self.child.inputs}
         if name not in inputs and name not in self.nodes:
             return True
@@ -205,14 +208,14 @@ class _Merge:
         return False
 
     def _place_beside(self, node: Node, anchor: str | None, *, after: bool) -> None:
-        """Put a node into the order: at the end or the beginning where there is no anchor."""
+        """Insert a node before or after its anchor; without an anchor, at the beginning or the end."""
         order = list(self.nodes.values())
         index = (list(self.nodes).index(anchor) + after) if anchor else (len(order) if after else 0)
         order.insert(index, node)
         self.nodes = {each.name: each for each in order}
 
     def _redirect(self, old: str, new: str) -> None:
-        """Let every node and output that reads `old` read `new`."""
+        """Make every node and output that reads `old` read `new`."""
         for node in list(self.nodes.values()):
             reads = tuple(new if name == old else name for name in node.reads or ())
             self.nodes[node.name] = replace(node, reads=reads)

@@ -1,4 +1,4 @@
-"""A graph file becomes a `Graph`: its structure is validated, its parts get their places."""
+"""Parse a graph file into a `Graph`: validate its structure, give each part its place."""
 
 import keyword
 import re
@@ -17,7 +17,7 @@ from crossband.graphs.language.validate import unusable, usable_name
 from crossband.registry import near, show, suggest
 
 T = TypeVar("T")
-FREE = ((), ("params",), ("outputs",), ("taps",))  # where a name is no attribute of a module
+FREE = ((), ("params",), ("outputs",), ("taps",))  # sections whose names do not become attributes of a module
 FORMS = {  # how each section is written
     "params": "write `params: {width: 64}`",
     "choices": "write `choices: {norm: [instance, batch]}`",
@@ -32,10 +32,10 @@ FORMS = {  # how each section is written
 
 
 def parse(document: Document, problems: Problems) -> Graph | None:
-    """The graph that a document holds; faults go to `problems`.
+    """Parse the graph in a document; faults go to `problems`.
 
-    Parts whose structure is wrong are left out and the graph is `partial`, so that the rest can be checked all
-    the same. None where nothing can be said of the rest.
+    Parts with a wrong structure are left out and the graph is `partial`, so that the rest can still be checked. None if
+    the rest cannot be checked either.
     """
     before = len(problems)
     broken = unusable(document, _structure(), problems, "graph", FORMS)
@@ -54,7 +54,7 @@ def _structure() -> dict[str, Any]:
 
 
 class _Parser:
-    """`broken` are the parts of the file, by section and name, that have the wrong structure."""
+    """Makes the parts of a graph. `broken` are the parts with a wrong structure, by section and name."""
 
     def __init__(self, problems: Problems, broken: set[tuple[str | int, ...]]) -> None:
         self.problems = problems
@@ -86,7 +86,7 @@ class _Parser:
     def parts(
         self, data: Mapping[str, Any], section: str, place: Place, make: Callable[[str, Any, Place], T]
     ) -> dict[str, T]:
-        """The parts of one section by name, those of the wrong structure left out, or there without content."""
+        """The parts of one section by name. Broken ones are left out, or kept empty if others may refer to them."""
         found: dict[str, Any] = {}
         for key, value in data.get(section, {}).items():
             here = place.child(section, key)
@@ -101,7 +101,7 @@ class _Parser:
         return found
 
     def distinct(self, data: Mapping[str, Any], place: Place) -> None:
-        """An input, a node and a param cannot share a name, nor can an axis and a param."""
+        """Report names that an input shares with a node, or an axis with a param."""
         inputs, params = data.get("inputs", {}), data.get("params", {})
         for key in (key for key in data.get("nodes", {}) if key in inputs):
             here = place.child("nodes", key).on_key()
@@ -211,7 +211,7 @@ class _Parser:
         self.problems.add("E025", f"one block makes a node, here {f'are {named}' if named else 'is none'}", place, hint)
 
     def name(self, name: str, place: Place) -> None:
-        """Most names become attributes of a module, so those that a module has already are refused."""
+        """Report malformed names, and names that every module has: most names become attributes of a module."""
         if "blocks" in place.path[-2:-1]:  # a resolved graph calls the further forms of a block `stage.2`
             name = VARIANT.sub("", name)
         if not re.fullmatch(NAME, name):
@@ -223,7 +223,7 @@ class _Parser:
 
 @cache
 def _taken() -> frozenset[str]:
-    """What every torch module is or has. Kept as text, since reading a file must not import torch."""
+    """The names that every torch module has. Kept as text because reading a file must not import torch."""
     return frozenset(_MODULE.split())
 
 

@@ -1,9 +1,9 @@
-"""YAML text to plain data in which every value knows its line and column.
+"""Read YAML text into plain data, with the line and column of every value.
 
-The scalars are those of the YAML 1.2 core schema: `1e-4` is a number, `no`, `on` and `12:30` are text. What could
-surprise or harm is refused: duplicate keys, tags, merge keys, keys that are not text, endless or huge structures.
-The parser's events are turned into values here, one pass, instead of by PyYAML's composer: that one resolves
-scalars by YAML 1.1, forgets which keys were repeated and overflows the stack on deep nesting.
+Scalars follow the YAML 1.2 core schema: `1e-4` is a number, `no`, `on` and `12:30` are text. Surprising or harmful
+input is refused: duplicate keys, tags, merge keys, keys that are not text, endless or huge structures. Written by
+hand, over the events of PyYAML's parser, because PyYAML itself resolves scalars by YAML 1.1, accepts repeated keys and
+overflows the stack on deep nesting.
 """
 
 import os
@@ -22,7 +22,7 @@ from crossband.registry import near, show, suggest
 MAX_BYTES = 1_000_000
 MAX_VALUES = 50_000  # in one file, every use of an anchor counted in full
 MAX_DEPTH = 64
-LARGEST = 2**63  # whole numbers beyond it are a slip of the finger, and no tensor holds them
+LARGEST = 2**63  # larger whole numbers are typing errors, and no tensor holds them
 
 NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _WORDS = {"": None, "~": None} | {
@@ -35,7 +35,7 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 _QUOTE = "put text that contains brackets, commas or `: ` in quotes"
-_HINTS = {  # by what the parser says is wrong
+_HINTS = {  # by a part of the parser's message
     "mapping values are not allowed": "begin each key on its own line, and put text that contains `: ` in quotes",
     "expected `,` or": f"close the bracket, and {_QUOTE}",
     "could not find expected `:`": "write `key: value`, with a space after the colon",
@@ -48,7 +48,7 @@ _HINTS = {  # by what the parser says is wrong
 
 
 def read(path: str | os.PathLike[str], problems: Problems) -> Document | None:
-    """The YAML file at `path`, or None after adding everything that is wrong with it to `problems`."""
+    """Read the YAML file at `path`. Returns None after adding every fault to `problems`."""
     file = os.fspath(path)
     try:
         with open(file, "rb") as stream:
@@ -67,9 +67,9 @@ def read(path: str | os.PathLike[str], problems: Problems) -> Document | None:
 
 
 def read_text(text: str, problems: Problems, file: str = "<text>") -> Document | None:
-    """The YAML document in `text`, or None after adding everything that is wrong with it to `problems`.
+    """Read the YAML document in `text`. Returns None after adding every fault to `problems`.
 
-    `file` is the name that messages give it.
+    Messages call it `file`.
     """
     if len(text) > MAX_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         return _too_large(file, problems)
@@ -90,11 +90,11 @@ def resolve(text: str) -> str | int | float | bool | None:
 
 
 class _Refused(Exception):
-    """The rest of the file cannot be read; the problem is already reported."""
+    """The rest of the file cannot be read; the fault is reported already."""
 
 
 class _Builder:
-    """Turns the parser's events into nodes and reports what is refused."""
+    """Turns the parser's events into elements and reports refused input."""
 
     def __init__(self, document: Document, problems: Problems) -> None:
         self._document = document
@@ -231,7 +231,7 @@ class _Builder:
         return value
 
     def _mark(self, opening: Any, closing: Any = None) -> Mark:
-        """From the start of one event to the end of another, or of the same, as far as the first line goes."""
+        """The stretch from the start of one event to the end of it or of another, cut at the end of its first line."""
         start, end = opening.start_mark, (closing or opening).end_mark
         stop = end.column if end.line == start.line else len(self._document.line(start.line + 1))
         return Mark(start.line + 1, start.column + 1, max(0, stop - start.column))
@@ -254,7 +254,7 @@ class _Builder:
         self._refuse("E002", f"not YAML: {problem}", mark, hint, notes)
 
     def _error_mark(self, mark: Any) -> Mark:
-        """Where the parser stopped: at the end of the text it counts a line too many."""
+        """Position where the parser stopped. At the end of the text it counts one line too many."""
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         while line > 1 and not self._document.line(line).strip():
             line, column = line - 1, len(self._document.line(line - 1)) + 1
@@ -264,7 +264,7 @@ class _Builder:
         return self._refuse("E004", f"nested more than {MAX_DEPTH} deep", mark)
 
     def _refuse(self, code: str, message: str, mark: Mark, hint: str | None = None, notes: Any = ()) -> "_Refused":
-        """Report a problem; what comes back is raised where nothing after it can be read."""
+        """Report a fault. Callers raise the result if the rest of the file cannot be read."""
         self._failed = True
         self._problems.add(code, message, Place(self._document, span=mark), hint, notes)
         return _Refused()
@@ -290,7 +290,7 @@ def _too_large(file: str, problems: Problems) -> None:
 
 
 def near_file(path: Path) -> str | None:
-    """The hint for a file that is not there: the file in the same folder that was probably meant."""
+    """The hint for a missing file: one in the same folder with a similar name."""
     try:
         others = [other for other in path.parent.iterdir() if near(path.stem, [other.stem])]
     except (OSError, ValueError):

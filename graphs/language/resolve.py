@@ -1,4 +1,4 @@
-"""From a name or path to one flat graph: files are found and read, `extends` is worked out."""
+"""Resolve a name or path to one flat graph: find and read the files, merge what they extend."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -26,29 +26,29 @@ def load_graph(name: str | Path) -> Graph:
 
 
 def pass_on(found: Problems, problems: Problems, notes_of: Callable[[Diagnostic], Notes]) -> None:
-    """Add what was found to `problems`, each with further notes."""
+    """Add each fault of `found` to `problems`, with further notes."""
     for each in found:
         problems.add(each.code, each.message, each.place, each.hint, (*each.notes, *notes_of(each)))
 
 
 @dataclass
 class Resolver:
-    """Graphs by file, each read once per check."""
+    """Loads graphs, each file once per check."""
 
     problems: Problems
     _graphs: dict[Path, Graph | None] = field(default_factory=dict)
     _open: list[Path] = field(default_factory=list)
 
     def load(self, name: str, place: Place | None = None, code: str = "E010") -> Graph | None:
-        """The resolved graph called `name` at `place`; None where it is not there or is wrong, being reported.
+        """The resolved graph that `name` means at `place`; None after reporting a fault.
 
-        `code` is that of the fault where no graph has this name.
+        An unknown name is reported with `code`.
         """
         path = GRAPHS.look_up(name, place, self.problems, code)
         return self.load_file(path, place) if path else None
 
     def load_file(self, path: Path, place: Place | None = None) -> Graph | None:
-        """The resolved graph in the file at `path`. Its faults are noted as met at `place`, where it is named."""
+        """The resolved graph in a file. Its faults get a note with `place`, where the file is named."""
         key = path.resolve()
         if key in self._open:
             trail = " extends ".join(f"`{each.stem}`" for each in (*self._open[self._open.index(key) :], key))
@@ -73,7 +73,7 @@ class Resolver:
         return self.resolve(document) if document else None
 
     def resolve(self, document: Document) -> Graph | None:
-        """The flat graph of one document; None where too little of it is right to check the rest."""
+        """The flat graph of one document; None if too much of it is wrong to check the rest."""
         graph = parse(document, self.problems)
         if graph is None:
             return None
@@ -85,7 +85,7 @@ class Resolver:
         return whole if len(self.problems) == before else None
 
     def _alone(self, graph: Graph) -> Graph:
-        """A graph that extends nothing, and so has nothing to remove and nothing to splice into."""
+        """The flat graph of a document without `extends`; report removals and insertions, which need a parent."""
         for section in ("nodes", "outputs", "taps", "blocks", "wrap"):
             for name in [name for name, part in getattr(graph, section).items() if part is None]:
                 place = graph.at(section, name)

@@ -15,7 +15,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 NAME = r"^[A-Za-z][A-Za-z0-9_]*$"  # no leading `_`: those belong to torch
 NODE_KEYS = ("from", "do", "repeat", "share", "doc")
 MAX_REPEAT = 1000
-WHOLE: Schema = {  # what a graph must have that extends none
+WHOLE: Schema = {  # required of a graph without `extends`
     "required": ["inputs", "nodes", "outputs"],
     "properties": {"inputs": {"minProperties": 1}, "outputs": {"minProperties": 1}},
 }
@@ -24,9 +24,8 @@ WHOLE: Schema = {  # what a graph must have that extends none
 def graph_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> Schema:
     """The schema of a graph file.
 
-    It is made of the `known` things, which are those of the registry or descriptions of them. Without `arguments`
-    it stops at the arguments of blocks: the checker holds those to the same schemas one by one, after it has worked
-    out their expressions.
+    `known` are the entries of the registry, or descriptions of them. Without `arguments`, the arguments of blocks are
+    left open: the checker validates them by the same schemas, after it has worked out their expressions.
     """
     entries = known["blocks"] if arguments else {}
     blocks = {name: _arguments(entry) for name, entry in entries.items()}
@@ -89,7 +88,7 @@ def graph_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> Sc
 
 
 def _mapping(blocks: Mapping[str, Schema], **more: Schema) -> Schema:
-    """A node written as a mapping: one block as the key, or `do`, beside the keys of a node."""
+    """A node written as a mapping: a block as a key, or `do`, beside the keys of a node."""
     return {
         "properties": {
             **blocks,
@@ -104,7 +103,7 @@ def _mapping(blocks: Mapping[str, Schema], **more: Schema) -> Schema:
 
 
 def _bare(blocks: Mapping[str, Described]) -> Schema:
-    """The name of a block alone, which suits those that need no arguments."""
+    """A bare block name, allowed for blocks without required arguments."""
     if not blocks:
         return {}
     needing = {name: any(each.required for each in entry.parameters.values()) for name, entry in blocks.items()}
@@ -133,7 +132,7 @@ def _repeat() -> Schema:
 
 
 def _or_expression(schema: Mapping[str, Any]) -> Schema:
-    """What a schema admits, or an expression for it or for any item of a list."""
+    """The schema, with an expression allowed in place of the value or of any item of a list."""
     inner = {key: _or_expression(part) if key in ("items", "else") else part for key, part in schema.items()}
     return {"if": {"type": "string", "pattern": "^="}, "then": {}, "else": inner}
 

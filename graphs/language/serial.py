@@ -1,4 +1,4 @@
-"""A graph back to plain data and YAML text, and the digest that is its identity."""
+"""Write a graph as plain data and as YAML text, and compute the digest that identifies it."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from crossband.graphs.language.writer import dump as dump_yaml
 
 
 def to_data(graph: Graph) -> dict[str, Any]:
-    """The graph as plain data in the form of a graph file; what need not be said is left out."""
+    """The graph as plain data in the form of a graph file, without keys that may be left out."""
     data: dict[str, Any] = {
         "graph": graph.name,
         "doc": graph.doc,
@@ -23,7 +23,7 @@ def to_data(graph: Graph) -> dict[str, Any]:
         "blocks": {name: _block(block) for name, block in graph.blocks.items() if block},
         "wrap": {name: dict(step.arguments) for name, step in graph.wrap.items() if step},
     }
-    return _said(data)
+    return _without_empty(data)
 
 
 def dump(graph: Graph) -> str:
@@ -32,10 +32,10 @@ def dump(graph: Graph) -> str:
 
 
 def digest(graph: Graph) -> str:
-    """The identity of a resolved graph: a SHA-256 over what it computes and the names that its weights have.
+    """Identify a resolved graph by a SHA-256 of what it computes and of the names of its weights.
 
-    The order of nodes that do not depend on each other, the order of keys, documentation, citations and taps
-    play no part, nor do the names of the forms in which a local block is used.
+    It ignores the order of independent nodes, the order of keys, documentation, citations, taps, and the names of the
+    variants of a local block.
     """
     known: dict[str, str] = {}
     wrap = [[name, dict(step.arguments)] for name, step in graph.wrap.items() if step]  # applied in this order
@@ -68,11 +68,11 @@ def _hash(identity: Any) -> str:
 
 
 def _block(graph: Graph) -> dict[str, Any]:
-    return _said({"doc": graph.doc, "params": dict(graph.params), **_body(graph)})
+    return _without_empty({"doc": graph.doc, "params": dict(graph.params), **_body(graph)})
 
 
-def _said(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What a file must say: the rest is left out."""
+def _without_empty(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop empty values, which a file may leave out."""
     return {key: value for key, value in data.items() if key == "nodes" or value not in (None, {}, [])}
 
 
@@ -92,7 +92,7 @@ def _body(graph: Graph) -> dict[str, Any]:
 
 
 def _node(node: Node, above: tuple[str, ...]) -> Any:
-    """A node in its shortest form, below the node or inputs `above`."""
+    """A node in its shortest form, given the node or inputs `above` it, which it reads by default."""
     reads = list(node.reads or ())
     data: dict[str, Any] = {}
     if tuple(reads) != above:

@@ -1,6 +1,6 @@
-"""The parts of a graph as written: a file becomes a `Graph` of `Node`s of `Step`s, each knowing its place.
+"""The parts of a graph as written: a `Graph` has `Node`s, which have `Step`s, each with its place in the file.
 
-Two graphs are equal when they say the same thing, wherever they say it: places take no part in equality.
+Places are ignored when graphs are compared.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ Notes: TypeAlias = tuple[Note, ...]
 
 @dataclass(frozen=True)
 class Step:
-    """One block applied to what came before: `{RSU: {depth: 7}}`. Its place is that of the block's name."""
+    """One application of a block, `{RSU: {depth: 7}}`. Its place is that of the block's name."""
 
     block: str
     arguments: Mapping[str, YamlValue] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Node:
-    """A named value: the nodes or inputs it reads, and the steps from there. `reads` is None until resolved."""
+    """A named value: the nodes or inputs it reads, and the steps applied to them. `reads` is None until resolved."""
 
     name: str
     steps: tuple[Step, ...]
@@ -60,11 +60,11 @@ class Insertion:
 
 @dataclass(frozen=True, repr=False)
 class Graph:
-    """A graph or a local block. None in a mapping marks what a child removes from the graph it extends.
+    """A graph or a local block. A value of None marks a part that a child removes from the graph it extends.
 
-    Parts that come from a graph it extends stand in another file: `homes` has the places of those that do not know
-    their own, by section and name, and `lineage` tells, by file, how that file came in. A `partial` graph is one
-    whose text has faults: parts are missing, and a node without steps is one that could not be read.
+    Inherited parts are written in another file: `homes` has the places of those that do not record their own, by
+    section and name, and `lineage` has, by file, the note that tells how that file came in. The text of a `partial`
+    graph has faults: parts are missing, and a node without steps could not be read.
     """
 
     name: str
@@ -95,7 +95,7 @@ class Graph:
         return self.place.child(section, *path) if self.place else None
 
     def owns(self, place: Place | None) -> bool:
-        """Whether a part is written in this graph's own file, not in one that it extends."""
+        """Whether a part is written in the file of this graph, not in one that it extends."""
         return place is None or self.place is None or place.document is self.place.document
 
     def with_params(self, params: Mapping[str, YamlValue]) -> "Graph":

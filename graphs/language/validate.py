@@ -1,4 +1,4 @@
-"""A document against a JSON Schema, with the faults as diagnostics at their places."""
+"""Validate a document against a JSON Schema and report the faults at their places."""
 
 import re
 from collections.abc import Mapping
@@ -22,10 +22,10 @@ def validate(document: Document, schema: Mapping[str, Any], problems: Problems, 
 def unusable(
     document: Document, schema: Mapping[str, Any], problems: Problems, what: str, hints: Mapping[str, str] | None = None
 ) -> set[Path]:
-    """As `validate`, but the answer is the paths of the values that cannot be used as they are.
+    """Like `validate`, but return the paths of unusable values.
 
-    A key too many, or a name that is malformed, is a fault that leaves its surroundings usable. `hints` say, by
-    top-level key, how its values are written.
+    An extra key or a malformed name is a fault, but its surroundings stay usable. `hints` say how values are written,
+    by top-level key.
     """
     from jsonschema import Draft202012Validator
 
@@ -45,7 +45,7 @@ def unusable(
                     meant = near(
                         key, [name for name in error.instance if name not in error.schema.get("properties", {})]
                     )
-                    if not meant:  # a misspelt key is told as such
+                    if not meant:  # else it is reported as a misspelt key
                         problems.add("E007", f"{where} needs the key `{key}`", place, f"add `{key}:`")
             case "pattern":
                 message = f"{where} must be letters, digits and `_`, a letter first, got {show(error.instance)}"
@@ -64,7 +64,7 @@ def usable_name(text: str) -> str:
 
 
 def _where(path: Path, what: str) -> str:
-    """A value in words: by its key, or as an item of the list that has one."""
+    """Name a value in a message: by its key, or as an item of a list."""
     if not path:
         return f"the {what}"
     if isinstance(path[-1], str):

@@ -1,4 +1,4 @@
-"""Plain data to YAML that people like to read: `read_text(dump(data)).data == data`."""
+"""Write plain data as readable YAML, so that `read_text(dump(data)).data == data`."""
 
 import re
 from collections.abc import Collection, Mapping

@@ -1,4 +1,4 @@
-"""The boxes of a picture: how large they are, and what they look like."""
+"""The boxes of a picture: their size and their look."""
 
 import textwrap
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from crossband.graphs.picture.words import WIDTH, shortened
 
 LINE = 15.5  # pixels from one line of text to the next
 DETAIL = 13.0  # the same for the smaller text of details and faults
-LEAST = 84.0  # pixels that a node is wide at least
+LEAST = 84.0  # smallest width of a node in pixels
 PILL = 28.0  # the height of an input or output
-ROUND, CUT = 7.0, 13.0  # of the corners of a node, and of those it has cut off by its direction
+ROUND, CUT = 7.0, 13.0  # radius of the corners of a node; size of those cut off to show its direction
 
 
 def item_of(part: Part) -> Item:
-    """The box of a part: as large as its words."""
+    """The box of a part, large enough for its words."""
     if part.role != "node":
         return Item(part.key, text_width(_pill(part), 12.5, bold=True) + 34, PILL, part.level, part.reads, part.role)
     widths = [text_width(part.heading, 13, bold=True) + sum(_mark_width(mark) + 4 for mark in _marks(part))]
@@ -32,12 +32,12 @@ def item_of(part: Part) -> Item:
 
 
 def _pill(part: Part) -> str:
-    """What stands in an input or output: its name, and the codes of its faults."""
+    """The text of an input or output: its name, and the codes of its faults."""
     return " ".join([part.name, *dict.fromkeys(fault.code for fault in part.faults)])
 
 
 def _marks(part: Part) -> list[str]:
-    """What stands beside the name of a node: how often it is repeated, its taps, the codes of its faults."""
+    """The marks beside the name of a node: its repetitions, its taps, the codes of its faults."""
     times = [f"× {part.count}"] if part.count > 1 else []
     return [*times, *part.taps, *dict.fromkeys(fault.code for fault in part.faults)]
 
@@ -47,7 +47,7 @@ def _mark_width(mark: str) -> float:
 
 
 def _complaint(part: Part) -> list[str]:
-    """The first fault of a part in a few lines; all of them are below the picture."""
+    """The first fault of a part in a few lines; all faults are listed below the picture."""
     lines = [line for fault in part.faults[:1] for line in textwrap.wrap(fault.message, WIDTH)]
     return lines if len(lines) <= 3 else [*lines[:2], shortened(" ".join(lines[2:]))]
 
@@ -56,7 +56,7 @@ def _complaint(part: Part) -> list[str]:
 
 
 def draw_stack(plane: ET.Element, part: Part, box: Box) -> None:
-    """What shows behind a node that is repeated; it goes below the wires that end there."""
+    """Draw the stack behind a repeated node, below the wires that end there."""
     fill, edge, _ = COLOURS[part.kind]
     for shift in (6, 3) if part.count > 1 else ():
         behind = Box(box.x + shift, box.y - shift, box.width, box.height)
@@ -64,7 +64,7 @@ def draw_stack(plane: ET.Element, part: Part, box: Box) -> None:
 
 
 def draw_part(plane: ET.Element, part: Part, box: Box) -> None:
-    """A part in its box; a pointer that hovers over it shows all there is to say."""
+    """Draw a part in its box; hovering over it shows everything known about it."""
     group = ET.SubElement(plane, "g", {"data-part": clean(part.key)})
     ET.SubElement(group, "title").text = clean("\n".join(_hover(part)))
     if part.role == "node":
@@ -80,7 +80,7 @@ def _hover(part: Part) -> list[str]:
 
 
 def _terminal(group: ET.Element, part: Part, box: Box) -> None:
-    """An input or an output: a pill, an output a dark one. What is missing has a broken outline."""
+    """Draw an input or output as a pill, an output as a dark one, a missing part with a broken outline."""
     wrong = bool(part.faults) or part.role == "missing"
     fill, ink = (INK, PAPER) if part.role == "output" and not wrong else (PAPER, RED if wrong else INK)
     dashes = {"stroke_dasharray": "4 3"} if part.role == "missing" else {}
@@ -109,7 +109,7 @@ def _node(group: ET.Element, part: Part, box: Box) -> None:
 
 
 def _draw_marks(group: ET.Element, part: Part, box: Box) -> None:
-    """From the right: fault codes on red, taps in a broken outline, repeats."""
+    """Draw the marks from the right: fault codes on red, taps in a broken outline, repetitions."""
     right = box.x + box.width - 7
     codes = {fault.code for fault in part.faults}
     for mark in reversed(_marks(part)):
@@ -123,7 +123,7 @@ def _draw_marks(group: ET.Element, part: Part, box: Box) -> None:
 
 
 def outline(parent: ET.Element, box: Box, turn: int, look: Mapping[str, str | float], scale: float = 1) -> None:
-    """The outline of a node, narrower at the end it leads to: at the bottom on the way down, on top on the way up."""
+    """Draw the outline of a node, narrower in its direction: at the bottom on the way down, on top on the way up."""
     corner, cut = scale * ROUND, scale * CUT
     if not turn:
         _rect(parent, box, rx=corner, **look)

@@ -1,6 +1,6 @@
-"""The picture of a graph as SVG: nodes as boxes, scales as rows, skips as dashed wires, faults in red.
+"""Draw a graph as SVG: nodes as boxes, scales as rows, skips as dashed wires, faults in red.
 
-It stands by itself: fonts of the system, its own light background, no script and no style sheet.
+The file is self-contained: fonts of the system, its own light background, no script and no style sheet.
 """
 
 from collections.abc import Mapping
@@ -15,11 +15,10 @@ from crossband.graphs.picture.sketch import sketch
 def draw(source: str | Path | Graph, params: Mapping[str, YamlValue] | None = None) -> str:
     """The picture of a graph, by shipped name, path or as a `Graph`, as the text of an SVG file.
 
-    Each node is a box with its blocks; rows are the scales of the image, so that an encoder goes down and a
-    decoder comes up; wires bear the shape of what runs along them; skips are dashed. Where another graph is used
-    alone in a node, and once, what is inside it is drawn in its place, `handle.dec1`, as long as the picture stays
-    within 60 parts. The same graph gives the same text. A graph that is wrong is drawn as it is written, as far as
-    it is known, its faulty nodes in red with what is wrong. Raises InvalidFile for a file that does not hold a
-    graph at all.
+    Each node is a box with its blocks; rows are the scales of the image, so that an encoder goes down and a decoder
+    comes up; wires show the shapes of their values; skips are dashed. If a node only uses another graph, once, the
+    inside of that graph is drawn instead (`handle.dec1`), as long as the picture has at most 60 parts. The same graph
+    gives the same text. A graph with faults is drawn as far as it is known, with its faulty nodes and their faults in
+    red. Raises InvalidFile for a file that does not hold a graph at all.
     """
     return Page(sketch(source, params)).text()

@@ -1,10 +1,10 @@
-"""Where the boxes of a picture stand: rows by spatial scale, columns by the way through the network.
+"""Place the boxes of a picture on a grid: rows by spatial scale, columns by progress through the network.
 
-The *spine* is the longest way from an input to the first output. It goes down where the image becomes
-smaller and up where it grows, which is what gives a U-shaped network its U; within one scale it runs to
-the right. What lies off the spine is placed around it, where it blocks no straight wire. Where ways up leave
-the way down at several scales, as in UNet++, they stand side by side instead, the shortest first. Everything
-here is whole numbers on a grid: sizes in pixels are the business of `crossband.graphs.picture.pixels`.
+The *spine* is the longest path from an input to the first output. It goes down where the image becomes smaller and up
+where it grows, which gives a U-shaped network its U; within one scale it runs to the right. Other boxes are placed
+around the spine where they block no straight wire. If paths upwards leave the way down at several scales, as in
+UNet++, they are placed side by side instead, the shortest first. All coordinates are whole numbers on a grid; see
+`crossband.graphs.picture.pixels` for pixels.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from itertools import chain, pairwise
 from typing import NamedTuple
 
-RUN = 5  # columns that a run of one scale takes before it continues on the next line
+RUN = 5  # columns of a run at one scale before it continues on the next line
 
 
 @dataclass(frozen=True)
 class Item:
-    """A box to place: its size in pixels, its scale (0 is the size of the image, 1 half of it), what it reads."""
+    """A box to place: its size in pixels, its scale (0 is the size of the image, 1 half of it), its inputs."""
 
     name: str
     width: float
@@ -28,7 +28,7 @@ class Item:
 
 
 class Cell(NamedTuple):
-    """A place on the grid. A band holds what is of one scale, its lanes are the lines of it."""
+    """A cell of the grid. A band holds the boxes of one scale, in one or more lanes."""
 
     band: int
     lane: int
@@ -40,14 +40,14 @@ class Cell(NamedTuple):
         return self.band, self.lane
 
 
-def place(flow: "NodeOutputs") -> dict[str, Cell]:
-    """The cell of each item, no two in one cell."""
+def place(flow: "Wiring") -> dict[str, Cell]:
+    """Give each item a cell of its own."""
     return _line(flow) if flow.is_chain and not flow.rises(flow.spine) else _Placing(flow).place()
 
 
 @dataclass
-class NodeOutputs:
-    """Who reads whom among at least one item. Circles are opened where the search closes them."""
+class Wiring:
+    """The connections between one or more items. Cycles are cut where the search closes them."""
 
     items: Mapping[str, Item]
     reads: dict[str, list[str]] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class NodeOutputs:
         self.spine = self.path(self.items)
 
     def _visit(self, start: str) -> None:
-        """Rank `start` and what it reads: without recursion, since a chain may be a thousand nodes long."""
+        """Rank `start` and its ancestors: without recursion, because a chain may be a thousand nodes long."""
         trail = {} if start in self.rank else {start: self._known(start)}
         while trail:
             name = next(reversed(trail))
@@ -82,11 +82,11 @@ class NodeOutputs:
         return iter([read for read in dict.fromkeys(self.items[name].reads) if read in self.items])
 
     def main(self, name: str) -> str | None:
-        """The one of its reads through which the longest way leads."""
+        """The input of an item through which the longest path leads."""
         return max(self.reads[name], key=lambda read: self.rank[read], default=None)
 
     def path(self, among: Iterable[str]) -> list[str]:
-        """The longest way through `among`, to its first output if it has one, else to its farthest end."""
+        """The longest path through `among`, to its first output if it has one, else to its farthest end."""
         names = set(among)
         ends = [name for name in self.items if name in names and self.items[name].kind == "output"][:1]
         farthest = max((name for name in self.items if name in names), key=lambda name: self.rank[name])
@@ -100,12 +100,12 @@ class NodeOutputs:
 
     @property
     def is_chain(self) -> bool:
-        """Whether it is one line without branches."""
+        """Whether the items are one line without branches."""
         return len(self.spine) == len(self.items) and all(len(each) < 2 for each in self.readers.values())
 
     @property
     def is_lattice(self) -> bool:
-        """Whether a way up leaves the way down before its end, and takes skips of its own."""
+        """Whether a path upwards leaves the way down before its end and has skips of its own."""
         deepest = max(self.items[name].level for name in self.spine)
         bottom = next(number for number, name in enumerate(self.spine) if self.items[name].level == deepest)
         down, spine = set(self.spine[:bottom]), set(self.spine)
@@ -118,13 +118,13 @@ class NodeOutputs:
         return False
 
     def rises(self, path: Sequence[str]) -> int:
-        """How often the scale grows along a path."""
+        """How often the image grows along a path."""
         levels = [self.items[name].level for name in path]
         return sum(after < before for before, after in pairwise(levels))
 
 
-def _line(flow: NodeOutputs) -> dict[str, Cell]:
-    """A pipeline: left to right, in lines of equal length where it is long."""
+def _line(flow: Wiring) -> dict[str, Cell]:
+    """Place a chain from left to right, in lines of equal length if it is long."""
     lines = -(-len(flow.spine) // (RUN + 2))
     length = -(-len(flow.spine) // lines)
     return {name: Cell(0, number // length, number % length) for number, name in enumerate(flow.spine)}
@@ -132,13 +132,13 @@ def _line(flow: NodeOutputs) -> dict[str, Cell]:
 
 @dataclass
 class _Placing:
-    """The cells given so far. Bands are the levels themselves, lanes and columns may be negative."""
+    """The cells assigned so far. Bands are the levels themselves; lanes and columns may be negative."""
 
-    flow: NodeOutputs
+    flow: Wiring
     cells: dict[str, Cell] = field(default_factory=dict)
 
     def place(self) -> dict[str, Cell]:
-        """The spine first, then what hangs on it, the outputs last."""
+        """Place the spine first, then branches, the outputs last."""
         items = self.flow.items
         if self.flow.is_lattice:
             self._lattice()
@@ -156,7 +156,7 @@ class _Placing:
         return self.cells
 
     def _lattice(self) -> None:
-        """Each as far to the right as the longest way to it has steps along a scale or up from one."""
+        """Place each item in the column counted by the steps along or up a scale on the longest path to it."""
         items = self.flow.items
         for name in sorted(self.flow.rank, key=self.flow.rank.__getitem__):
             if items[name].kind != "output":
@@ -167,9 +167,9 @@ class _Placing:
     # ------------------------------------------------------------------ spine
 
     def _spine(self, names: Sequence[str]) -> None:
-        """Down along one column, along the bottom, up along another, and so on."""
+        """Place the spine: down one column, along the bottom, up another column, and so on."""
         levels = [self.flow.items[name].level for name in names]
-        turn = 0  # the direction of the last change of scale: 1 is down, -1 up
+        turn = 0  # direction of the last change of scale: 1 is down, -1 up
         run: list[str] = []
         for number, name in enumerate(names):
             ahead = next((_sign(later - levels[number]) for later in levels[number:] if later != levels[number]), 0)
@@ -185,7 +185,7 @@ class _Placing:
             run.append(name)
 
     def _along(self, name: str, run: Sequence[str], turn: int, ahead: int) -> Cell:
-        """The next cell of the same scale: stacked on the way down or up, else to the right, in lines."""
+        """The next cell at the same scale: below or above on the way down or up, else to the right, in lines."""
         last, first = self.cells[run[-1]], self.cells[run[0]]
         if ahead == 1 and turn != -1 and self.flow.items[run[-1]].kind != "input":
             return last._replace(lane=last.lane + 1)
@@ -197,7 +197,7 @@ class _Placing:
         return last._replace(column=last.column + 1)
 
     def _across(self, new: Sequence[str], run: Sequence[str], turn: int, step: int, ahead: int) -> Cell:
-        """The first cell of the next scale: the same column on the way, the next one where the way turns.
+        """The first cell at the next scale: in the same column, or in the next one where the spine turns.
 
         `new` is the run that begins here; a long one at the bottom leaves room for the skips above it anyway.
         """
@@ -220,7 +220,7 @@ class _Placing:
     # ------------------------------------------------------------------ branches
 
     def _branch(self, path: Sequence[str]) -> None:
-        """A path off the spine, as close as possible to where it joins what is placed."""
+        """Place a path off the spine, as close as possible to where it joins placed boxes."""
         flow = self.flow
         source = next((read for read in flow.reads[path[0]] if read in self.cells), None)
         climbing = flow.rises([*([source] if source else []), *path]) > 1
@@ -246,7 +246,7 @@ class _Placing:
             self._settle(name, band, column, lane)
 
     def _arm(self, path: Sequence[str]) -> None:
-        """A second encoder: one column, left of all others, each scale below what is there of it."""
+        """Place a second encoder: in a column left of all others, each box below the others of its scale."""
         column = min((cell.column for cell in self.cells.values()), default=0)
         for name in path:
             band = self.flow.items[name].level
@@ -258,7 +258,7 @@ class _Placing:
             self.cells[path[0]] = first._replace(column=column - 1)
 
     def _band(self, name: str, placed: Sequence[Cell], climbing: bool) -> int:
-        """By its scale; but what only brings a feature up to full size stays beside that feature."""
+        """The band of an item: its scale, except that a node which only enlarges a feature stays beside the feature."""
         item = self.flow.items[name]
         reads = [read for read in self.flow.reads[name] if self.flow.items[read].kind != "input"]
         level = item.level
@@ -268,7 +268,7 @@ class _Placing:
         return level if climbing or at_level or not placed else max(level, home)
 
     def _settle(self, name: str, band: int, column: int, lane: int) -> None:
-        """The nearest free lane of the column, else of a column further right."""
+        """Assign the nearest free lane of the column, or of a column further right."""
         while True:
             used = [cell.lane for cell in self.cells.values() if cell.band == band]
             lanes = range(min(used, default=0), max(used, default=-1) + 2)
@@ -279,7 +279,7 @@ class _Placing:
             column += 1
 
     def _free(self, cell: Cell) -> bool:
-        """Whether nothing stands there and no straight wire between two boxes passes."""
+        """Whether a cell has no box and no straight wire between two boxes crosses it."""
         if cell in self.cells.values():
             return False
         for name, end in self.cells.items():

@@ -1,4 +1,4 @@
-"""A graph that is made of other graphs, written as if it were one: so that its picture shows what is inside them."""
+"""Replace graphs that are used as nodes by their own nodes, so that a picture shows what is inside them."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,26 +14,26 @@ from crossband.graphs.language.document import YamlValue
 from crossband.graphs.language.syntax import Graph, Node
 from crossband.graphs.picture.parts import INSIDE
 
-MOST = 60  # parts of a picture that still fits a screen
+MOST = 60  # parts of a picture that fits a screen
 
 
 def opened(walk: Walk) -> Graph:
-    """The graph of a finished walk, each node that only uses another graph being replaced by what is inside it.
+    """The graph of a finished walk, with each node that only uses another graph replaced by the nodes of that graph.
 
     A node `dec1` inside `handle` is then called `handle/dec1`; local blocks are numbered, as in a resolved graph. The
-    graph stays as it is where nothing can be opened, or its picture would have more than `MOST` parts. Needs a graph
-    without faults.
+    graph is unchanged if nothing can be opened, or if its picture would have more than `MOST` parts. It must have no
+    faults.
     """
     graph = walk.graph
     for name, node in walk.graph.nodes.items():
-        with suppress(Reported):  # where a chain is repeated 0 times, not everything in it is held to be right
+        with suppress(Reported):  # a chain repeated 0 times is not fully checked
             if node and (inner := _used(walk, node)):
                 graph = _spliced(graph, graph.nodes[name] or node, inner, _scope(walk, node, inner))
     return graph if len(graph.inputs) + len(graph.nodes) + len(graph.outputs) <= MOST else walk.graph
 
 
 def _used(walk: Walk, node: Node) -> Graph | None:
-    """The graph that a node uses once, doing nothing else; None for any other node."""
+    """The graph that a node uses once, as its only step; None for any other node."""
     times = [walk.scope.value(repeat, None) for repeat in (node.repeat, *(step.repeat for step in node.steps))]
     name, place = node.steps[0].block, node.steps[0].place
     if times != [1, 1] or name in walk.local_blocks or name in registry.blocks:
@@ -42,18 +42,18 @@ def _used(walk: Walk, node: Node) -> Graph | None:
     assert inner is not None
     nodes = [each for part in (inner, *inner.blocks.values()) if part for each in part.nodes.values() if each]
     foreign = {step.block for each in nodes for step in each.steps} - inner.blocks.keys()
-    return None if foreign & walk.local_blocks.keys() else inner  # out here, these names would mean local blocks
+    return None if foreign & walk.local_blocks.keys() else inner  # outside, these names would mean local blocks
 
 
 def _scope(walk: Walk, node: Node, inner: Graph) -> Scope:
-    """What the names in a graph stand for, where a node uses it."""
+    """The scope inside a graph that a node uses."""
     inputs = [(name, *found) for name in node.reads or () if (found := walk.look_up(name, None))]
     use = Use(node.steps[0], inputs, node.name, node.name, node.name)
     return bind_inputs(walk, use, inner, params_given(walk, use, inner, ()))[2]
 
 
 def _spliced(outer: Graph, node: Node, inner: Graph, scope: Scope) -> Graph:
-    """The outer graph with the inner nodes, free of expressions, in the place of the node that uses them."""
+    """The outer graph with the inner nodes, free of expressions, in place of the node that uses them."""
     sources = dict(zip(inner.inputs, node.reads or (), strict=True))
     number = next(n for n in count(1) if not any(f"{key}.{n}" in outer.blocks for key in inner.blocks))
 
@@ -71,7 +71,7 @@ def _spliced(outer: Graph, node: Node, inner: Graph, scope: Scope) -> Graph:
         value=lambda value: scope.value(value, None),
     )
     ends = {f"{node.name}.{key}": str(end.reads) for key, end in inner.outputs.items() if end}
-    ends[node.name] = next(iter(ends.values()))  # the bare name of a node means what it gives first
+    ends[node.name] = next(iter(ends.values()))  # the bare name of a node means its first output
     outer = _rewritten(outer, read=lambda read: ends.get(read, read))
     parts = {below(key): part and replace(part, name=below(key)) for key, part in inner.nodes.items()}
     pairs = (parts.items() if key == node.name else [(key, part)] for key, part in outer.nodes.items())
@@ -85,7 +85,7 @@ def _rewritten(
     block: Callable[[str], str] = str,
     value: Callable[[YamlValue], YamlValue] = lambda value: value,
 ) -> Graph:
-    """The graph with other names for what is read and for the blocks, and other values for what they are given."""
+    """The graph with the names it reads, the names of blocks and the values of arguments replaced."""
     nodes: dict[str, Node | None] = {}
     for node in filter(None, graph.nodes.values()):
         steps = (

@@ -28,17 +28,17 @@ from crossband.graphs.picture.svg import (
 )
 
 MARGIN, HEADER = 24.0, 84.0
-LEAST = 360.0  # pixels that a page is wide at least
+LEAST = 360.0  # smallest width of a page in pixels
 COLUMNS = 110  # characters of a line below the picture
 DASHES = "6 4"
 TURNS = {"to a coarser scale": 1, "to a finer scale": -1}
-SHAPE = 10.5  # size of the shapes on wires
+SHAPE = 10.5  # font size of the shapes on wires
 
 
 def layout_of(picture: Sketch) -> Layout:
-    """Where everything of a picture stands.
+    """The position of everything in a picture.
 
-    A shape is written where it is not that of what the part reads first, and before outputs.
+    The shape of a part is written if it differs from that of its first input, and before outputs.
     """
     shapes = {part.key: part.shape for part in picture.parts}
     ends = {read for part in picture.parts if part.role == "output" for read in part.reads}
@@ -102,7 +102,7 @@ class Page:
             draw_part(plane, part, box)
 
     def _wires(self, plane: ET.Element) -> None:
-        """One path for what leaves a box, so that its branches are one line; skips below the main flow."""
+        """Draw one path for all wires of a box, so that its branches join; skips are drawn below the main flow."""
         missing = {part.key for part in self.picture.parts if part.role == "missing"}
         bundles: dict[tuple[bool, str], list[Wire]] = {}
         for wire in self.layout.wires:
@@ -119,7 +119,7 @@ class Page:
     # ------------------------------------------------------------------ words around
 
     def _legend_entries(self) -> list[tuple[str, str]]:
-        """What needs explaining, each as its kind and its words."""
+        """The entries of the legend: kind and text."""
         used = {line.kind for part in self.picture.parts for line in part.lines}
         parts = self.picture.parts
         marks = {mark: any(part.turn == turn for part in parts) for mark, turn in TURNS.items()}
@@ -146,7 +146,7 @@ class Page:
             x += room + text_width(text, 11) + 14
 
     def _notes(self) -> list[tuple[str, str]]:
-        """The lines below the picture: every fault, what is opened, and what is left out."""
+        """The lines below the picture: every fault, the opened nodes, and the nodes that are not drawn."""
         faults = [line for fault in self.picture.faults for line in _told(fault)]
         opened = "; ".join(f"{node} is {graph}" for node, graph in self.picture.opened.items())
         idle = ", ".join(self.picture.idle)

@@ -1,4 +1,4 @@
-"""The parts of a picture and how they hang together: skips past other parts, runs of equal ones."""
+"""The parts of a picture: inputs, nodes and outputs, skips past other parts, runs of equal parts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -6,41 +6,41 @@ from dataclasses import dataclass, field, replace
 from crossband.graphs.language.diagnostics import Diagnostic
 from crossband.graphs.picture.words import KINDS, Line
 
-INSIDE = "/"  # between a node and what is inside it, a character that no name in a file has
-FOLD = 3  # equal nodes in a row from which on they are drawn as one
+INSIDE = "/"  # between a node and a node inside it; no name in a file has this character
+FOLD = 3  # so many equal nodes in a row are drawn as one
 
 
 @dataclass(frozen=True)
 class Part:
-    """An input, node or output; `missing` is one that is read but is not there."""
+    """An input, node or output, or a `missing` one that is read but does not exist."""
 
     name: str
     role: str  # input, node, output or missing
     reads: tuple[str, ...] = ()
     lines: tuple[Line, ...] = ()
-    title: str | None = None  # where it stands for several nodes: from the first to the last
+    title: str | None = None  # of a part that stands for several nodes: the first to the last
     count: int = 1
-    shape: str | None = None  # in short, as on the wires
+    shape: str | None = None  # short, as on the wires
     exact: str | None = None
-    level: int = 0  # how often the image is halved here
-    turn: int = 0  # 1 where what it reads is of a finer scale, -1 of a coarser one
+    level: int = 0  # how often the image is halved
+    turn: int = 0  # 1 if an input has a finer scale, -1 if one has a coarser scale
     doc: str | None = None
     taps: tuple[str, ...] = ()
     faults: tuple[Diagnostic, ...] = ()
 
     @property
     def key(self) -> str:
-        """Its own name in the picture, where an output may be called like a node."""
+        """Its unique name in the picture: an output may have the name of a node."""
         return f"{self.name}." if self.role == "output" else self.name
 
     @property
     def heading(self) -> str:
-        """What is written on top."""
+        """The text on top."""
         return (self.title or self.name).replace(INSIDE, ".")
 
     @property
     def home(self) -> tuple[str, str]:
-        """The section of the file that it is in, and its name there."""
+        """Its section of the file, and its name there."""
         return {"input": "inputs", "output": "outputs"}.get(self.role, "nodes"), self.name
 
     @property
@@ -51,10 +51,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Sketch:
-    """A graph as it is to be drawn.
+    """What to draw of a graph.
 
-    `skips` are the wires past other nodes, `idle` the nodes that do nothing, `opened` those drawn as what is inside
-    them, each with the graph that it uses.
+    `skips` are the wires past other nodes, `idle` the nodes that do nothing, `opened` the nodes that are drawn as the
+    inside of the graph that each of them uses.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Sketch:
 
 
 def skips_of(parts: Sequence[Part]) -> frozenset[tuple[str, str]]:
-    """The wires that go past other nodes: there is a longer way from the same start to the same end."""
+    """The wires past other nodes: a longer path has the same start and the same end."""
     reads = {part.key: part.reads for part in parts}
     above: dict[str, set[str]] = {}
 
@@ -93,7 +93,7 @@ def skips_of(parts: Sequence[Part]) -> frozenset[tuple[str, str]]:
 
 
 def folded(parts: Sequence[Part]) -> list[Part]:
-    """Equal nodes in a row become one part that says how many they are."""
+    """Replace equal nodes in a row by one part with their count."""
     readers: dict[str, list[str]] = {}
     for part in parts:
         for read in part.reads:

@@ -1,22 +1,22 @@
-"""Where everything in a picture comes to stand in pixels: boxes, the corners of wires, labels, bands."""
+"""The position of everything in a picture, in pixels: boxes, the corners of wires, labels, bands."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from crossband.graphs.picture.layout import Cell, Item, NodeOutputs, place
+from crossband.graphs.picture.layout import Cell, Item, Wiring, place
 from crossband.graphs.picture.routing import Knot, Router, Spot, Wire, last_step, spots, tracks_of
 from crossband.graphs.picture.svg import Point
 
 TRACK = 13.0  # pixels between two wires in one gap
-GAP_X, GAP_Y = 46.0, 34.0  # least gap between columns and between rows
-PORT = 6.0  # pixels from the centre of a side to where a second wire ends
+GAP_X, GAP_Y = 46.0, 34.0  # smallest gap between columns and between rows
+PORT = 6.0  # pixels from the centre of a side to the end of a second wire
 
 
 @dataclass(frozen=True)
 class Box:
-    """Where an item stands, in pixels."""
+    """The position and size of an item, in pixels."""
 
     x: float
     y: float
@@ -40,24 +40,24 @@ class Band:
 
 @dataclass(frozen=True)
 class Layout:
-    """Boxes by name, the corners of each wire, where the shape of each value is written, and the bands."""
+    """Boxes by name, the corners of each wire, the position of the shape of each value, and the bands."""
 
     boxes: Mapping[str, Box]
     wires: Mapping[Wire, Sequence[Point]]
-    labels: Mapping[str, Point]  # by source; where the text begins
+    labels: Mapping[str, Point]  # by source; the beginning of the text
     bands: Sequence[Band]
     width: float
     height: float
 
 
 def arrange(items: Sequence[Item], label_widths: Mapping[str, float]) -> Layout:
-    """Place the boxes, run the wires and give everything its pixels, the top left corner being (0, 0).
+    """Place the boxes, run the wires and compute all positions in pixels from the top left corner.
 
-    `label_widths` are the pixels that the shape of each value takes, by the name of its source.
+    `label_widths` are the widths of the shapes of values, in pixels, by the names of their sources.
     """
     if not items:
         return Layout({}, {}, {}, [], 0, 0)
-    flow = NodeOutputs({item.name: item for item in items})
+    flow = Wiring({item.name: item for item in items})
     cells = place(flow)
     rows = {row: number for number, row in enumerate(sorted({cell.row for cell in cells.values()}))}
     first = min((cell.column for cell in cells.values()), default=0)
@@ -68,7 +68,7 @@ def arrange(items: Sequence[Item], label_widths: Mapping[str, float]) -> Layout:
 
 @dataclass
 class _Metric:
-    """From the grid to pixels."""
+    """Translates the grid to pixels."""
 
     items: Mapping[str, Item]
     cells: Mapping[str, Cell]
@@ -97,7 +97,7 @@ class _Metric:
         return Layout(self.boxes, wires, labels, self._bands(), self.xs[-1][1], self.ys[-1][1])
 
     def _leading(self) -> dict[str, Wire]:
-        """The wire of each source that bears its shape: a vertical one, which has room beside it, if there is one."""
+        """The wire of each source that carries its shape: a vertical one, which has room beside it, if there is one."""
         leading: dict[str, Wire] = {}
         for wire in self.ways:
             if wire[0] in self.label_widths and (wire[0] not in leading or self._vertical(wire)):
@@ -119,7 +119,7 @@ class _Metric:
     def _along(
         self, extents: Sequence[float], gap: Callable[[int, int], tuple[float, float]]
     ) -> list[tuple[float, float]]:
-        """For each grid line its first pixel and, from there, the last one: gaps and rows or columns in turn."""
+        """The first and last pixel of each grid line; gaps alternate with rows or columns."""
         lines: list[tuple[float, float]] = []
         at = 0.0
         for number in range(len(extents) + 1):
@@ -132,7 +132,7 @@ class _Metric:
         return lines
 
     def _column_gap(self, line: int, count: int) -> tuple[float, float]:
-        """Where the first track of a gap between columns is, and how wide it is: labels, tracks, arrow heads."""
+        """The offset of the first track in a gap between columns, and the width of the gap, with labels and arrows."""
         tracks = TRACK * self.counts.get((True, line), 0)
         if line == 0:
             return 0, tracks
@@ -188,7 +188,7 @@ class _Metric:
         return first + TRACK * (self.tracks.get((wire, (vertical, line)), 0) + 0.5)
 
     def _port(self, wire: Wire) -> float:
-        """How far from the centre of a side a wire ends that comes from the gap: aside where others are in the way."""
+        """The distance from the centre of a side at which a wire from a gap ends: not 0 if others are in the way."""
         way = self.ways[wire]
         last = last_step(way)
         if last is None or ({target for _, target in self.crowd[last]} == {wire[1]} and last not in self.passing):
@@ -200,7 +200,7 @@ class _Metric:
 
     @staticmethod
     def _label(points: Sequence[Point]) -> Point:
-        """Where the shape beside the beginning of a wire is written."""
+        """The position of a shape beside the beginning of a wire."""
         (x, y), (u, v) = points[0], points[1]
         if x == u:
             return x + 7, y + math.copysign(min(abs(v - y) / 2, 15), v - y) + 3.5
@@ -220,7 +220,7 @@ class _Metric:
 
 
 def _edge(box: Box, inside: Point, outside: Point) -> Point:
-    """Where a line from a point inside a box, level or upright, leaves it."""
+    """The point at which a horizontal or vertical line from inside a box leaves it."""
     if inside[0] == outside[0]:
         return inside[0], box.y + box.height if outside[1] > inside[1] else box.y
     return (box.x + box.width if outside[0] > inside[0] else box.x), inside[1]

@@ -1,8 +1,8 @@
-"""How the wires of a picture run between its boxes.
+"""Run the wires of a picture between its boxes.
 
-Wires are drawn on a grid twice as fine as that of the boxes: odd coordinates are the centre lines of rows
-and columns, even ones the gaps between them. A wire may follow a centre line where no box and no wire of
-another value is in its way; in a gap every value has a track of its own.
+Wires are routed on a grid twice as fine as that of the boxes: odd coordinates are the centre lines of rows and
+columns, even ones the gaps between them. A wire may follow a centre line if no box and no wire of another value is in
+its way; in a gap every value has a track of its own.
 """
 
 import itertools
@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from crossband.graphs.picture.layout import NodeOutputs
+from crossband.graphs.picture.layout import Wiring
 
-BUS = 4  # readers from which on a value runs along one line above its row
-Knot: TypeAlias = tuple[int, int]  # a crossing of that grid
+BUS = 4  # a value with so many readers runs along one line above its row
+Knot: TypeAlias = tuple[int, int]  # a crossing of the grid
 Spot: TypeAlias = tuple[Knot, bool]  # a knot that a wire covers, and whether it does so vertically
 Wire: TypeAlias = tuple[str, str]  # from one box to another
 Line: TypeAlias = tuple[bool, int]  # a gap: whether it is vertical, and its coordinate
@@ -24,9 +24,9 @@ Line: TypeAlias = tuple[bool, int]  # a gap: whether it is vertical, and its coo
 
 @dataclass
 class Router:
-    """Chooses a way for each wire: the simplest that is free, those that are straight first."""
+    """Chooses a way for each wire: the simplest free one. Straight wires come first."""
 
-    flow: NodeOutputs
+    flow: Wiring
     knots: Mapping[str, Knot]
     taken: dict[Spot, set[Wire]] = field(default_factory=dict)
 
@@ -59,12 +59,12 @@ class Router:
 
 
 def _agree(wires: Collection[Wire]) -> bool:
-    """Whether wires may lie on one another: they carry one value, or end in one box."""
+    """Whether wires may overlap: they carry one value, or end in one box."""
     return len({source for source, _ in wires}) == 1 or len({target for _, target in wires}) == 1
 
 
 def _ways(start: Knot, end: Knot, *, main: bool, bus: bool) -> Iterator[list[Knot]]:
-    """The corners of possible ways, best first; the last ones follow gaps only, where there is room."""
+    """The corners of possible ways, best first; the last ones follow only gaps, where there is always room."""
     (x, y), (u, v) = start, end
     down = 1 if v > y else -1
     corners: list[Knot] = [(x, v), (u, y)] if v > y else [(u, y), (x, v)]
@@ -92,7 +92,7 @@ def _ways(start: Knot, end: Knot, *, main: bool, bus: bool) -> Iterator[list[Kno
 
 
 def spots(way: Sequence[Knot]) -> Iterator[Spot]:
-    """The spots on centre lines that a way covers; not its ends, nor the last step, for which boxes have ports."""
+    """The spots on centre lines that a way covers, without its ends and without the last step, which has ports."""
     last = last_step(way)
     for start, end in itertools.pairwise(way[:-1] if last else way):
         vertical = start[0] == end[0]
@@ -106,7 +106,7 @@ def spots(way: Sequence[Knot]) -> Iterator[Spot]:
 
 
 def last_step(way: Sequence[Knot]) -> Spot | None:
-    """The spot beside the target from which a way that comes along a gap ends in it."""
+    """The spot beside the target at which a way leaves a gap to end there; None for other ways."""
     (x, y), (u, v) = way[-2], way[-1]
     return ((x, y), x == u) if len(way) > 2 and abs(x - u) + abs(y - v) == 1 else None
 
@@ -139,7 +139,7 @@ def tracks_of(ways: Mapping[Wire, Sequence[Knot]]) -> tuple[dict[tuple[Wire, Lin
 
 
 def _bundles(wires: Iterable[Wire]) -> list[list[Wire]]:
-    """Wires that share a track: of one source or to one target, the largest such groups first."""
+    """Group wires that share a track: those of one source or to one target, the largest groups first."""
     left, bundles = list(wires), []
     while left:
         groups: dict[tuple[int, str], list[Wire]] = {}

@@ -1,4 +1,4 @@
-"""Scales: how often the image is halved on the way to each part, and the words for its size there."""
+"""Scales: how often the image is halved on the way to each part, and its size there in words."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,9 @@ from crossband.blocks.contracts.sizes import Shape, Size, evaluate, period, symb
 from crossband.graphs.checking.explain import render_shape
 from crossband.graphs.plans.admissible import SizeRule
 
-LARGE = 4096  # pixels that an unknown height or width stands for where scales are compared
-FINEST = 20  # halvings of the image that a guess can follow
-LONGEST = 7  # characters of an axis: what is longer is rounded in a label
+LARGE = 4096  # value of an unknown height or width when scales are compared
+FINEST = 20  # halvings that a guess can follow
+LONGEST = 7  # characters of an axis in a label; a longer one is rounded
 
 Guess = tuple[BlockEntry | None, Mapping[str, Any]]  # a step of a node that could not be checked
 
@@ -24,13 +24,13 @@ def level_of(shape: Shape, whole: float) -> int:
 
 
 def area(shape: Shape) -> float:
-    """The pixels of a feature map, those of tokens or of a vector where it is no map."""
+    """The number of pixels of a feature map, or of tokens; 1 for a vector."""
     sizes = shape[2:] if len(shape) > 3 else shape[1:2] if len(shape) == 3 else ()
     return math.prod(max(1.0, float(_at(size, LARGE))) for size in sizes)
 
 
 def guessed_level(levels: Sequence[int], steps: Sequence[Guess]) -> int:
-    """The level of a node that could not be checked, from those of what it reads: a step that fails keeps it."""
+    """Guess the level of an unchecked node from the levels of its inputs; a step that fails does not change it."""
     shapes: list[Shape] = [(1, 64, *(2 ** max(0, FINEST - level),) * 2) for level in levels or [0]]
     for entry, arguments in steps:
         if entry is None:
@@ -40,13 +40,13 @@ def guessed_level(levels: Sequence[int], steps: Sequence[Guess]) -> int:
         missing = {n: 64 for n, p in entry.parameters.items() if p.required and n not in known}
         try:
             shapes = [shapes_of(entry, shapes, {**missing, **known}).outputs[0]]
-        except (ContractError, TypeError, ArithmeticError):  # the fault is reported elsewhere, this is for the eye
+        except (ContractError, TypeError, ArithmeticError):  # reported elsewhere; a guess is enough for a picture
             shapes = shapes[:1]
     return round(FINEST - math.log2(max(1, _at(shapes[0][-1], 1))))
 
 
 def band_words(level: int, image: Shape) -> str:
-    """The size of the image at a level, roughly: `H/4×W/4`."""
+    """The approximate size of the image at a level: `H/4×W/4`."""
     sizes = image[2:] if len(image) > 3 else image[1:]
     if level >= math.log2(LARGE) and any(symbols_of(size) for size in sizes):
         return "1×1"
@@ -61,7 +61,7 @@ def _scaled(size: Size, level: int) -> str:
 
 
 def label(shape: Shape, rule: SizeRule | None) -> str:
-    """A shape for a wire: plain where the sizes that `rule` admits make it so, rounded (`~H/8`) where it is long."""
+    """A shape for a wire: simplified if that is exact for all sizes that `rule` admits, rounded (`~H/8`) if long."""
     axes = [_axis(size, rule) for size in shape[1:]]
     return "×".join(axes) if len(axes) == len(shape) - 1 else render_shape(shape)
 

@@ -1,7 +1,7 @@
-"""From a graph to what its picture shows: the parts with their words, shapes, scales and faults.
+"""Collect the parts of a graph's picture, with their words, shapes, scales and faults.
 
-For a graph that is wrong, the parts that could be checked have their shapes, the others have none and a
-scale that is guessed; each fault is with the part that it is about.
+In a graph with faults, parts that could not be checked have no shape and a guessed scale; each fault is shown at the
+part that it is about.
 """
 
 import textwrap
@@ -29,14 +29,14 @@ from crossband.graphs.plans.cost import build_meta
 from crossband.graphs.plans.plan import Plan, Ref
 from crossband.registry import near
 
-LONGEST = 80  # characters of the rule of image sizes
+LONGEST = 80  # characters of the size rule
 
 
 def sketch(source: str | Path | Graph, params: Mapping[str, YamlValue] | None = None) -> Sketch:
-    """What there is to draw of a graph. Raises InvalidFile where it is too broken to have nodes."""
+    """Collect what to draw of a graph. Raises InvalidFile if it is too broken to have nodes."""
     problems = Problems()
     plan = check_into(source, problems, params)
-    resolver = Resolver(Problems())  # what is wrong is known by now
+    resolver = Resolver(Problems())  # faults are known by now
     graph = source if isinstance(source, Graph) else resolver.load(str(source))
     if graph is None or not (graph.inputs or graph.nodes):
         raise InvalidFile(problems)
@@ -46,7 +46,7 @@ def sketch(source: str | Path | Graph, params: Mapping[str, YamlValue] | None = 
 
 @dataclass
 class _Sketcher:
-    """One graph, its expressions worked out as far as they can be."""
+    """One graph, its expressions worked out as far as possible."""
 
     graph: Graph
     resolver: Resolver
@@ -68,7 +68,7 @@ class _Sketcher:
         self.shapes = {name: next(iter(flow.values()))[1] for name, flow in self.walk.flows.items() if flow}
 
     def sketch(self) -> Sketch:
-        """Its parts: inputs, nodes that do something, outputs, and what is read but is not there."""
+        """Its parts: inputs, nodes that do something, outputs, and names that are read but missing."""
         graph, nodes = self.graph, [node for node in self.graph.nodes.values() if node]
         idle = {node.name: node.reads[0] for node in nodes if node.reads and self._times(node) == 0}
         parts = [Part(name, "input") for name in graph.inputs]
@@ -85,7 +85,7 @@ class _Sketcher:
         return Sketch(graph.name, tuple(parts), skips, facts, tuple(idle), self.opened, scales, self.faults)
 
     def _facts(self) -> tuple[str, ...]:
-        """What is said below the name: weights, sizes, wrappers, sources; or how much is wrong."""
+        """The line below the name: parameters, sizes, wrappers, citations; or the number of faults."""
         if self.plan is None:
             return (f"{len(self.faults)} error{'s' * (len(self.faults) != 1)}",)
         count = sum(weight.numel() for weight in build_meta(self.plan).parameters())
@@ -109,7 +109,7 @@ class _Sketcher:
         return [replace(step, arguments={k: self._value(v) for k, v in step.arguments.items()}) for step in node.steps]
 
     def _inside(self, step: Step) -> list[str]:
-        """The blocks that a local block is made of, in the order written."""
+        """The blocks inside a local block, in the order written."""
         block = self.graph.blocks.get(step.block)
         return [
             VARIANT.sub("", inner.block)
@@ -119,7 +119,7 @@ class _Sketcher:
         ]
 
     def _times(self, node: Node) -> int:
-        """How many blocks run in a node."""
+        """The number of blocks that run in a node."""
         return self._count(node.repeat) * sum(self._count(step.repeat) for step in node.steps)
 
     def _count(self, repeat: YamlValue) -> int:
@@ -127,7 +127,7 @@ class _Sketcher:
         return int(count) if isinstance(count, int) and count >= 0 else 1
 
     def _value(self, value: YamlValue) -> YamlValue:
-        """An expression worked out, or as it is written where it cannot be."""
+        """The value of an expression, or its text if it has none."""
         try:
             return self.values.value(value, None)
         except Reported:
@@ -136,7 +136,7 @@ class _Sketcher:
     # ------------------------------------------------------------------ shapes and scales
 
     def _walked(self) -> Walk:
-        """A walk of the checker through the graph, as far as it gets."""
+        """The checker's walk through the graph, as far as it gets."""
         inputs: dict[str, Shape] = {}
         for name, axes in self.graph.inputs.items():
             sizes = [self._value(item) for item in axes]
@@ -154,13 +154,13 @@ class _Sketcher:
         return replace(part, shape=label(shape, rule), exact=render_shape(shape)) if shape else part
 
     def _scaled(self, parts: Sequence[Part]) -> list[Part]:
-        """The parts with their levels, guessed where the shape is not known."""
+        """The parts with their levels, guessed if the shape is unknown."""
         whole = max((area(self.shapes[name]) for name in self.graph.inputs), default=1.0)
         levels = {name: level_of(shape, whole) for name, shape in self.shapes.items()}
         for part in parts:
             if part.name not in levels and part.role == "node":
                 for read in (read for read in part.reads if read not in levels):
-                    if alike := near(read, list(levels)):  # a name with a slip in it
+                    if alike := near(read, list(levels)):  # a misspelt name
                         levels[read] = levels[alike[0]]
                 known = [levels[read] for read in part.reads if read in levels]
                 levels[part.name] = guessed_level(known, self._guesses(part.name))
@@ -172,7 +172,7 @@ class _Sketcher:
 
     @staticmethod
     def _turn(part: Part, levels: Mapping[str, int]) -> int:
-        """Whether a node goes down in scale, 1, or comes up, -1; so does a join with a skip of its own scale."""
+        """1 for a node at a coarser scale than one of its inputs, -1 at a finer one (as a join with a skip), else 0."""
         steps = [levels[part.name] - levels[read] for read in part.reads if read in levels and part.role == "node"]
         return -1 if min(steps, default=0) < 0 else int(max(steps, default=0) > 0)
 
@@ -183,14 +183,14 @@ class _Sketcher:
     # ------------------------------------------------------------------ faults
 
     def _blamed(self, parts: Sequence[Part]) -> list[Part]:
-        """The parts, each with the faults that are about it."""
+        """The parts, each with its faults."""
         homes = {part.home for part in parts}
         found = [(fault, _home(fault, homes)) for fault in self.faults]
         return [replace(part, faults=tuple(fault for fault, home in found if home == part.home)) for part in parts]
 
 
 def _home(fault: Diagnostic, homes: Collection[tuple[str, str]]) -> tuple[str, str] | None:
-    """The part at the place of a fault, or the one that uses the block or the graph where the fault is."""
+    """The part at the place of a fault, or the part that uses the block or graph with the fault."""
     for place in (*(place for _, place in reversed(fault.notes)), fault.place):  # the outermost use is noted last
         section, name = (*map(str, place.path), "", "")[:2] if place else ("", "")
         if (home := (section.replace("insert", "nodes"), name)) in homes:
@@ -199,7 +199,7 @@ def _home(fault: Diagnostic, homes: Collection[tuple[str, str]]) -> tuple[str, s
 
 
 def _awake(reads: Iterable[str], idle: Mapping[str, str]) -> tuple[str, ...]:
-    """The nodes that are read, past those that do nothing; `node.output` is the node."""
+    """The nodes that are read, looking through those that do nothing; `node.output` is the node."""
     found = []
     for read in reads:
         name = read.partition(".")[0]

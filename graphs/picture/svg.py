@@ -1,4 +1,4 @@
-"""The palette of a picture, the few elements of SVG it is made of, and how wide text is in a font not known."""
+"""The palette of a picture, its few SVG elements, and an estimate of text width."""
 
 import math
 import re
@@ -13,7 +13,7 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, '
 INK, MUTED, WIRE, SKIP = "#1f2933", "#66727f", "#4a5663", "#7a5fc7"
 RED, BLUSH = "#c93a3a", "#fdeaea"
 PAPER, BANDS = "#ffffff", ("#f7f9fb", "#eff3f7")
-COLOURS: Mapping[str, tuple[str, str, str]] = {  # of each kind of block: fill, edge, what the legend says
+COLOURS: Mapping[str, tuple[str, str, str]] = {  # by kind of block: fill, edge, text of the legend
     "convolution": ("#e6effc", "#6f9ad8", "convolution"),
     "attention": ("#fde6ee", "#d97b9f", "attention"),
     "sampling": ("#e3f4ea", "#6db58b", "sampling"),
@@ -27,29 +27,29 @@ _NARROW, _WIDE = frozenset("iljtfrI.,:;'|!()[]/ ·"), frozenset("mwMW×→%@…"
 
 
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
-    """Pixels that `text` takes at most in the sans-serif fonts of the common systems."""
+    """The largest width of `text` in pixels in the sans-serif fonts of common systems."""
     ems = sum(0.38 if c in _NARROW else 0.9 if c in _WIDE or c > "⹿" else 0.68 if c.isupper() else 0.61 for c in text)
     return ems * size * (1.13 if bold else 1)
 
 
 def clean(text: str) -> str:
-    """`text` without the characters that XML cannot hold."""
+    """`text` with characters that XML cannot hold replaced."""
     return re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
 
 
 def add(parent: ET.Element, tag: str, **attributes: str | float) -> ET.Element:
-    """A new element; numbers get one decimal, `_` in a name stands for `-`."""
+    """Add an element; numbers get one decimal, `_` in a name stands for `-`."""
     texts = {name.replace("_", "-"): _number(value) for name, value in attributes.items()}
     return ET.SubElement(parent, tag, texts)
 
 
 def write(parent: ET.Element, text: str, at: Point, size: float, colour: str = INK, **more: str) -> None:
-    """A line of text whose baseline begins at a point, unless `text_anchor` says otherwise."""
+    """Add a line of text whose baseline begins at a point, unless `text_anchor` says otherwise."""
     add(parent, "text", x=at[0], y=at[1], font_size=size, fill=colour, **more).text = clean(text)
 
 
 def path_of(points: Sequence[Point]) -> str:
-    """The path of a wire through `points`, its corners rounded, up to where its arrow head begins."""
+    """The path of a wire through `points` with rounded corners, up to its arrow head."""
     *corners, end = points
     points = [*corners, _toward(end, corners[-1], HEAD - 2)]
     parts = [f"M{_pair(points[0])}"]

@@ -1,4 +1,4 @@
-"""A checked graph as a table: what each node is made of, gives and costs; and as facts about the whole."""
+"""A checked graph as a table: the blocks, outputs and costs of each node; and as facts about the whole."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ RIGHT = HEADINGS[3:]  # columns of numbers
 
 @dataclass(frozen=True)
 class Row:
-    """One node: what it is made of, the values that others read of it, and what it costs."""
+    """One node: its blocks, the values that others read from it, and its costs."""
 
     node: str
     blocks: str
@@ -32,9 +32,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Survey:
-    """What there is to say of a graph; its costs are for images of the sizes in `numbers`, such as H and W.
+    """The table and facts of a graph. Costs are for images of the sizes in `numbers`, such as H and W.
 
-    Shapes are formulas, or with `exact` those for these sizes.
+    Shapes are formulas, or with `exact` numbers for these sizes.
     """
 
     plan: Plan
@@ -66,7 +66,7 @@ class Survey:
         ]
 
     def facts(self) -> dict[str, str]:
-        """What holds for the whole graph, by name; empty where there is nothing to say."""
+        """Facts about the whole graph, by name; empty ones do not apply."""
         plan = self.plan
         return {
             "parameters": f"{self.cost.parameters:,}",
@@ -81,7 +81,7 @@ class Survey:
         }
 
     def shown(self, shape: Shape) -> str:
-        """A shape as text, batch aside."""
+        """A shape as text, without the batch."""
         sizes = [evaluate(size, self.numbers) for size in shape[1:]]
         return render_shape((shape[0], *sizes) if self.exact else shape)
 
@@ -102,7 +102,7 @@ def _rows(plan: Plan, price: Cost) -> list[Row]:
 
 
 def _read(plan: Plan) -> dict[str, list[Ref]]:
-    """The values of each node that something outside it reads."""
+    """The values of each node that are read outside of it."""
     node = {call.name: call.node for call in plan.calls}
     outside = [ref for call in plan.calls for ref in call.reads if node.get(ref.source) != call.node]
     found: dict[str, list[Ref]] = {}
@@ -113,7 +113,7 @@ def _read(plan: Plan) -> dict[str, list[Ref]]:
 
 
 def _blocks(node: Node | None) -> str:
-    """The blocks of a node in order, `CrissCross ×2` where repeated."""
+    """The blocks of a node in order, repeated ones as `CrissCross ×2`."""
     assert node is not None  # a checked graph has no removed nodes left
     names = [step.block + (f" ×{step.repeat}" if step.repeat != 1 else "") for step in node.steps]
     text = ", ".join(names) if len(names) == 1 or node.repeat == 1 else f"({', '.join(names)})"

@@ -17,7 +17,7 @@ from crossband.graphs.plans.plan import Plan
 
 @dataclass(frozen=True, repr=False, eq=False)
 class DrawnPlan(Plan):
-    """A Plan that knows the graph it was made of as `written`, with its `params`."""
+    """A Plan with the graph that it was made from, as `written`, and its `params`."""
 
     written: Graph = field(kw_only=True)
     params: Mapping[str, YamlValue] = field(kw_only=True)
@@ -38,8 +38,8 @@ class DrawnPlan(Plan):
 def check(source: str | Path | Graph, params: Mapping[str, YamlValue] | None = None) -> DrawnPlan:
     """Check a graph, by shipped name, path or as a `Graph`, with other values for some params.
 
-    The Plan that comes out draws itself in a notebook, prints as a table, and is what `build` takes: `plan.sizes` says
-    which image sizes pass, `plan.shapes` what each node gives. Raises InvalidFile with every fault found.
+    The plan draws itself in a notebook, prints as a table, and can be given to `build`: `plan.sizes` says which image
+    sizes pass, `plan.shapes` has the shapes of all values. Raises InvalidFile with every fault found.
     """
     plan = check_graph(source, params)
     written = source if isinstance(source, Graph) else load_graph(source)

@@ -1,4 +1,4 @@
-"""What a picture says of a block: few words and one of six kinds."""
+"""A block in a picture: a few words and one of six kinds."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,14 @@ from crossband.graphs.language.document import YamlValue
 from crossband.graphs.language.sites import VARIANT
 from crossband.graphs.language.syntax import Step
 
-KINDS = ("attention", "convolution", "block", "join", "sampling", "pointwise")  # the first one in a node names its kind
+KINDS = (
+    "attention",
+    "convolution",
+    "block",
+    "join",
+    "sampling",
+    "pointwise",
+)  # the first of these in a node is the kind of the node
 WIDTH = 25  # characters of a line
 
 
@@ -24,10 +31,10 @@ class Line:
 
 
 def kind_of(entry: BlockEntry) -> str:
-    """What a block is, as far as a picture tells blocks apart, by its contract.
+    """The kind of a block, by its contract.
 
-    Several inputs make a join; a size that changes without any weights is sampling; what sees one pixel at
-    a time is pointwise, what sees all of them attention; the rest is convolution.
+    A block with several inputs is a join; one that changes the size without weights is sampling; one that
+    sees one pixel at a time is pointwise, one that sees all of them attention; any other is convolution.
     """
     contract = entry.contract
     if contract is None:
@@ -45,12 +52,12 @@ def kind_of(entry: BlockEntry) -> str:
 
 
 def words(step: Step, count: int, entry: BlockEntry | None, inside: Sequence[str] = ()) -> Line:
-    """A step that runs `count` times, in few words: `RSU 7 · mid 32 → 64`. Defaults go without saying.
+    """A step that runs `count` times in a few words, without defaults: `RSU 7 · mid 32 → 64`.
 
-    `entry` is the registered block, None for a block of the graph, which is made of the blocks `inside`.
+    `entry` is the registered block; it is None for a local block, which has the blocks `inside`.
     """
     defaults = {name: p.default for name, p in entry.parameters.items()} if entry else {}
-    own = ("kernel", "depth") if entry else ()  # whose meaning is known: a local block may call anything so
+    own = ("kernel", "depth") if entry else ()  # a local block may give these names other meanings
     kernel, depth = (step.arguments.get(name) if name in own else None for name in ("kernel", "depth"))
     name, out = VARIANT.sub("", step.block), step.arguments.get("out")
     head = " ".join(
@@ -69,12 +76,12 @@ def words(step: Step, count: int, entry: BlockEntry | None, inside: Sequence[str
 
 
 def shortened(text: str) -> str:
-    """`text`, cut where it is too long for a line."""
+    """`text`, cut if it is too long for a line."""
     return text if len(text) <= WIDTH + 3 else text[: WIDTH + 2].rstrip() + "…"
 
 
 def entry_of(step: Step, own: Mapping[str, object]) -> BlockEntry | None:
-    """The registered block of a step; None for one that is not registered, or is the graph's `own`."""
+    """The registered block of a step; None if it is not registered, or is one of the graph's `own`."""
     return registry.blocks[step.block] if step.block in registry.blocks and step.block not in own else None
 
 
@@ -87,5 +94,5 @@ def _word(name: str, value: YamlValue) -> str:
 
 
 def _bare(value: YamlValue) -> str:
-    """A value that may be an expression that could not be worked out."""
+    """A value without the `=` of an expression that has no value."""
     return str(value).removeprefix("=")

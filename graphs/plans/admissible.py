@@ -1,8 +1,8 @@
 """Which image sizes pass through a graph: derived from the contracts, exact, in milliseconds.
 
-Each condition is quasi-linear in the height or the width (see `crossband.blocks.contracts.sizes`), so whether it
-holds repeats with a period. Checking whole numbers up to where the pattern settles, plus one period,
-therefore decides it for every size.
+Each condition is quasi-linear in the height or the width (see `crossband.blocks.contracts.sizes`), so whether it holds
+repeats with a period. Checking whole numbers until the pattern repeats, plus one period, therefore decides it for
+every size. Written by hand because no library solves conditions with floor divisions for all sizes at once.
 """
 
 import math
@@ -28,10 +28,10 @@ from crossband.blocks.contracts.sizes import (
 from crossband.graphs.plans.joint import closest
 
 LIMIT = 1 << 16  # sizes looked at; no image side is larger
-USUAL = 1024  # an image for which the conditions that only small ones fail are met
-TIES = 4  # conditions that a line can say
-SMALLEST = 8  # what only fits below is no image
-FEW = 6  # sizes or residues that are worth listing
+USUAL = 1024  # a size large enough for conditions that only small images fail
+TIES = 4  # joint conditions to list on one line
+SMALLEST = 8  # pixels of the smallest side that counts as an image
+FEW = 6  # sizes or residues to list at most
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class AxisRule:
     small: tuple[int, ...] = ()
 
     def admits(self, size: int) -> bool:
-        """Whether this size passes, as far as this axis goes."""
+        """Whether this size is admissible along this axis."""
         return size in self._small or (size >= self.start and size % self.period in self._residues)
 
     @cached_property
@@ -58,7 +58,7 @@ class AxisRule:
 
     @property
     def minimum(self) -> int | None:
-        """The smallest admissible size; None where there is none."""
+        """The smallest admissible size; None if there is none."""
         return self.at_least(1)
 
     @property
@@ -79,7 +79,7 @@ class AxisRule:
         return max(found, default=None)
 
     def nearest(self, size: int) -> int | None:
-        """The admissible size closest to `size`, the larger of two; None where there is none."""
+        """The admissible size nearest to `size`, the larger of two; None if there is none."""
         both = [other for other in (self.at_least(size), self.at_most(size)) if other is not None]
         return min(both, key=lambda other: abs(other - size), default=None)
 
@@ -107,7 +107,7 @@ class AxisRule:
         return " or ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else " or ".join(map(str, run)) for run in runs)
 
     def _rule(self) -> str:
-        """The residues, and from where on they count if that is not plain from them."""
+        """The residues, and the smallest size they apply to if that is not obvious."""
         if not self.residues:
             return ""
         first = min(self.start + (residue - self.start) % self.period for residue in self.residues)
@@ -139,18 +139,18 @@ class SizeRule:
         return alone and all(bool(condition.holds(sizes)) for condition in self._known(sizes))
 
     def nearest(self, **sizes: int) -> dict[str, int]:
-        """The admissible sizes closest to these; unchanged where there are none."""
+        """The admissible sizes nearest to these; these sizes if there are none."""
         alone = {name: self._axis(name).nearest(size) for name, size in sizes.items()}
         return self._together(sizes, alone, upwards=False)
 
     def padded(self, **sizes: int) -> dict[str, int]:
-        """The smallest admissible sizes not below these: what `fit: pad` pads to; unchanged where there are none."""
+        """The smallest admissible sizes not below these, to which `fit: pad` pads; these sizes if there are none."""
         alone = {name: self._axis(name).at_least(size) for name, size in sizes.items()}
         return self._together(sizes, alone, upwards=True)
 
     @property
     def possible(self) -> bool:
-        """Whether some sizes of an image meet every condition."""
+        """Whether some image size meets every condition."""
         if any(axis.at_least(SMALLEST) is None for axis in self.axes.values()):
             return False
         usual = {name: axis.nearest(USUAL) or USUAL for name, axis in self.axes.items()}
@@ -158,7 +158,7 @@ class SizeRule:
 
     @property
     def multiple(self) -> int:
-        """The multiple that every axis keeps to; 1 where any size or no such simple rule holds."""
+        """The multiple that every admissible size must be of; 1 if there is no such simple rule."""
         return math.lcm(*(axis.period if axis.residues == (0,) else 1 for axis in self.axes.values()))
 
     @property
@@ -174,7 +174,7 @@ class SizeRule:
         return [condition for condition in self.joint if symbols_of(condition.size) <= sizes.keys()]
 
     def _together(self, sizes: Mapping[str, int], alone: Mapping[str, int | None], *, upwards: bool) -> dict[str, int]:
-        """`alone`, the best along each axis by itself, or what is best for all together."""
+        """`alone`, the best sizes along each axis by itself, or the best ones that also meet the joint conditions."""
         found = {name: size if (own := alone[name]) is None else own for name, size in sizes.items()}
         conditions = self._known(sizes)
         if None in alone.values() or all(bool(condition.holds(found)) for condition in conditions):
@@ -198,7 +198,7 @@ class SizeRule:
 
 
 def derive(conditions: Iterable[Condition], names: Sequence[str]) -> SizeRule:
-    """The rule that holds exactly where every condition does."""
+    """Derive the rule that admits exactly the sizes that meet every condition."""
     alone: dict[str, dict[tuple[Size, bool], Condition]] = {name: {} for name in names}
     joint: dict[tuple[Size, bool], Condition] = {}
     for condition in (condition for condition in conditions if condition.certain is None):
@@ -212,13 +212,13 @@ def derive(conditions: Iterable[Condition], names: Sequence[str]) -> SizeRule:
 
 
 def _implied(condition: Condition, least: Mapping[str, int]) -> bool:
-    """Whether a condition surely holds because it does for the smallest admissible sizes."""
+    """Whether a condition always holds because it holds for the smallest admissible sizes."""
     known = symbols_of(condition.size) <= least.keys()
     return known and condition.at_least and _grows(condition.size) and bool(condition.holds(least))
 
 
 def _grows(size: Size) -> bool:
-    """Whether a size surely never falls where an image grows, so that what the smallest image meets all meet."""
+    """Whether a size never falls as the image grows, so that a bound met by the smallest image is met by all."""
     if isinstance(size, int):
         return True
     inner = [part for atom, _ in size.terms for part in vars(atom).values() if isinstance(part, Dim)]
@@ -226,10 +226,10 @@ def _grows(size: Size) -> bool:
 
 
 def possible(condition: Condition) -> bool:
-    """Whether some image meets a condition, others aside.
+    """Whether some image meets a condition, taken alone.
 
-    Two sizes that follow the image and are to be equal must be so for images however large: a map of half the
-    size equals the whole one for an image of a single pixel, which is a mistake and no rule.
+    Two sizes that both grow with the image must be equal for arbitrarily large images: half of the size equals the
+    whole one for an image of one pixel, but that is a mistake and not a rule.
     """
     used = symbols_of(condition.size)
     if len(used) != 1:
@@ -258,7 +258,7 @@ def _axis_rule(name: str, conditions: Sequence[Condition]) -> AxisRule:
 
 
 def _pattern(condition: Condition, name: str) -> tuple[int, int]:
-    """The period of a condition, and a size from which on it repeats; beyond the limit nothing is promised."""
+    """The period of a condition, and a size from which on it repeats; (1, LIMIT) if that is not known."""
     try:
         p, rise = period(condition.size, name)
     except NotPeriodic:  # a square
@@ -270,11 +270,11 @@ def _pattern(condition: Condition, name: str) -> tuple[int, int]:
         return 1, LIMIT
     window = np.arange(base + 1, base + p + 1)
     worst = int(np.max(np.abs(evaluate(condition.size, {name: window}))))
-    return 1, base + p * (worst // abs(rise) + 1)  # by then the rise has decided it
+    return 1, base + p * (worst // abs(rise) + 1)  # from there on the rise decides
 
 
 def _settled(size: Size, name: str) -> int:
-    """A size beyond which every maximum inside has chosen its side for good."""
+    """A size beyond which the same operand of every maximum inside is always the larger one."""
     if isinstance(size, int) or name not in size.symbols:
         return 0
     found = 0
@@ -292,7 +292,7 @@ def _settled(size: Size, name: str) -> int:
 
 
 def _summary(name: str, good: np.ndarray, common: int) -> AxisRule:
-    """The shortest rule for a table of sizes 1, 2, ... whose last `common` entries repeat for ever."""
+    """The shortest rule for a table of sizes 1, 2, ... whose last `common` entries repeat forever."""
     if 2 * common > len(good):  # the table ends before the pattern repeats: a list
         return AxisRule(name, 1, (), len(good) + 1, tuple(int(index) + 1 for index in np.flatnonzero(good)))
     tail = good[-common:]

@@ -1,4 +1,4 @@
-"""A plan becomes a `torch.fx.GraphModule`: straight-line Python, no interpreter at run time."""
+"""Assemble a plan into a `torch.fx.GraphModule`: straight-line Python, no interpreter at run time."""
 
 import operator
 import re
@@ -17,9 +17,9 @@ from crossband.registry import ArgumentError, CrossbandError, suggest
 
 
 def assemble(plan: Plan, *, taps: Sequence[str] = (), seed: int | None = None) -> nn.Module:
-    """The network of a plan: see `crossband.graphs.build`.
+    """Assemble the network of a plan: see `crossband.graphs.build`.
 
-    Raises InvalidFile for what only a constructor can tell, CrossbandError for a tap that is not there.
+    Raises InvalidFile for faults that only a constructor finds, CrossbandError for a tap that is not there.
     """
     for tap in taps:
         if tap not in plan.taps:
@@ -28,7 +28,7 @@ def assemble(plan: Plan, *, taps: Sequence[str] = (), seed: int | None = None) -
         if seed is not None:
             torch.default_generator.manual_seed(seed)
         network: nn.Module = Network(_modules(plan), _code(plan, taps), class_name=plan.graph.name)
-        network.taps = frozenset(taps)  # type: ignore[assignment]  # for a wrapper: results that are no outputs
+        network.taps = frozenset(taps)  # type: ignore[assignment]  # tells a wrapper which results are no outputs
         for wrap in plan.wrap:
             with _reported("E060", wrap.place):
                 network = wrap.entry.factory(network, **wrap.arguments)
@@ -51,7 +51,7 @@ def _unpickled(make: Callable[..., fx.GraphModule], parts: tuple[Any, ...], meta
 
 
 def _modules(plan: Plan) -> nn.Module:
-    """The tree of modules, one leaf for each module that the plan names."""
+    """Build the tree of modules, one leaf for each module of the plan."""
     root = nn.Module()
     for call in plan.calls:
         *parents, leaf = call.module.split(".")
@@ -67,7 +67,7 @@ def _modules(plan: Plan) -> nn.Module:
 
 
 def _code(plan: Plan, taps: Sequence[str]) -> fx.Graph:
-    """The forward pass, one line for each call."""
+    """Write the forward pass, one line for each call."""
     code = fx.Graph()
     made: dict[str, fx.Node] = {name: code.placeholder(name) for name in plan.inputs}
     parts: dict[Ref, fx.Node] = {}
@@ -93,7 +93,7 @@ def _code(plan: Plan, taps: Sequence[str]) -> fx.Graph:
 
 @contextmanager
 def _reported(code: str, place: Place | None, notes: Notes = ()) -> Iterator[None]:
-    """Turn what only a constructor can tell into a fault at its place in the file."""
+    """Turn errors of a constructor into faults at their place in the file."""
     try:
         yield
     except ArgumentError as error:

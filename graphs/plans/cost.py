@@ -1,4 +1,4 @@
-"""What a graph costs: parameters and multiply-accumulates of each node, without running it on numbers."""
+"""The cost of a graph: parameters and multiply-accumulates of each node, computed on the meta device."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cost:
-    """Parameters of a network, and multiply-accumulates (MACs) for one image, in all and by node.
+    """Parameters of a network, and multiply-accumulates (MACs) for one image, in total and by node.
 
     MACs are those of convolutions and matrix products, half of what torch counts as floating-point
     operations; the rest (normalisation, activations, sums, Fourier transforms) is left out.
@@ -30,13 +30,13 @@ class Cost:
 
 
 def build_meta(plan: Plan) -> nn.Module:
-    """The network of a plan on the meta device: shapes without numbers, and no time spent on drawing weights."""
+    """Build the network of a plan on the meta device: shapes without values, and no time spent on drawing weights."""
     with torch.device("meta"):
         return assemble(plan)
 
 
 def count_parameters(plan: Plan) -> int:
-    """How many numbers a network learns."""
+    """The number of learned values of a network."""
     return sum(parameter.numel() for parameter in build_meta(plan).parameters())
 
 
@@ -67,7 +67,7 @@ def cost(plan: Plan, sizes: Mapping[str, int]) -> Cost:
 
 
 class _Counter(fx.Interpreter):
-    """Runs a network call by call and notes the floating-point operations of each."""
+    """Runs a network call by call and records the floating-point operations of each."""
 
     def __init__(self, network: fx.GraphModule, counter: "FlopCounterMode") -> None:
         super().__init__(network)
@@ -75,7 +75,7 @@ class _Counter(fx.Interpreter):
         self.flops: list[int] = []
 
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """One block."""
+        """Run one block and record its operations."""
         before = self.counter.get_total_flops()
         result = super().call_module(target, args, kwargs)
         self.flops.append(self.counter.get_total_flops() - before)

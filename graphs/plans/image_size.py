@@ -1,4 +1,4 @@
-"""One image size and a graph: whether it passes, and if not, which does."""
+"""Whether images of one size pass through a graph, and the nearest size that does."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from crossband.graphs.plans.plan import Plan
 
 
 def symbols_at(plan: Plan, height: int, width: int) -> dict[str, int]:
-    """The numbers that the symbols of a graph's inputs, such as H and W, have for images of this size."""
+    """The values of the symbols of a graph's inputs, such as H and W, for images of this size."""
     found: dict[str, int] = {}
     for shape in plan.inputs.values():
         for size, side in zip(shape[2:], (height, width), strict=False):
@@ -18,22 +18,22 @@ def symbols_at(plan: Plan, height: int, width: int) -> dict[str, int]:
 
 
 def nearest(plan: Plan, height: int, width: int) -> dict[str, int]:
-    """The numbers for the admissible size that is closest along each axis by itself."""
+    """The values of the symbols for the nearest admissible size."""
     return plan.sizes.nearest(**symbols_at(plan, height, width))
 
 
 def usual(plan: Plan) -> dict[str, int]:
-    """The numbers for the admissible size that is closest to 256x256, at which costs are given unless one is said."""
+    """The values of the symbols for the admissible size nearest to 256x256: the default size for costs."""
     return nearest(plan, 256, 256)
 
 
 def size_text(plan: Plan, numbers: Mapping[str, int]) -> str:
-    """An image size as `512x640`: that of the first input."""
+    """The size of the first input as `512x640`."""
     return "x".join(str(evaluate(size, numbers)) for size in next(iter(plan.inputs.values()))[2:])
 
 
 def refuse_size(plan: Plan, height: int, width: int, problems: Problems, place: Place | None = None) -> bool:
-    """Whether images of this size do not pass through a graph: then E034 in `problems` says which do."""
+    """Report E034, with the sizes that pass, if images of this size do not pass; return whether it was reported."""
     numbers = symbols_at(plan, height, width)
     inputs = [zip(shape[2:], (height, width), strict=False) for shape in plan.inputs.values()]
     fixed = all(evaluate(size, numbers) == side for sides in inputs for size, side in sides)

@@ -1,6 +1,6 @@
-"""The best sizes where conditions tie several axes together: looked for among the admissible ones nearby.
+"""The best sizes where conditions tie several axes together: a search among the admissible sizes nearby.
 
-Axes that the conditions give outright, such as `h2` by `h2 == H // 2`, are worked out and not looked for.
+Axes that an equation determines, such as `h2` by `h2 == H // 2`, are computed and not searched.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -9,8 +9,8 @@ import numpy as np
 
 from crossband.blocks.contracts.sizes import Condition, Dim, Size, Symbol, evaluate, symbols_of
 
-TRIED = 1 << 20  # combinations looked at
-NEAR = 1 << 12  # pixels around a size in which others are looked for
+TRIED = 1 << 20  # combinations to try
+NEAR = 1 << 12  # pixels around a size to search
 
 
 def closest(
@@ -20,7 +20,7 @@ def closest(
     *,
     upwards: bool,
 ) -> dict[str, int] | None:
-    """The admissible sizes that meet the conditions and change the image least; None where none nearby do.
+    """The admissible sizes that meet the conditions and change the image least; None if there are none nearby.
 
     `within` gives the admissible sizes of an axis between two numbers. With `upwards` no size shrinks.
     """
@@ -46,7 +46,7 @@ def closest(
 
 
 def _given(names: Sequence[str], conditions: Sequence[Condition]) -> dict[str, Size]:
-    """The axes that an equation gives in terms of axes before them, each with what it must be."""
+    """The axes that an equation determines from axes before them, each with that size."""
     given: dict[str, Size] = {}
     for number, name in enumerate(names):
         for size in (condition.size for condition in conditions if not condition.at_least):
@@ -61,7 +61,7 @@ def _given(names: Sequence[str], conditions: Sequence[Condition]) -> dict[str, S
 def _nearby(
     size: int, sizes: Collection[int], within: Callable[[int, int], np.ndarray], most: int, upwards: bool
 ) -> np.ndarray:
-    """Admissible sizes of one axis around its own size, and around those of the other axes it may have to equal."""
+    """Admissible sizes of one axis near its own size, and near those of the other axes, which it may have to equal."""
     around = sorted({other for other in sizes if other >= size or not upwards})
     found = []
     for middle in around:

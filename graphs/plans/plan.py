@@ -11,12 +11,12 @@ from crossband.graphs.language.diagnostics import Place
 from crossband.graphs.language.syntax import Graph, Notes
 from crossband.graphs.plans.admissible import SizeRule
 
-FEW = 3  # values that a line tells of
+FEW = 3  # values to list on one line
 
 
 @dataclass(frozen=True)
 class Ref:
-    """A value of a plan: an input or a call by name, and which of its outputs."""
+    """A reference to a value of a plan: an input or a call by name, and the index of one of its outputs."""
 
     source: str
     index: int = 0
@@ -24,7 +24,7 @@ class Ref:
 
 @dataclass(frozen=True)
 class Call:
-    """One application of a block. `module` is where its weights live; two calls share weights by sharing it."""
+    """One application of a block. `module` names its module; two calls with one module share weights."""
 
     name: str
     module: str
@@ -39,7 +39,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Wrap:
-    """A wrapper around the whole network: of its module, or one that rewrites its graph."""
+    """A wrapper around the whole network, either of its module or of its graph."""
 
     entry: WrapperEntry
     arguments: Mapping[str, Any]
@@ -47,13 +47,13 @@ class Wrap:
 
     @property
     def rewrites(self) -> bool:
-        """Whether it writes the graph anew, and leaves nothing to do when the module is built."""
+        """Whether it rewrites the graph, so that nothing is left to do when the module is built."""
         return self.entry.rewrites
 
 
 @dataclass(frozen=True)
 class Requirement:
-    """A condition on the image size, and the part of the graph that makes it."""
+    """A condition on the image size, with the part of the graph that causes it."""
 
     condition: Condition
     code: str
@@ -101,6 +101,6 @@ class Plan:
 
 
 def _words(shapes: Mapping[str, Shape]) -> str:
-    """A few values with their shapes, batch aside."""
+    """A few values with their shapes without the batch."""
     texts = [f"{name} {'x'.join(map(str, shape[1:]))}" for name, shape in shapes.items()]
     return ", ".join(texts if len(texts) <= FEW else [*texts[:FEW], f"and {len(texts) - FEW} more"])

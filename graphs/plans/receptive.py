@@ -1,9 +1,8 @@
-"""Receptive fields: over how many rows of an input each value of a graph looks.
+"""Receptive fields: how many rows of an input one row of each value depends on.
 
-A block whose output looks at `reach` rows of what it reads widens the field by `reach - 1` of these rows, each as
-many rows of the graph's input as the sizes say: where a value has H/4 rows, one of them is worth 4. What joins
-takes the widest of its parts. Rows stand for columns too; holes of a dilation count as seen. See
-`crossband.blocks.contracts.reach` for the reach of a block.
+A block with a reach of `reach` rows widens the field by `reach - 1` rows of its input. A row of a value with H/4 rows
+counts as 4 rows of the graph's input. A join has the widest field of its inputs. Columns are taken to be like rows;
+the holes of a dilation count as seen. See `crossband.blocks.contracts.reach` for the reach of a block.
 """
 
 import math
@@ -16,14 +15,16 @@ from crossband.blocks.contracts.shapes import shapes_of
 from crossband.blocks.contracts.sizes import NotPeriodic, Shape, Size, period, symbol, symbols_of
 from crossband.graphs.plans.plan import Plan, Ref
 
-Field: TypeAlias = tuple[Fraction | float, Fraction | float]  # rows seen, and the worth of the coarsest row on the way
+Field: TypeAlias = tuple[
+    Fraction | float, Fraction | float
+]  # rows seen, and rows of the input in the coarsest row on the way
 ROWS = 2  # the axis of the height in `b c h w`
 
 
 def receptive_fields(plan: Plan) -> Mapping[str, float]:
-    """The rows that one row of each input and call looks at, by its name; `math.inf` where all or unknown.
+    """The rows that one row of each input and call depends on, by name; `math.inf` for all rows, or if unknown.
 
-    With several inputs, the widest of the fields in them, each counted in rows of its own input.
+    With several inputs it is the widest field in any of them, each counted in rows of that input.
     """
     shapes = plan.shapes if _symbolic(plan) else _freed(plan)
     rows = {name: shapes[name][0][ROWS] if len(shapes[name][0]) > ROWS else 1 for name in plan.inputs}
@@ -40,9 +41,9 @@ def receptive_fields(plan: Plan) -> Mapping[str, float]:
 
 
 def _widened(field: Field, reach: float, worth: Fraction | float) -> Field:
-    """The field of a block that looks at `reach` rows of a value, each worth so many rows of the input.
+    """The field of a block with this reach on a value whose rows are worth `worth` rows of the input each.
 
-    Where the value was enlarged from coarser rows, neighbours may lie astride these, so whole ones are counted.
+    If the value was enlarged from coarser rows, the reach may cross their borders, so whole coarse rows are counted.
     """
     width, coarsest = field[0], max(field[1], worth)
     if reach == 1 or math.inf in (reach, worth, width):
@@ -67,7 +68,7 @@ def _symbolic(plan: Plan) -> bool:
 
 
 def _freed(plan: Plan) -> dict[str, tuple[Shape, ...]]:
-    """The shapes of a graph for one image size, as they would be for any: only so are strides known."""
+    """The shapes of a graph with fixed input sizes, computed with symbols in their place to find the strides."""
     found: dict[str, tuple[Shape, ...]] = {
         name: ((*shape[:ROWS], *(symbol(f"size_{size}") for size in shape[ROWS:])),)
         for name, shape in plan.inputs.items()

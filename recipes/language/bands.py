@@ -1,8 +1,7 @@
-"""The bands of a recipe: how many channels each has, and what the words `source` and `target` stand for.
+"""The bands of a recipe: their channels, and the words `source` and `target`.
 
-A recipe names the bands once, under `task`. Everywhere else `source` is the band that `task.from` names and
-`target` that of `task.to`, and `=source_channels` and `=target_channels` are their channels: another `task` turns
-the recipe around.
+A recipe names the bands once, under `task`. Everywhere else `source` is the band of `task.from` and `target` that of
+`task.to`, and `=source_channels` and `=target_channels` are their channels. So another `task` reverses the recipe.
 """
 
 from collections.abc import Mapping
@@ -17,20 +16,20 @@ ROLES = {"source": "from", "target": "to"}  # word of a flow -> key of `task`
 def channels_of(
     source: Any, arguments: Mapping[str, Any], asked: Mapping[str, Any], found: Mapping[str, int] | None = None
 ) -> dict[str, int]:
-    """The channels of each band: as the recipe has `asked` for, as the data have (`found`), or as is usual for them."""
+    """The channels of each band: as `asked` in the recipe, else as `found` in the data, else as the source has them."""
     entry = registry.sources.get(source) if isinstance(source, str) else None
     usual, declared = entry.bands if entry else CHANNELS, arguments.get("channels")
     return {**(found or {**usual, **_mapping(declared)}), **asked}
 
 
 def bound(task: Any) -> dict[str, str]:
-    """Which band each word stands for."""
+    """The band that each of the words `source` and `target` stands for."""
     known = _mapping(task)
     return {word: known[key] for word, key in ROLES.items() if isinstance(known.get(key), str)}
 
 
 def known_numbers(recipe: Mapping[str, Any]) -> dict[str, int]:
-    """The names that every `=` expression of a recipe, given as it is written, may use beside its params."""
+    """The names that expressions of a recipe may use beside its params, from its data as written."""
     data = _mapping(recipe.get("data"))
     source = data.get("source")
     name, arguments = next(iter(source.items()), (None, None)) if isinstance(source, Mapping) else (source, None)
@@ -39,5 +38,5 @@ def known_numbers(recipe: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _mapping(written: Any) -> Mapping[str, Any]:
-    """What is written, or nothing where it is no mapping, which others report."""
+    """`written` if it is a mapping, else an empty one; the fault is reported elsewhere."""
     return written if isinstance(written, Mapping) else {}

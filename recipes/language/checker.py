@@ -1,4 +1,4 @@
-"""A recipe against the graphs, losses and bands that it names: everything that is wrong, before any tensor runs."""
+"""Check a recipe against the graphs, losses and bands that it names, before any tensor runs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,7 +37,7 @@ def check_recipe(
     bands: Mapping[str, int] | None = None,
     size: tuple[int, int] | None = None,
 ) -> Experiment | None:
-    """Check a recipe that was read. Where its data are at hand, `bands` are their channels and `size` is theirs."""
+    """Check a recipe. If its data are at hand, `bands` has their channels and `size` the size of their images."""
     return _Checker(recipe, problems, bands, size).experiment()
 
 
@@ -92,7 +92,7 @@ class _Checker:
         return plan
 
     def unknown_params(self, name: str, graph: Graph, unknown: Sequence[str]) -> None:
-        """Report params that a graph does not have: each where it is set, or all where the graph was put in later."""
+        """Report params that a graph lacks: at the param, or at the graph if a stronger layer replaced the graph."""
         layers = self.recipe.layers
         swapped = layers.rank(("networks", name, "graph"))
         left: dict[str, Place] = {}
@@ -112,7 +112,7 @@ class _Checker:
             self.problems.add("E070", message, layers.place("networks", name, "graph"), hint, notes)
 
     def weights(self, name: str, written: Mapping[str, str], plan: Plan) -> None:
-        """Weights from elsewhere: the key map is there, and the network has the nodes that it fills."""
+        """Check weights from elsewhere: the key map exists, and the network has the nodes that it fills."""
         keys = load_key_map_into(written["keys"], self.problems, self.recipe.at("networks", name, "weights", "keys"))
         into = written.get("into", "")
         modules = [f"{call.module}." for call in plan.calls]
@@ -129,7 +129,7 @@ class _Checker:
             self.fault("E070", message, "networks", name, "weights", "keys", hint=hint)
 
     def names(self) -> None:
-        """A name means one thing: a band, a network, a function or a value of the flow."""
+        """Check that each name means one thing: a band, a network, a function or a value of the flow."""
         recipe = self.recipe
         for name in (name for name in recipe.networks if name in registry.functions):
             self.fault("E016", f"`{name}` is a function already", "networks", name, key=True, hint="take another name")
@@ -142,7 +142,7 @@ class _Checker:
                 self.fault("E070", f"the data have no band `{band}`", "task", role, hint=suggest(band, self.bands))
 
     def step(self, phase: Phase) -> CheckedPhase:
-        """A phase with its losses looked up."""
+        """Check a phase and its losses."""
         losses = {name: loss for name, term in phase.terms.items() if (loss := self.loss(term))}
         path = () if "losses" in self.recipe.resolved else ("phases", phase.name)
         own = self.recipe.resolved["phases"][phase.name] if path else {}
@@ -157,7 +157,7 @@ class _Checker:
         return CheckedPhase(phase, losses)
 
     def learning(self, phase: Phase, optimizer_path: tuple[str, ...], schedule_path: tuple[str, ...]) -> None:
-        """The optimizer and the schedule of a phase."""
+        """Check the optimizer and the schedule of a phase."""
         name, arguments = phase.optimizer
         if name not in registry.optimizers:
             hint = suggest(name, registry.optimizers)
@@ -171,7 +171,7 @@ class _Checker:
             self.fault("E077", error.message, *schedule_path, "schedule", hint=error.hint)
 
     def loss(self, term: Term) -> CheckedTerm | None:
-        """A term with its calls looked up, their number, outputs and shapes held to what the loss takes."""
+        """Check a term: look up its calls, and compare their number, outputs and shapes with what the loss takes."""
         entry = registry.losses[term.loss]
         right = self.arguments(entry, term.arguments, "E072", *term.path)
         where = (*term.path, term.loss)
@@ -204,7 +204,7 @@ class _Checker:
         return CheckedTerm(term, entry, tuple(tuple(value for value, _ in row) for row in rows))
 
     def agree(self, loss: str, row: Sequence[tuple[Value, Shape]], where: tuple[str, ...]) -> bool:
-        """Whether the inputs of a loss have one shape."""
+        """Whether the inputs of a loss have the same shape; report a fault if not."""
         (first, shape), *others = row
         for value, other in others:
             if any(a != b for a, b in zip(shape, other, strict=True) if None not in (a, b)):
@@ -216,7 +216,7 @@ class _Checker:
         return True
 
     def differentiable(self, loss: str, row: Sequence[tuple[Value, Shape]], where: tuple[str, ...]) -> bool:
-        """Whether a loss is given a score and what the score is computed from."""
+        """Whether the inputs of a loss are a score and an image that the score depends on; report a fault if not."""
         (score, _), (point, _) = row
         if point != score and point in score.walk():
             return True
@@ -227,7 +227,7 @@ class _Checker:
     def large_enough(
         self, entry: LossEntry, term: Term, row: Sequence[tuple[Value, Shape]], where: tuple[str, ...]
     ) -> bool:
-        """Whether the images, where their size is known, are as large as a loss needs them."""
+        """Whether images of known size are large enough for a loss; report a fault if not."""
         try:
             least = entry.least_side(term.arguments)
         except LossInputError as error:
@@ -241,7 +241,7 @@ class _Checker:
         return True
 
     def arguments(self, entry: Entry, given: Mapping[str, Any], code: str, *path: str) -> bool:
-        """Hold the arguments of a registered thing to its schemas, each fault at its place."""
+        """Whether the arguments of a registered thing fit its schemas; report each fault at its place."""
         before = len(self.problems)
         for name, problem in entry.problems(given):
             unknown = name in given and name not in entry.parameters
@@ -250,7 +250,7 @@ class _Checker:
         return len(self.problems) == before
 
     def data(self) -> None:
-        """The source is registered and takes its arguments."""
+        """Check the data source, its arguments, and that it gives paired or unpaired images as the task asks."""
         name, arguments = self.recipe.data.source, self.recipe.data.arguments
         bare = isinstance(self.recipe.resolved["data"]["source"], str)
         path = ("data", "source") if bare else ("data", "source", name)
@@ -267,7 +267,7 @@ class _Checker:
             self.fault("E079", message, *path, hint=hint, key=not bare)
 
     def networks(self, steps: Sequence[CheckedPhase]) -> None:
-        """Every network is called and, unless frozen, trained; every phase trains what its losses depend on."""
+        """Check that every network is trained, unless frozen, and that phases train what their losses depend on."""
         for name, network in self.recipe.networks.items():
             trained = any(name in step.phase.train for step in steps)
             if not trained and not network.frozen:
@@ -292,7 +292,7 @@ class _Checker:
                     self.fault("E075", message, *where, key=short)
 
     def result(self) -> Value | None:
-        """The value that is the translation: as `evaluate.output` says, else the first of the flow."""
+        """The value that is the translation: `evaluate.output`, or else the first value of the flow."""
         given = self.recipe.evaluate.output
         name = given or next(iter(self.recipe.resolved["flow"]))
         base, _, part = name.partition(".")
@@ -314,7 +314,7 @@ class _Checker:
         return found
 
     def papers(self) -> None:
-        """The figures of a paper stand for metrics of ours."""
+        """Check that figures of papers are given for metrics that are registered."""
         alone = isinstance(self.recipe.resolved.get("paper"), Mapping)
         for number, paper in enumerate(self.recipe.paper):
             for name in (name for name in paper.values if name not in registry.metrics):
@@ -348,7 +348,7 @@ class _Checker:
 
 
 def _window(recipe: Recipe) -> tuple[int, int] | None:
-    """Height and width of the images that training sees, where the recipe fixes them."""
+    """Height and width of the images in training; None if the recipe does not fix them."""
     size = recipe.data.geometry.get("size") or recipe.data.geometry.get("load")
     return (size, size) if isinstance(size, int) else size
 

@@ -1,4 +1,4 @@
-"""A recipe that is right: what to build, what to compute and in which order. `checker` makes it."""
+"""A checked recipe: what to build, what to compute and in which order. `checker` makes it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from crossband.registry import functions
 
 @dataclass(frozen=True)
 class CheckedTerm:
-    """A term ready to compute: `weight` times the sum of the loss over `calls`, each a tuple of its inputs."""
+    """A checked term: `weight` times the sum of the loss over `calls`, each of which is a tuple of inputs."""
 
     term: Term
     entry: LossEntry
     calls: tuple[tuple[Value, ...], ...]
 
     def learned_from(self) -> Iterator[Value]:
-        """Its inputs but for those that get no gradient: constants, and the image that a score is differentiated in."""
+        """Its inputs that get a gradient: not constants, and not the image in which a score is differentiated."""
         constant = {*self.entry.constant, *(self.entry.inputs[1:] if self.entry.differentiates else ())}
         for call in self.calls:
             yield from (value for name, value in zip(self.entry.inputs, call, strict=True) if name not in constant)
@@ -28,7 +28,7 @@ class CheckedTerm:
 
 @dataclass(frozen=True)
 class CheckedPhase:
-    """A phase ready to run."""
+    """A checked phase."""
 
     phase: Phase
     losses: Mapping[str, CheckedTerm]
@@ -52,12 +52,12 @@ class Experiment:
 
 
 def depends(value: Value, networks: Mapping[str, Any]) -> frozenset[str]:
-    """The networks that a value is computed by: when one is updated, the value is out of date."""
+    """The networks that compute a value: when one of them is updated, the value is out of date."""
     return frozenset(part.name for part in value.walk() if part.kind == "call" and part.name in networks)
 
 
 def reaches(value: Value, networks: Mapping[str, Any]) -> frozenset[str]:
-    """The networks to which a value passes a gradient on: those it depends on, but for what lies in a pool."""
+    """The networks that get a gradient from a value: those that it depends on, except behind a pool."""
     if value.kind == "call" and value.name in functions and functions[value.name].detaches:
         return frozenset()
     below = frozenset[str]().union(*(reaches(operand, networks) for operand in value.operands))

@@ -1,6 +1,6 @@
 """The calls of a recipe: `to_ir(visible)`, `is_ir(pool(fake_ir))`, `fake.side1`, `fake.*`, `is_ir(fake).layer*`.
 
-Names and calls, nothing else: text becomes a small tree, and nothing is ever handed to Python to evaluate.
+Names and calls, nothing else. Text is parsed into a small tree; Python evaluates nothing.
 """
 
 import re
@@ -26,10 +26,10 @@ class CallError(CrossbandError):
 
 @dataclass(frozen=True)
 class Value:
-    """A value of a flow: a `name`, a `call` of what `name` says on `operands`, or one `part` of its operand.
+    """A value of a flow: a `name`, a `call` of `name` on `operands`, or the `part` called `name` of its operand.
 
-    Two values are equal when they say the same, wherever they say it. The part `*` means every output, and
-    `layer*` every output and tap whose name begins with `layer`.
+    Places are ignored when values are compared. The part `*` means every output, and `layer*` every output and tap
+    whose name begins with `layer`.
     """
 
     kind: Kind
@@ -54,7 +54,7 @@ class Value:
         yield self
 
     def rebuilt(self, change: Callable[["Value"], "Value"]) -> "Value":
-        """The same tree with every value in it changed, the innermost first."""
+        """The same tree with every value in it replaced by `change(value)`, the innermost first."""
         return change(replace(self, operands=tuple(operand.rebuilt(change) for operand in self.operands)))
 
 
@@ -88,7 +88,7 @@ class _Parser:
         return self._tokens[self._next]
 
     def _take(self, *texts: str) -> bool:
-        """Whether the next token is one of `texts`, which is then behind us."""
+        """Whether the next token is one of `texts`; if so, move past it."""
         found = self._token.text in texts
         self._next += found
         return found

@@ -1,4 +1,4 @@
-"""What a call in a recipe means: names are looked up, networks given their inputs, shapes followed."""
+"""Resolve the calls of a recipe: look names up, give networks their inputs, compute shapes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -19,19 +19,19 @@ Path = tuple[str | int, ...]
 
 @dataclass
 class FlowShapes:
-    """Looks values up. One mistake is one message: what depends on a wrong value is not reported again."""
+    """Looks values up. Nothing is reported of a value that depends on a faulty one."""
 
     recipe: Recipe
     plans: Mapping[str, Plan | None]
     bands: Mapping[str, Shape]
     problems: Problems
-    used: set[str] = field(default_factory=set)  # names of the flow and networks that something reads
+    used: set[str] = field(default_factory=set)  # names of the flow and networks that are read
     taps: dict[str, set[str]] = field(default_factory=dict)
     _flow: dict[str, tuple[Value, Shape] | None] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
 
     def flow(self, name: str) -> tuple[Value, Shape]:
-        """What a name of the flow stands for, and its shape. Raises Reported."""
+        """The value that a name of the flow stands for, and its shape. Raises Reported."""
         if name not in self._flow:
             self._open.append(name)
             try:
@@ -45,7 +45,10 @@ class FlowShapes:
         return found
 
     def look_up(self, value: Value, path: Path) -> tuple[Value, Shape]:
-        """A value with every name of the flow put in, and its shape. `path` is where it is written. Raises Reported."""
+        """A value with the names of the flow replaced by their values, and its shape. Raises Reported.
+
+        `path` is its place in the recipe.
+        """
         match value.kind:
             case "name":
                 return self._name(value, path)
@@ -55,7 +58,7 @@ class FlowShapes:
                 return self._part(value, path)
 
     def outputs(self, value: Value, path: Path) -> list[tuple[Value, Shape]]:
-        """As `look_up`, with `fake.*` giving every output of `fake`, `fake.layer*` every output and tap so begun."""
+        """Like `look_up` for several values: `fake.*` is every output, `fake.layer*` every output and tap so called."""
         if value.kind != "part" or not value.name.endswith("*"):
             return [self.look_up(value, path)]
         call, _ = self.look_up(value.operands[0], path)
@@ -117,7 +120,7 @@ class FlowShapes:
             self._refuse("E076", str(error), value, path)
 
     def _enter(self, plan: Plan, value: Value, shapes: list[Shape], path: Path) -> dict[str, int | None]:
-        """The heights and widths of a call by the symbols of its network. Raises Reported where they do not fit."""
+        """The values of the symbols of a network in a call. Raises Reported if the inputs do not fit."""
         if len(shapes) != len(plan.inputs):
             names = ", ".join(f"`{name}`" for name in plan.inputs)
             count = f"{len(plan.inputs)} input{'s' if len(plan.inputs) != 1 else ''} ({names})"
@@ -148,7 +151,7 @@ class FlowShapes:
         self._refuse("E034", message, value, path, hint)
 
     def _result(self, plan: Plan, ref: Ref, value: Value, sizes: Mapping[str, int | None]) -> Shape:
-        """The shape of what a network gives; with `fit: pad`, cropped back where it has the size of the images."""
+        """The shape of an output of a network; with `fit: pad`, cropped back if it has the size of the images."""
         if self.recipe.networks[value.name].fit != "pad":
             return _worked_out(plan.shape(ref), sizes)
         known = {name: size for name, size in sizes.items() if size}
@@ -179,7 +182,7 @@ class FlowShapes:
         return replace(value, operands=(call,)), self._result(plan, ref, call, self._enter(plan, call, shapes, path))
 
     def _shape(self, value: Value, path: Path) -> Shape:
-        """The shape of a value that was looked up before."""
+        """The shape of a value."""
         return self.look_up(value, path)[1]
 
     def _refuse(self, code: str, message: str, value: Value, path: Path, hint: str | None = None) -> NoReturn:
@@ -189,7 +192,7 @@ class FlowShapes:
 
 
 def _worked_out(shape: Symbolic, sizes: Mapping[str, int | None]) -> Shape:
-    """A symbolic shape, batch aside, in numbers as far as the sizes are known."""
+    """A symbolic shape without the batch, in numbers as far as the sizes are known."""
     known = {name: size for name, size in sizes.items() if size is not None}
     return tuple(int(evaluate(size, known)) if symbols_of(size) <= known.keys() else None for size in shape[1:])
 

@@ -1,6 +1,6 @@
-"""A recipe as the sum of its parts: the file, the recipes it extends, and what the command line sets.
+"""The layers of a recipe: its file, the recipes that it extends, and the settings of the command line.
 
-Of every value it is known which part said it last, so that a fault is shown where it can be cured.
+Each value records the strongest layer that says it, so that a fault is shown where it can be corrected.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,19 +19,19 @@ from crossband.registry import suggest
 
 Path_ = tuple[str | int, ...]
 SETTINGS = "settings"  # what errors call the text of a setting, of the command line or from Python
-MERGED = (  # mappings that a child adds to; any other value it replaces whole
+MERGED = (  # mappings that a child merges with those of its parent; it replaces any other value
     *("params", "networks", "networks.*", "networks.*.params", "flow", "phases", "phases.*", "phases.*.losses"),
     *("losses", "data", "task", "every", "evaluate", "variants", "variants.*"),
 )
-TEXT = ("flow", "doc", "recipe", "cite", "paper", "variants")  # where `=` has no meaning, or not yet
-OWN = ("paper",)  # what a child does not have from its parent: the figures of a paper are those of one system
+TEXT = ("flow", "doc", "recipe", "cite", "paper", "variants")  # sections without `=` expressions
+OWN = ("paper",)  # not inherited: the figures of a paper belong to one system
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One `key.of.the.recipe=value` of the command line, or of a variant, which stands `inside` a recipe file.
+    """One `key.of.the.recipe=value`: on the command line, or in a variant, at the path `inside` of a recipe file.
 
-    On the command line the text before `=` is the path, what follows is YAML.
+    On the command line the text before `=` is the path and the text after it is YAML.
     """
 
     path: tuple[str, ...]
@@ -40,16 +40,16 @@ class Setting:
 
     @property
     def value(self) -> Any:
-        """What is set."""
+        """The value that is set."""
         return Place(self.document, self.inside).written()
 
     def covers(self, path: Path_) -> bool:
-        """Whether this setting says what stands at `path`."""
+        """Whether this setting says the value at `path`, or a part of it."""
         own, size = self.path, min(len(path), len(self.path))
         return bool(path) and own[:size] == path[:size]
 
     def place(self, path: Path_, *, key: bool) -> Place:
-        """Where in the text of the setting the value at `path` stands."""
+        """The place in the text of the setting of the value at `path`."""
         if not key and len(path) >= len(self.path):
             return self.document.place(*self.inside, *path[len(self.path) :])
         if self.inside:
@@ -58,7 +58,7 @@ class Setting:
 
 
 def read_setting(text: str, problems: Problems) -> Setting | None:
-    """The setting in `key=value`; None where it cannot be read, with the reason in `problems`."""
+    """Read the setting in `key=value`; None after reporting a fault."""
     key, sign, value = text.partition("=")
     path = tuple(key.split("."))
     if not sign or not all(path) or not value.strip():
@@ -70,7 +70,7 @@ def read_setting(text: str, problems: Problems) -> Setting | None:
 
 
 class Layers(Document):
-    """The documents of a recipe, the strongest first, with the settings above them, as one document."""
+    """The documents of a recipe, the strongest first, and the settings above them, as one document."""
 
     def __init__(self, documents: Sequence[Document], settings: Sequence[Setting] = ()) -> None:
         super().__init__(documents[0].file, documents[0].text)
@@ -79,19 +79,19 @@ class Layers(Document):
 
     @cached_property
     def data(self) -> Any:
-        """What all the parts say together, expressions as written."""
+        """The merged data of all layers, expressions as written."""
         merged: dict[str, Any] = {}
         for document in reversed(self.documents):
             inherited = {key: value for key, value in merged.items() if key not in OWN}
             merged = _merge(inherited, document.data, ())
         merged.pop("extends", None)
-        merged = deepcopy(merged)  # the settings must not reach into the documents
+        merged = deepcopy(merged)  # settings must not change the documents
         for setting in self.settings:
             _set(merged, setting.path, deepcopy(setting.value))
         return merged
 
     def with_variants(self, problems: Problems) -> "Layers":
-        """The same with the settings of the variants that are chosen, if any are, below those of the command line."""
+        """The same layers with the settings of the chosen variants added, below those of the command line."""
         chosen, known = self.data.get("variant", []), self.data.get("variants", {})
         own: list[Setting] = []
         for number, name in enumerate(chosen if isinstance(chosen, list) else [chosen]):
@@ -105,7 +105,7 @@ class Layers(Document):
         return Layers(self.documents, [*own, *self.settings]) if own else self
 
     def place(self, *path: str | int, key: bool = False) -> Place:
-        """Where the value at `path` was said, by the strongest part that says it, or the nearest value around it."""
+        """The place of the value at `path` in the strongest layer that says it, or of the nearest value around it."""
         rank = self.rank(path)
         if rank is None:
             return self.place(*path[:-1]) if path else self.documents[0].place()
@@ -114,17 +114,17 @@ class Layers(Document):
         return self.documents[rank - len(self.settings)].place(*path, key=key)
 
     def rank(self, path: Path_) -> int | None:
-        """Which part says the value at `path`: 0 is the strongest setting, the last the oldest parent; None is none."""
+        """The number of the strongest layer that says the value at `path`, from 0 for the strongest; None for none."""
         said = [each.covers(path) for each in reversed(self.settings)]
         said += [_has(each.data, path) for each in self.documents]
         return said.index(True) if True in said else None
 
 
 def worked_out(layers: Layers, problems: Problems) -> dict[str, Any]:
-    """The data of a recipe with its `=` expressions worked out, over its `params` and the channels of its bands.
+    """The data of a recipe with its `=` expressions worked out from its `params` and the channels of its bands.
 
-    A param may use others, in any order. Faults go to `problems`. A param that no part of the recipe uses is one, most
-    likely misspelt; one whose use a child or a setting replaces is none.
+    A param may use others, in any order. Faults go to `problems`. A param that no layer uses is reported, as it is most
+    likely misspelt. One whose use is replaced by a child or a setting is not reported.
     """
     given, params = known_numbers(layers.data), layers.data.get("params")
     params = params if isinstance(params, Mapping) else {}
@@ -140,7 +140,7 @@ def worked_out(layers: Layers, problems: Problems) -> dict[str, Any]:
         try:
             return scope.value(found, layers.place(*path))
         except Reported:
-            return 1  # wrong, and said so already
+            return 1  # reported already
 
     for name in (name for name in params if name in given):
         place = layers.place("params", name, key=True)
@@ -154,7 +154,7 @@ def worked_out(layers: Layers, problems: Problems) -> dict[str, Any]:
 
 
 def _merge(parent: Mapping[str, Any], child: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
-    """A child over its parent: mappings of MERGED are added to, null removes, anything else replaces."""
+    """Merge a child into its parent: mappings of MERGED are merged, null removes, any other value replaces."""
     merged = dict(parent)
     for key, value in child.items():
         here = (*path, key)
@@ -180,7 +180,7 @@ def _set(data: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
         inner = data.get(step)
         data[step] = inner if isinstance(inner, dict) else {}
         data = data[step]
-    if value is None:  # as in a child: what is said above is removed
+    if value is None:  # removes the value below, as in a child
         data.pop(last, None)
     else:
         data[last] = value

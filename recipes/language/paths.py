@@ -1,7 +1,7 @@
-"""The files and folders that a recipe names, made absolute: each path is relative to the text that says it.
+"""Make the paths in a recipe absolute: each path is relative to the text that says it.
 
-The schema of recipes says which texts are paths, those of plugins included: `format: path`, which is what the type
-`crossband.registry.FilePath` of a parameter becomes, and `format: graph` or `key map` for a shipped name or a path.
+The schema of recipes marks paths: `format: path`, into which the type `crossband.registry.FilePath` of a parameter is
+translated, also in plugins, and `format: graph` or `key map` for a shipped name or a path.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ CATALOGS: Mapping[str, Catalog] = {"graph": GRAPHS, "key map": KEYS}
 
 
 def with_absolute_paths(data: Mapping[str, Any], layers: Layers) -> dict[str, Any]:
-    """The data of a recipe with every path in it absolute, so that it means the same wherever it is written next."""
+    """The data of a recipe with absolute paths, so that they stay valid when it is written to another folder."""
     found = dict(deepcopy(data))
     for error in _Finder(recipe_schema()).iter_errors(data):
         if error.validator == "format":
@@ -35,15 +35,15 @@ def with_absolute_paths(data: Mapping[str, Any], layers: Layers) -> dict[str, An
 
 
 def _folder(place: Place, section: str | int) -> Path:
-    """What a path at `place`, in this section of a recipe, is relative to.
+    """The folder that a path at `place`, in this section of a recipe, is relative to.
 
-    The images of a shipped recipe, `data/LLVIP`, are not looked for in the library but in the working directory.
+    The images of a shipped recipe, `data/LLVIP`, are looked for in the working directory, not in the library.
     """
     return Path() if section == "data" and RECIPES.ships(Path(place.file)) else place.folder
 
 
 def _absolute(text: str, folder: Path, catalog: Catalog | None) -> str:
-    """The absolute path that `text` means in a folder; a shipped name of the catalog, and an unknown one, as it is."""
+    """The absolute path of `text` in a folder. A shipped or unknown name of the catalog is returned as it is."""
     if catalog is None:
         return str((folder / text).absolute())
     path = None if text in catalog.files() else catalog.find(text, folder)
@@ -51,7 +51,7 @@ def _absolute(text: str, folder: Path, catalog: Catalog | None) -> str:
 
 
 def _format(_validator: Any, kind: str, instance: object, _schema: Any) -> Iterator[ValidationError]:
-    """The schema keyword `format`, with a text that has one of ours reported where it stands."""
+    """The schema keyword `format`: report every text with one of our formats as an error, which tells its path."""
     if isinstance(instance, str) and kind in ("path", *CATALOGS):
         yield ValidationError(kind)
 

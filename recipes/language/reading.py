@@ -1,4 +1,4 @@
-"""A recipe file becomes a `Recipe`: read, laid over its parents, its expressions worked out, its structure checked."""
+"""Read a recipe file into a `Recipe`: merge its parents, work out its expressions, validate its structure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -36,22 +36,24 @@ def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def load_recipe_into(name: str | Path, problems: Problems, overrides: Sequence[str] = ()) -> Recipe | None:
-    """As `load_recipe`, but faults are added to `problems`. The answer is None where its structure is wrong; otherwise
-    it is what could be read, for the checker to find further faults in."""
+    """Like `load_recipe`, but add faults to `problems`.
+
+    Returns None if the structure is wrong, otherwise what could be read, so that the checker can find further faults.
+    """
     settings = [setting for text in overrides if (setting := read_setting(text, problems))]
     documents = _documents(str(name), problems)
     return read_recipe(documents, settings, problems) if documents and not problems else None
 
 
 def read_recipe(documents: Sequence[Document], settings: Sequence[Setting], problems: Problems) -> Recipe | None:
-    """The recipe that documents, the strongest first, and settings make together."""
+    """The recipe of these documents, the strongest first, with these settings."""
     layers = Layers(documents, settings).with_variants(problems)
     data = worked_out(layers, problems)
-    layers.__dict__["data"] = data  # from here on, what it means and not how it is written
+    layers.__dict__["data"] = data  # from here on with expressions worked out
     if not validate(layers, complete_schema(), problems, "recipe"):
         return None
     data = with_absolute_paths(data, layers)
-    variants = {name: data.pop(name, {}) for name in ("variants", "variant")}["variants"]  # made, or not chosen
+    variants = {name: data.pop(name, {}) for name in ("variants", "variant")}["variants"]  # applied, or not chosen
     return _Parser(layers, problems, bound(data["task"])).recipe(data, tuple(variants))
 
 
@@ -116,7 +118,7 @@ class _Parser:
         return found
 
     def phases(self, data: Mapping[str, Any]) -> tuple[Phase, ...]:
-        """The phases in their order; `losses` beside `networks` are short for one phase that trains every network."""
+        """The phases in order. `losses` at the top level are short for one phase that trains every network."""
         if ("phases" in data) == ("losses" in data):
             self.fault("E007", "the recipe needs one of `phases` and `losses`", "losses")
             return ()
@@ -155,7 +157,7 @@ class _Parser:
         )
 
     def term(self, written: Mapping[str, Any], path: tuple[str, ...]) -> Term | None:
-        """A term of an objective. Its loss is the one key that names a loss."""
+        """A term of an objective: the key that names a loss, its inputs, arguments and weight."""
         named = [key for key in written if key in registry.losses]
         if len(named) > 1:
             both = " and ".join(f"`{name}`" for name in named)
@@ -200,7 +202,7 @@ class _Parser:
         )
 
     def papers(self, written: Any) -> tuple[Paper, ...]:
-        """What papers print: one mapping, or a list of them."""
+        """The figures of papers: one mapping, or a list of them."""
         found = []
         for row in [written] if isinstance(written, dict) else written:
             values = {
@@ -224,7 +226,7 @@ class _Parser:
         return name, arguments or {}
 
     def value(self, text: str, *path: str | int) -> Value | None:
-        """A call with the bands put in for the words `source` and `target`."""
+        """Parse a call, with the bands in place of the words `source` and `target`."""
 
         def named(part: Value) -> Value:
             return replace(part, name=self.bands[part.name]) if part.kind == "name" and part.name in ROLES else part

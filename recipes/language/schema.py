@@ -22,10 +22,10 @@ SIZE: Schema = {
 def recipe_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> Schema:
     """The schema of a recipe file.
 
-    It is made of the `known` things, which are those of the registry or descriptions of them.
-    Without `arguments` it stops where losses, data sources, optimizers and schedules take over: the
-    checker holds those to the same schemas one by one. With them it knows every registered name, for
-    editors, takes `=` expressions where a number may stand, and parts of a recipe that others complete.
+    `known` are the entries of the registry, or descriptions of them. Without `arguments`, those of losses, sources,
+    optimizers and schedules are left open: the checker validates them by the same schemas one by one. With `arguments`
+    the schema is for editors: it knows every registered name, and admits `=` expressions in place of numbers and files
+    that hold only a part of a recipe.
     """
     losses: Schema = _names(
         _term(known["losses"]) if arguments else {"type": "object", "minProperties": 1}, "Named terms, summed"
@@ -70,7 +70,7 @@ def recipe_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> S
 
 
 def complete_schema() -> Schema:
-    """What a recipe must have once the recipes it extends are counted in, for the checker."""
+    """The schema of a recipe merged with the recipes that it extends, for the checker."""
     schema = recipe_schema(arguments=False)
     del schema["properties"]["extends"]
     return schema | {"required": ["recipe", "task", "networks", "flow", "optimizer", "data"]}
@@ -82,7 +82,7 @@ def _task() -> Schema:
 
 
 def _paper(metrics: Mapping[str, Described]) -> Schema:
-    """What papers print for the very system of this recipe; a recipe that extends it has figures of its own or none."""
+    """The figures that papers print for the system of this recipe; recipes that extend it do not inherit them."""
     figure: Schema = {
         "type": ["number", "object"],
         "if": {"type": "object"},
@@ -195,7 +195,7 @@ def _data(source: Schema) -> Schema:
 
 
 def _running() -> Schema:
-    """The keys that say how a run goes, not what it learns."""
+    """The keys that control a run, not what it learns."""
     names = ("log", "sample", "checkpoint", "evaluate")
     every = {name: {"type": "integer", "minimum": 0, "description": "Steps from one to the next"} for name in names}
     return {
@@ -225,7 +225,7 @@ def _running() -> Schema:
 
 
 def _term(losses: Mapping[str, Described]) -> Schema:
-    """One term of an objective: the loss as a key, its parameters and its weight beside it."""
+    """One term of an objective: the loss as a key, beside it the parameters of the loss and its weight."""
     weight: Schema = {"type": "number"}
     branches = []
     for name, entry in losses.items():
@@ -251,7 +251,7 @@ def _schedules(known: Mapping[str, Described]) -> Schema:
 
 
 def _one_of(entries: Mapping[str, Described], *, bare: bool = False) -> Schema:
-    """A mapping from one of the names to its arguments, or the `bare` name where it needs none."""
+    """A mapping from one of the names to its arguments, or with `bare` also the name alone."""
     properties = {name: {"description": entry.doc, **_object(_parameters(entry))} for name, entry in entries.items()}
     mapping = {**_object(properties), "minProperties": 1, "maxProperties": 1}
     if not bare:
@@ -277,7 +277,7 @@ def _names(values: Schema, description: str) -> Schema:
 
 
 def _with_parents(schema: Schema) -> Schema:
-    """The schema of a file that may say parts only, and `null` where it removes what a parent says."""
+    """The schema of a file that may have parts only, and `null` to remove parts of its parent."""
     for path in ("", *MERGED):
         part = schema
         for step in path.split(".") if path else ():
@@ -296,7 +296,7 @@ def _or_nothing(schema: Schema) -> Schema:
 
 
 def _with_expressions(schema: Any) -> Any:
-    """The schema with an `=` expression allowed wherever it asks for a number."""
+    """The schema with an `=` expression allowed in place of every number."""
     if isinstance(schema, list):
         return [_with_expressions(item) for item in schema]
     if not isinstance(schema, dict):

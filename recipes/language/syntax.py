@@ -1,4 +1,4 @@
-"""The parts of a recipe as written: plain data with names. Places are asked of its `layers`."""
+"""The parts of a recipe as written: plain data with names. `layers` has their places."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,10 +11,10 @@ from crossband.recipes.language.layers import Layers
 
 @dataclass(frozen=True)
 class Network:
-    """One network: a graph by name or path, its params, how its weights begin, and whether they stay.
+    """One network: a graph by name or path, its params, its initial weights, and whether it is frozen.
 
-    `weights` is a weights file, or for one that something else wrote `{file, keys, into}`: the file, the key map
-    that renames what is in it, and the node into which it goes, by default the whole network.
+    `weights` is a weights file, or `{file, keys, into}` for a file of another program: the file, the key map that
+    renames its weights, and the node into which they go, by default the whole network.
     With `fit: pad` it takes images of any size, padded to what the graph admits and cropped back. With `test:
     training` it works on test images as it does in training: see `crossband.recipes.model.as_trained`.
     """
@@ -32,7 +32,7 @@ class Network:
 class Term:
     """One term of an objective, `weight * loss(*inputs)`.
 
-    An input `fake.*` stands for every output of `fake`, and `fake.layer*` for every output and tap so begun.
+    An input `fake.*` stands for every output of `fake`, and `fake.layer*` for every output and tap that begins so.
     """
 
     loss: str
@@ -44,7 +44,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Phase:
-    """One part of a step: the networks it trains, how often, and the terms whose sum it makes smaller."""
+    """One part of a training step: the networks that it trains, how often, and the terms whose sum it minimises."""
 
     name: str
     train: tuple[str, ...]
@@ -56,7 +56,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Data:
-    """Where the images come from and which part of them a network sees; `cache` is a folder that keeps them decoded."""
+    """The source of the images and their geometry; `cache` is a folder that keeps them decoded."""
 
     source: str
     arguments: Mapping[str, Any]
@@ -69,14 +69,14 @@ class Data:
 
     @property
     def scale(self) -> dict[str, tuple[float, float]]:
-        """The values of image files that stand for 0 and 1, by band, where the source is told of them."""
+        """The values of image files that stand for 0 and 1, by band, if the source has a `range`."""
         given = self.arguments.get("range", {})
         return {band: (float(low), float(high)) for band, (low, high) in given.items()} if given else {}
 
 
 @dataclass(frozen=True)
 class Every:
-    """Steps from one log line, sample, checkpoint and evaluation to the next; 0 is never, None as the run decides."""
+    """Steps between log lines, samples, checkpoints and evaluations; 0 is never, None lets the run decide."""
 
     log: int | None = None
     sample: int | None = None
@@ -86,7 +86,7 @@ class Every:
 
 @dataclass(frozen=True)
 class Measure:
-    """How the result is measured: which value of the flow, on which images, by which metrics."""
+    """How the result is measured: the value of the flow, the metrics and the images."""
 
     output: str | None = None
     metrics: tuple[str, ...] | None = None
@@ -97,7 +97,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure as a paper prints it. Where it is not `comparable` with ours, `note` says why."""
+    """One figure as a paper prints it. If it is not `comparable` with ours, `note` says why."""
 
     value: float
     comparable: bool = True
@@ -106,9 +106,9 @@ class Figure:
 
 @dataclass(frozen=True)
 class Paper:
-    """What a paper prints for the system of a recipe: figures by the metrics of ours that they stand for.
+    """The figures that a paper prints for the system of a recipe, by our metric for each of them.
 
-    `source` is the key of the paper, `table` says where in it, `data` which images it was measured on.
+    `source` is the key of the paper, `table` the place in it, `data` the images that it was measured on.
     """
 
     source: str
@@ -120,7 +120,7 @@ class Paper:
 
 @dataclass(frozen=True, repr=False)
 class Recipe:
-    """A recipe whose structure is right. `crossband.recipes.language.checker` checks what it names."""
+    """A recipe with a valid structure. `crossband.recipes.language.checker` checks the names in it."""
 
     name: str
     source: str
@@ -151,5 +151,5 @@ class Recipe:
         return f"<Recipe {self.name}: {self.source} to {self.target}, networks {', '.join(self.networks)}, {length}>"
 
     def at(self, *path: str | int, key: bool = False) -> Place:
-        """The place of a part of this recipe, in whichever file or setting says it."""
+        """The place of a part of this recipe, in the file or setting that says it."""
         return self.layers.place(*path, key=key)
