@@ -43,7 +43,7 @@ def heir(home: Path) -> Path:
 
 
 def same(found: object, expected: Path) -> bool:
-    return isinstance(found, str) and Path(found).is_absolute() and Path(found).resolve() == expected.resolve()
+    return isinstance(found, str) and ".." not in Path(found).parts and Path(found) == expected.resolve()
 
 
 def test_a_graph_on_the_command_line_starts_at_the_working_directory(home: Path) -> None:

@@ -4,6 +4,7 @@ The schema of recipes marks paths: `format: path`, into which the type `crossban
 translated, also in plugins, and `format: graph` or `key map` for a shipped name or a path.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from functools import reduce
@@ -44,10 +45,11 @@ def _folder(place: Place, section: str | int) -> Path:
 
 def _absolute(text: str, folder: Path, catalog: Catalog | None) -> str:
     """The absolute path of `text` in a folder. A shipped or unknown name of the catalog is returned as it is."""
+    folder = folder.resolve()  # so that `..` leads to the same place whatever becomes of the folders on the way
     if catalog is None:
-        return str((folder / text).absolute())
+        return os.path.normpath(folder / text)
     path = None if text in catalog.files() else catalog.find(text, folder)
-    return str(path.absolute()) if path else text
+    return os.path.normpath(path) if path else text
 
 
 def _format(_validator: Any, kind: str, instance: object, _schema: Any) -> Iterator[ValidationError]:
