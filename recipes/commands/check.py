@@ -73,7 +73,7 @@ def _graph(path: str, size: tuple[int, int] | None) -> str:
     from crossband.graphs.plans.cost import count_parameters
 
     plan = check_graph(path)
-    _fit([(plan, load_graph(path).at("inputs"))], size)
+    _refuse_size([(plan, load_graph(path).at("inputs"))], size)
     return f"graph {plan.graph.name}: {count_parameters(plan):,} parameters; {plan.sizes}"
 
 
@@ -83,12 +83,12 @@ def _recipe(path: str, size: tuple[int, int] | None) -> str:
 
     experiment = check_recipe(path)
     recipe, plans = experiment.recipe, experiment.plans
-    _fit([(plan, recipe.at("networks", name, key=True)) for name, plan in plans.items()], size)
+    _refuse_size([(plan, recipe.at("networks", name, key=True)) for name, plan in plans.items()], size)
     networks = [f"{name} {count_parameters(plan):,} parameters ({plan.sizes})" for name, plan in plans.items()]
     return f"recipe {recipe.name}: {', '.join(networks)}"
 
 
-def _fit(plans: "list[tuple[Plan, Place | None]]", size: tuple[int, int] | None) -> None:
+def _refuse_size(plans: "list[tuple[Plan, Place | None]]", size: tuple[int, int] | None) -> None:
     """Raise InvalidFile where images of the size asked for do not pass through every graph."""
     from crossband.graphs.language.diagnostics import Problems
     from crossband.graphs.plans.image_size import refuse_size
