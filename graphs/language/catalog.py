@@ -60,9 +60,10 @@ class Catalog:
             own = not place and _is_file(Path(f"{name}.yaml"))
             hint = f"for the file, write `{name}.yaml`" if own else hint
             problems.add(code, f"no {self.word} named `{name}`", place, hint)
-        elif place and not _exists(path):
-            problems.add("E001", f"no such file: `{path}`", place, near_file(path) or RELATIVE)
-            return None
+        elif place and name.endswith(SUFFIXES):
+            if not _exists(path):
+                problems.add("E001", f"no such file: `{path}`", place, near_file(path) or RELATIVE)
+                return None
         elif place and (twin := self._twin(path, place)):
             message = f"`{name}` is a shipped {self.word}, and `{twin}` has the same name"
             problems.add("E016", message, place, f"rename the file, or write `{twin.name}` where you mean it")
