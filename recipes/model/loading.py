@@ -120,9 +120,7 @@ def _of_file(path: Path, settings: Sequence[str]) -> Model:
 
 def _of_weights(path: Path, weights: Weights) -> Model:
     problems, facts = Problems(), weights.facts
-    graph = Resolver(problems).load_text(weights.graph, file=f"{path} (graph)")
-    problems.raise_if_any()
-    assert graph is not None
+    graph = problems.value(Resolver(problems).load_text(weights.graph, file=f"{path} (graph)"))
     plan, name = check_graph(graph), facts.get("network", graph.name)
     if (channels := _channels(plan)) is None:
         raise CheckpointError(f"{path}: the network `{graph.name}` makes no image from an image")
