@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import once
 import pytest
 
 from crossband import registry
-from crossband.graphs import InvalidFile, check, shipped
+from crossband.graphs import InvalidFile, shipped
 from crossband.graphs.language.syntax import Step
 from crossband.graphs.picture.draw import draw
 from crossband.graphs.picture.page import MARGIN, Page, layout_of
@@ -144,7 +145,7 @@ def test_ways_up_from_every_scale_stand_side_by_side(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", shipped())
 def test_the_names_of_scales_are_left_of_everything(name: str) -> None:
-    picture = Page(sketch(name))
+    picture = Page(once.sketched(name))
     names = [text_width(words, 11) for words in picture.picture.scales.values()] if picture.banded else []
     assert all(MARGIN + width < picture.left for width in names)
 
@@ -163,10 +164,10 @@ def test_a_chain_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", shipped())
 def test_every_node_is_named_once(name: str) -> None:
-    root = ET.fromstring(draw(name))
+    root = ET.fromstring(once.drawing(name))
     parts = [group.get("data-part") for group in root.iter(f"{SVG}g") if group.get("data-part")]
     assert len(parts) == len(set(parts))
-    graph, written = check(name).graph, "".join(texts(draw(name)))
+    graph, written = once.plan(name).graph, "".join(texts(once.drawing(name)))
     assert all(node in written for node in graph.nodes)
     assert {f"{output}." for output in graph.outputs} <= set(parts)
     assert root.find(f"{SVG}rect").get("fill") == "#ffffff", "its own background, whatever the page has"  # type: ignore[union-attr]

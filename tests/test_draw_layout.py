@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Sequence
 
+import once
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +12,6 @@ from crossband.graphs import shipped
 from crossband.graphs.picture.layout import Item
 from crossband.graphs.picture.page import layout_of
 from crossband.graphs.picture.pixels import Box, Layout, arrange
-from crossband.graphs.picture.sketch import sketch
 
 widths, heights = st.integers(50, 200).map(float), st.integers(28, 120).map(float)
 
@@ -104,7 +104,7 @@ def test_wires_of_different_values_do_not_run_along_each_other(items: list[Item]
 
 @pytest.mark.parametrize("name", shipped())
 def test_shipped_graphs_are_legible(name: str) -> None:
-    layout = layout_of(sketch(name))
+    layout = layout_of(once.sketched(name))
     assert_legible(layout)
     assert layout.width < 3000, "wider than a large screen: fold equal nodes into local blocks"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import once
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet101
 from torchvision.models.resnet import Bottleneck, ResNet
 
-from crossband.graphs import build, check
+from crossband.graphs import build
 from crossband.graphs.building.key_maps import RenamingError, load_key_map, shipped
 from crossband.graphs.language.diagnostics import InvalidFile
 from crossband.recipes import check as check_recipe
@@ -81,7 +82,7 @@ def on_meta(shapes: Shapes) -> dict[str, Tensor]:
 def test_shipped_key_maps_name_nodes_of_their_graph(name: str):
     keys = load_key_map(name)
     assert keys.name == name
-    assert set(keys.fills) <= set(check(keys.graph).graph.nodes)
+    assert set(keys.fills) <= set(once.plan(keys.graph).graph.nodes)
 
 
 def test_deeplab_at_full_width_is_filled_to_the_last_name():

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import once
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,7 +15,7 @@ from test_graph_errors import cases
 from test_graphs import assert_resolves
 
 from crossband.blocks.contracts.sizes import Shape, evaluate
-from crossband.graphs import build, check, dump, graph_schema, load_graph
+from crossband.graphs import dump, graph_schema, load_graph
 from crossband.graphs.checking.checker import check_into
 from crossband.graphs.language.diagnostics import Problems
 from crossband.graphs.language.reader import read_text
@@ -23,18 +24,10 @@ from crossband.graphs.language.serial import to_data
 from crossband.graphs.plans.image_size import symbols_at
 
 TEXTS = {name: path.read_text("utf-8") for name, path in GRAPHS.files().items()}
-NARROW = {"width": 8, "most": 16, "inner": 4, "reduce": 2, "stem": 4, "head": 8, "low": 4, "depth3": 2}
-"""Params that make a network small, of the graphs that have them."""
-
-
 IDLE = {"bridged_unet": ("out2.layer.",)}
 """Modules that lead nowhere in the network as it is published."""
 
 SIZES = {"smallest": (1, 1, 1), "square": (1, 256, 256), "oblong": (1, 70, 130), "a batch": (2, 64, 64)}
-
-
-def narrow(name: str) -> dict[str, object]:
-    return {param: value for param, value in NARROW.items() if param in load_graph(name).params}
 
 
 @pytest.mark.slow
@@ -42,13 +35,14 @@ def narrow(name: str) -> dict[str, object]:
 @pytest.mark.parametrize("name", TEXTS)
 def test_forward_and_backward(name: str, size: str):
     batch, *sides = SIZES[size]
-    plan = check(name, narrow(name))
+    plan = once.plan(name, narrow=True)
     wanted = symbols_at(plan, *sides)
     numbers = plan.sizes.padded(**wanted) if size == "smallest" else plan.sizes.nearest(**wanted)
     assert plan.sizes.admits(**numbers)
     if size == "square" and plan.sizes.admits(**wanted):
         assert numbers == wanted
-    network = build(plan, seed=0).train(size != "smallest")  # one pixel has no statistics
+    network = once.network(name).train(size != "smallest")  # one pixel has no statistics
+    network.zero_grad()
     images = [torch.rand(batch, *at(shape, numbers), requires_grad=True) for shape in plan.inputs.values()]
     outputs = network(*images)
     outputs = outputs if isinstance(outputs, dict) else dict(zip(plan.outputs, [outputs], strict=True))
@@ -74,7 +68,7 @@ def at(shape: Shape, numbers: Mapping[str, int]) -> list[int]:
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_shipped_graph_resolves_to_itself(name: str):
-    assert_resolves(check(name))
+    assert_resolves(once.plan(name))
     problems = Problems()
     again = Resolver(problems).load_text(dump(load_graph(name)))
     assert not problems
@@ -97,8 +91,8 @@ def test_the_schema_is_one():
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_the_schema_takes_shipped_graphs_as_written_and_as_resolved(name: str):
-    validator = Draft202012Validator(graph_schema())
-    for text in (TEXTS[name], dump(check(name).graph), dump(load_graph(name))):
+    validator = once.validator("graph")
+    for text in (TEXTS[name], dump(once.plan(name).graph), dump(load_graph(name))):
         document = read_text(text, Problems())
         assert document
         assert [error.message for error in validator.iter_errors(document.data)] == []
@@ -112,7 +106,7 @@ def test_the_schema_rejects_what_the_checker_rejects(title: str):
     beyond = ("expression", "too", "promise", "local block", "worked out", "misspelt from", "channels unknown")
     document = read_text(cases()[title][0], Problems())
     assert document
-    valid = Draft202012Validator(graph_schema()).is_valid(document.data)
+    valid = once.validator("graph").is_valid(document.data)
     assert valid == any(word in title for word in beyond), title
 
 

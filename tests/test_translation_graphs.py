@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import once
 import pytest
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,7 @@ GENERATORS = {
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_a_generator_gives_an_image_of_the_size_it_takes(name: str):
-    rule = check(name).sizes
+    rule = once.plan(name).sizes
     assert str(rule) == f"H and W: {GENERATORS[name]}"
     least = rule.minimum
     module = build(name, {"width": 4, "channels": 2, "out": 1}, seed=0).eval()
@@ -133,7 +134,7 @@ def test_a_u_net_step_by_step(name: str, depth: int):
 
 @pytest.mark.parametrize(("name", "dropped"), [("unet256", ["up7", "up6", "up5"]), ("unet128", ["up6", "up5"])])
 def test_dropout_follows_the_inner_levels_of_a_u_net(name: str, dropped: list[str]):
-    found = [call for call in check(name).calls if call.entry.name == "Dropout"]
+    found = [call for call in once.plan(name).calls if call.entry.name == "Dropout"]
     assert [call.node for call in found] == dropped
     assert all(call.arguments == {"p": 0.5} and call.shapes[0][1] == 512 for call in found)
     assert "Dropout" not in {call.entry.name for call in check(name, {"dropout": 0}).calls}

@@ -27,9 +27,11 @@ from crossband.registry import CrossbandError, suggest
 
 Shapes = tuple[tuple[int, ...], ...]
 Form = tuple[tuple[str | int, ...], ...]
-BATCH = 2
-CHANNELS = (1, 2, 3, 4, 6, 8, 16)
 SIDES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 16, 17)
+SIZES = ((2,), (1, 2, 3, 4, 6, 8, 16), SIDES)  # of the batch, the channels, and every axis behind them
+USUAL = [st.sampled_from(sizes) for sizes in SIZES]
+NUMBERS = st.integers(1, 3)  # of inputs, where any number is taken
+CHANGES = st.sampled_from(["none", "a single pixel", "one axis", "one axis"])  # of inputs that are to be refused
 ATTEMPTS = 20  # before one draw is given up; in the last one, sizes are looked for that fit hard conditions
 SEARCHED = 500  # combinations of sizes among which they are looked for
 LARGEST = 1 << 22  # numbers in an input that is found so
@@ -51,7 +53,7 @@ class Example:
     def module(self, seed: int = 0) -> nn.Module:
         """The block, its weights drawn with this seed."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)
             return self.entry.factory(**self.result.inferred, **self.arguments)
 
     def tensors(self, seed: int = 1, batch: int | None = None) -> list[Tensor]:
@@ -60,50 +62,74 @@ class Example:
         return [torch.randn(batch or shape[0], *shape[1:], generator=generator) for shape in self.shapes]
 
 
-@st.composite
-def examples(draw: st.DrawFn, entry: BlockEntry, given: Sequence[Mapping[str, Any]], refusals: Refusals) -> Example:
+def examples(entry: BlockEntry, given: Sequence[Mapping[str, Any]], refusals: Refusals) -> st.SearchStrategy[Example]:
     """Examples that a block takes. Each of `given` fixes some of its parameters and axes."""
-    for attempt in range(ATTEMPTS):
-        fixed = draw(_one_of(given))
-        options = draw(arguments(entry, fixed))
-        if problems := _problems(entry, options):
-            refusals.reasons.update(problems)
-            continue
-        form = draw(forms(entry, fixed))
-        shapes = draw(shapes_in(form, entry, fixed))
-        accepted = _accepts(entry, shapes, options, refusals)
-        if not accepted and attempt == ATTEMPTS - 1 and (fitting := _fitting(form, entry, fixed, options)):
-            shapes, accepted = draw(st.sampled_from(fitting)), True
-        if accepted:
-            refusals.in_a_row = 0
-            return Example(entry, options, shapes, shapes_of(entry, shapes, options))
-    refusals.give_up()
+    guesses, numbers = _guesses(entry, given), _numbers(entry)
+
+    @st.composite
+    def taken(draw: st.DrawFn) -> Example:
+        for attempt in range(ATTEMPTS):
+            fixed, options = draw(guesses)
+            if problems := _problems(entry, options):
+                refusals.reasons.update(problems)
+                continue
+            form = form_of(entry, fixed.get(NUMBER) or draw(numbers))
+            shapes = _shapes(draw, entry, form, fixed)
+            accepted = _accepts(entry, shapes, options, refusals)
+            if not accepted and attempt == ATTEMPTS - 1 and (fitting := _fitting(form, entry, fixed, options)):
+                shapes, accepted = draw(st.sampled_from(fitting)), True
+            if accepted:
+                refusals.in_a_row = 0
+                return Example(entry, options, shapes, shapes_of(entry, shapes, options))
+        refusals.give_up()
+
+    return taken()
 
 
-@st.composite
-def misfits(draw: st.DrawFn, entry: BlockEntry, given: Sequence[Mapping[str, Any]], refusals: Refusals) -> Example:
+def misfits(entry: BlockEntry, given: Sequence[Mapping[str, Any]], refusals: Refusals) -> st.SearchStrategy[Example]:
     """Inputs of the form of a block that it refuses: one axis differs from where it should agree, or a condition fails.
 
     Not those that torch would broadcast, 1 where another size is wanted: every contract refuses them on purpose.
     """
-    for _ in range(ATTEMPTS):
-        fixed = draw(_one_of(given))
-        options = draw(arguments(entry, fixed))
-        form = draw(forms(entry, fixed))
-        kind = draw(st.sampled_from(["usual", "a single pixel", "one axis changed", "one axis changed"]))
-        single = {axis: 1 for pattern in form for axis in pattern[2:]} if kind == "a single pixel" else {}
-        shapes = draw(shapes_in(form, entry, {**single, **fixed}))
-        if kind == "one axis changed":
-            shapes = draw(_one_axis_changed(shapes))
-        try:
-            result = shapes_of(entry, shapes, options)
-        except ContractError as error:
-            refusals.reasons.add(error.message)
-            continue
-        if not all(_broadcasts(entry, shapes, condition) for condition in result.conditions):
-            refusals.in_a_row = 0
-            return Example(entry, options, shapes, result)
-    refusals.give_up()
+    guesses, numbers = _guesses(entry, given), _numbers(entry)
+
+    @st.composite
+    def refused(draw: st.DrawFn) -> Example:
+        for _ in range(ATTEMPTS):
+            fixed, options = draw(guesses)
+            form = form_of(entry, fixed.get(NUMBER) or draw(numbers))
+            change = draw(CHANGES)
+            single = {axis: 1 for pattern in form for axis in pattern[2:]} if change == "a single pixel" else {}
+            shapes = _shapes(draw, entry, form, {**single, **fixed})
+            if change == "one axis":
+                shapes = _one_axis_changed(draw, shapes)
+            try:
+                result = shapes_of(entry, shapes, options)
+            except ContractError as error:
+                refusals.reasons.add(error.message)
+                continue
+            if not all(_broadcasts(entry, shapes, condition) for condition in result.conditions):
+                refusals.in_a_row = 0
+                return Example(entry, options, shapes, result)
+        refusals.give_up()
+
+    return refused()
+
+
+def _guesses(
+    entry: BlockEntry, given: Sequence[Mapping[str, Any]]
+) -> st.SearchStrategy[tuple[Mapping[str, Any], dict[str, Any]]]:
+    """What an example fixes, and arguments with it."""
+    return st.one_of([st.tuples(st.just(fixed), arguments(entry, fixed)) for fixed in given or ({},)])
+
+
+def _numbers(entry: BlockEntry) -> st.SearchStrategy[int]:
+    """How many inputs: one to three where any number is taken."""
+    return NUMBERS if _takes_any_number(entry) else st.just(1)
+
+
+def _takes_any_number(entry: BlockEntry) -> bool:
+    return entry.contract.variadic if entry.contract else bool(entry.shape) and images_of(entry.shape) is None
 
 
 def can_refuse(entry: BlockEntry) -> bool:
@@ -139,7 +165,7 @@ def _asks_something(entry: BlockEntry, options: Mapping[str, Any]) -> bool:
 
 def named_axes(entry: BlockEntry) -> tuple[str, ...]:
     """The names of the axes that an example may fix, in their order."""
-    number = (NUMBER,) if entry.contract and entry.contract.variadic else ()
+    number = (NUMBER,) if _takes_any_number(entry) else ()
     return (*dict.fromkeys(axis for pattern in form_of(entry) for axis in pattern if isinstance(axis, str)), *number)
 
 
@@ -162,14 +188,7 @@ def form_of(entry: BlockEntry, number: int = 1) -> Form:
     return tuple(("b", channel, "h", "w") for channel in channels[:images])
 
 
-def forms(entry: BlockEntry, fixed: Mapping[str, Any]) -> st.SearchStrategy[Form]:
-    """The form of its inputs, of one to three where it takes any number."""
-    numbers = st.just(fixed[NUMBER]) if NUMBER in fixed else st.integers(1, 3)
-    return numbers.map(lambda number: form_of(entry, number))
-
-
-@st.composite
-def shapes_in(draw: st.DrawFn, form: Form, entry: BlockEntry, fixed: Mapping[Any, Any]) -> Shapes:
+def _shapes(draw: st.DrawFn, entry: BlockEntry, form: Form, fixed: Mapping[Any, Any]) -> Shapes:
     """Shapes of a form, in which axes of one name have one size."""
     free: Collection[str] = entry.contract.free if entry.contract else ()
     sizes: dict[str, int] = {}
@@ -178,18 +197,10 @@ def shapes_in(draw: st.DrawFn, form: Form, entry: BlockEntry, fixed: Mapping[Any
         shape = []
         for place, axis in enumerate(pattern):
             if isinstance(axis, str) and (axis not in sizes or axis in free):
-                sizes[axis] = fixed.get(axis) or draw(st.sampled_from(_usual(place)))
+                sizes[axis] = fixed.get(axis) or draw(USUAL[min(place, 2)])
             shape.append(sizes[axis] if isinstance(axis, str) else axis)
         shapes.append(tuple(shape))
     return tuple(shapes)
-
-
-def _usual(place: int) -> Sequence[int]:
-    return ((BATCH,), CHANNELS)[place] if place < 2 else SIDES
-
-
-def _one_of(given: Sequence[Mapping[str, Any]]) -> st.SearchStrategy[Mapping[str, Any]]:
-    return st.sampled_from(given) if given else st.just({})
 
 
 def _problems(entry: BlockEntry, options: Mapping[str, Any]) -> list[str]:
@@ -217,7 +228,7 @@ def _fitting(form: Form, entry: BlockEntry, fixed: Mapping[str, Any], options: M
         return []
     near = _near(entry, options)
     places = {axis: place for pattern in form for place, axis in enumerate(pattern) if isinstance(axis, str)}
-    pools = {axis: sorted({*_usual(place), *(near if place else ())}) for axis, place in places.items()}
+    pools = {axis: sorted({*SIZES[min(place, 2)], *(near if place else ())}) for axis, place in places.items()}
     pools |= {axis: [size] for axis, size in fixed.items() if axis in pools}
     known = [axis for axis in pools if axis in entry.inferred]
     rng = np.random.default_rng(0)
@@ -250,14 +261,13 @@ def _near(entry: BlockEntry, options: Mapping[str, Any]) -> set[int]:
     return {size for n in numbers for size in (n - 1, n, n + 1, 2 * n, 3 * n) if 1 <= size <= LARGEST}
 
 
-@st.composite
 def _one_axis_changed(draw: st.DrawFn, shapes: Shapes) -> Shapes:
     """The shapes with one axis of one input another size, often the one that it has in another input."""
     number = draw(st.integers(0, len(shapes) - 1))
     shape = list(shapes[number])
     axis = draw(st.integers(0, len(shape) - 1))
     others = [other[axis] for other in shapes if len(other) > axis]
-    shape[axis] = draw(st.sampled_from(others) | st.sampled_from(SIDES))
+    shape[axis] = draw(st.sampled_from(others)) if draw(st.booleans()) else draw(USUAL[2])
     return (*shapes[:number], tuple(shape), *shapes[number + 1 :])
 
 

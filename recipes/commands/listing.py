@@ -119,7 +119,8 @@ def _costs() -> dict[str, Any]:
     from crossband.graphs.plans.cost import cost
     from crossband.graphs.plans.image_size import usual
 
-    files = sorted(_name(path) for path in [*(ROOT / "blocks").rglob("*.py"), ROOT / "graphs" / "plans" / "cost.py"])
+    blocks = [path for path in (ROOT / "blocks").rglob("*.py") if "laws" not in path.parts]  # which cost nothing
+    files = sorted(_name(path) for path in [*blocks, ROOT / "graphs" / "plans" / "cost.py"])
     plans = [check(path) for path in CATALOGS["graphs"].files().values() if path.is_relative_to(ROOT)]
     items = {}
     for plan in plans:

@@ -195,7 +195,7 @@ def kid(outputs: Tensor, targets: Tensor) -> tuple[float, str]:
     subsets, size = (KID_SUBSETS, KID_SUBSET) if n > KID_SUBSET else (1, n)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # it warns that it keeps all features, as it must
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         value = _compare(KernelInceptionDistance(_Features(features), subsets, size), outputs, targets)
     # below 200 images a single estimate is hardly more than a hint
     few = ": few, so that it varies much from sample to sample" if n < 200 else ""

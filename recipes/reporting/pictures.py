@@ -29,7 +29,7 @@ ERROR_RANGE, ERROR_COLORS = 0.5, "magma"  # one scale for every grid, so that tw
 def save(picture: Image.Image, path: str | os.PathLike[str]) -> Path:
     """Write a picture as PNG, whole or not at all, in place of an existing file."""
     with replacing(path) as temporary:
-        picture.save(temporary, format="PNG", optimize=True)
+        picture.save(temporary, format="PNG")
     return Path(path)
 
 
