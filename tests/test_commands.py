@@ -61,16 +61,16 @@ for arguments in (["--help"], *lists, *shown, *([command, "--help"] for command 
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
-@pytest.mark.parametrize("own", [None, "ACTIVE"])
+@pytest.mark.parametrize("own", [None, "7"])
 def test_threads_that_wait_are_told_to_sleep_before_torch_is_there(tmp_path: Path, own: str | None) -> None:
     """What spins while other programs keep the cores busy takes them from what it waits for. One's own choice holds."""
     path = tmp_path / "look.py"
-    path.write_text("import os, sys\nprint(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules, file=sys.stderr)\n")
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    environment |= {"OMP_WAIT_POLICY": own} if own else {}
+    path.write_text("import os, sys\nprint(os.environ['GOMP_SPINCOUNT'], 'torch' in sys.modules, file=sys.stderr)\n")
+    environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    environment |= {"GOMP_SPINCOUNT": own} if own else {}
     command = [*COMMAND, "--plugin", str(path), "ls"]
     found = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    assert found.stderr == f"{own or 'PASSIVE'} False\n"
+    assert found.stderr == f"{own or '10000'} False\n"
 
 
 def test_every_command_is_in_the_help() -> None:

@@ -26,9 +26,10 @@ COMMANDS: Mapping[str, str] = {
     "schema": "Print the JSON Schema of graph or recipe files, for editors",
     "cite": "Print BibTeX for all that a graph or recipe builds on",
 }
-# A thread of torch (OpenMP) that waits for another one sleeps instead of spinning: where other programs keep the cores
-# busy, what spins takes them from the very thread that it waits for. Read once, when torch is first imported.
-WAITING = ("OMP_WAIT_POLICY", "PASSIVE")
+# A thread of torch (OpenMP) that waits for another one spins only briefly, then sleeps: where other programs keep the
+# cores busy, what spins takes them from the very thread that it waits for. To sleep at once (`OMP_WAIT_POLICY=PASSIVE`)
+# made steps of the demo twice as slow on idle cores. Read once, when torch is first imported.
+WAITING = ("GOMP_SPINCOUNT", "10000")
 PIPE_CLOSED, INTERRUPTED = 141, 130  # what a shell reports for SIGPIPE and SIGINT
 
 
