@@ -10,8 +10,10 @@ from crossband.graphs.language.expressions import MAX_NUMBER, ExpressionError, i
 
 often = settings(max_examples=60)  # text is cheap
 SUM = "1+" * 60 + "1"
-KNOWN = "it has numbers, names, text, lists, `+ - * / // %`, `min`, `max`, `==`, `!=` and `in`"
-COMPARISONS = "`==`, `!=` and `in` are the comparisons"
+KNOWN = (
+    "it has numbers, names, text, lists, `+ - * / // % **`, `min`, `max`, `== != < <= > >= in`, `and`, `or` and `not`"
+)
+TRUTH = "compare it, as in `depth > 3`"
 PARAMS = {"width": 64, "out": 1, "rate": 0.5, "recurrence": 2, "cca_at": ["en5", "en6"], "norm": "batch", "bias": True}
 
 
@@ -44,6 +46,22 @@ PARAMS = {"width": 64, "out": 1, "rate": 0.5, "recurrence": 2, "cca_at": ["en5",
         ("=3/2.0", 1.5),
         ("=.5", 0.5),
         ("=bias*3", 3),
+        ("=width < 65", True),
+        ("=width <= 63.5", False),
+        ("=width > out", True),
+        ("=width >= 64", True),
+        ("=2*out < 3 and norm == 'batch'", True),
+        ("=width > 64 or 'en5' in cca_at and bias", True),
+        ("=not bias or not (out == 1)", False),
+        ("=not out == 1", False),
+        ("='de1' not in cca_at", True),
+        ("=bias and width/out > 3 and rate <= .5", True),
+        ("=out > 1 and 7/2 > 1", False),  # what cannot matter is not worked out
+        ("=64 * (width > 32)", 64),
+        ("=width*2**3", 512),
+        ("=-2**2", -4),
+        ("=2**-1", 0.5),
+        ("=rate**2", 0.25),
         ("width/2", 32),
     ],
 )
@@ -67,7 +85,23 @@ def test_values(text, value):
         ("=1 in width", "`in` needs a list on its right, got 64", "in", None),
         ("=width +", "the expression ends where a number or name is expected", "", None),
         ("=width * / 2", "`/` stands where a number or name is expected", "/", None),
-        ("=width**2", "`**` means nothing in an expression", "**", "write a power as a product"),
+        ("=width**width", "the result is beyond 1e+15", "**", None),
+        ("=1.5**99", "an exponent is at most 64, got 99", "**", None),
+        ("=9.9e14**64", "the result is beyond 1e+15", "**", None),
+        ("=0**-1", "0 ** -1 divides by zero", "**", None),
+        ("=(-out)**rate", "-1 ** 0.5 is no real number", "**", None),
+        ("=norm < 2", "`<` needs numbers, got `batch`", "<", None),
+        ("=1 >= cca_at", "`>=` needs numbers, got [`en5`, `en6`]", ">=", None),
+        ("=width not in norm", "`not in` needs a list on its right, got `batch`", "not in", None),
+        ("=width and bias", "`and` needs what is true or false, got 64", "and", TRUTH),
+        ("=bias and out == 1 and norm", "`and` needs what is true or false, got `batch`", "and", TRUTH),
+        ("=out == 2 or norm", "`or` needs what is true or false, got `batch`", "or", TRUTH),
+        ("=not widht", "`widht` has no value here", "widht", "did you mean `width`?"),
+        ("=not width", "`not` needs what is true or false, got 64", "not", TRUTH),
+        ("=1 < width < 3", "comparisons cannot be chained", "<", "write `and` between two of them"),
+        ("=bias && bias", "`&` means nothing in an expression", "&", "write `and`"),
+        ("=!bias", "`!` means nothing in an expression", "!", "write `not`"),
+        ("=norm is 'batch'", "`is` means nothing in an expression", "is", "write `==` to compare"),
         ("=2 width", "did not expect `width` here", "width", "write an operator such as `*` before it"),
         ("=width)", "did not expect `)` here", ")", None),
         ("=(width", "`(` is never closed", "(", None),
@@ -81,7 +115,6 @@ def test_values(text, value):
         ("=max()", "`max` needs at least one number", "max", None),
         ("=max", "`max` is a function", "max", "write `max(a, b)`"),
         ("=sqrt(2)", "no function named `sqrt`", "sqrt", "the functions are `min` and `max`"),
-        ("=width > 2", "`>` means nothing in an expression", ">", "`==`, `!=` and `in` are the comparisons"),
         ("=width = 2", "`=` means nothing in an expression", "=", "write `==` to compare"),
         (
             "=os.system",
@@ -90,7 +123,7 @@ def test_values(text, value):
             "an expression takes the names of parameters as they are",
         ),
         ("='en5", "the quote is never closed", "'en5", None),
-        ("=1 == 1 == 1", "comparisons cannot be chained", "==", "use parentheses"),
+        ("=1 == 1 == 1", "comparisons cannot be chained", "==", "write `and` between two of them"),
         ("=999999999*999999999", "the result is beyond 1e+15", "*", None),
         ("=1e999", "the result is beyond 1e+15", "1e999", None),
         ("=" + SUM, "an expression has at most 100 parts", f"={SUM}", "divide it over `params`"),
@@ -103,8 +136,6 @@ def test_values(text, value):
             "width if bias else 1",
             KNOWN,
         ),
-        ("=norm not in cca_at", "`not in` means nothing in an expression", "not in", COMPARISONS),
-        ("=not bias", "`not` means nothing in an expression", "not", KNOWN),
         ("=True", "`True` means nothing in an expression", "True", KNOWN),
         ("=2j", "`2j` means nothing in an expression", "2j", KNOWN),
         ("=cca_at[0]", "`cca_at[0]` means nothing in an expression", "cca_at[0]", KNOWN),
@@ -155,8 +186,13 @@ arithmetic = st.recursive(
         st.tuples(st.just("("), inner, st.just(")")).map("".join),
         st.tuples(st.just("-"), inner).map("".join),
         st.tuples(st.sampled_from(["min", "max"]), inner, inner).map(lambda part: f"{part[0]}({part[1]}, {part[2]})"),
-        st.tuples(inner, st.sampled_from(["==", "!="]), inner).map(lambda part: f"({' '.join(part)})"),
+        st.tuples(inner, st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), inner).map(
+            lambda part: f"({' '.join(part)})"
+        ),
         st.tuples(inner, inner).map(lambda part: f"(({part[0]}) in [{part[1]}, 1])"),
+        st.tuples(inner, st.sampled_from(["and", "or"]), inner).map(
+            lambda part: f"(({part[0]}) < 2 {part[1]} not ({part[2]}) > 1)"
+        ),
     ),
     max_leaves=12,
 )
@@ -189,7 +225,7 @@ def test_division_of_whole_numbers_is_exact_or_refused(left, right):
 plain_values = st.one_of(st.integers(), st.floats(), st.text(max_size=3), st.booleans(), st.none())
 values = plain_values | st.lists(plain_values, max_size=3)
 pieces = st.sampled_from(
-    [*"ab0123456789.+-*/%()[],'\"=!<>^ \n\t_{}", "in", "min", "max", "**", "1e9", "==", "é", "\x00"]
+    [*"ab0123456789.+-*/%()[],'\"=!<>^ \n\t_{}", "in", "min", "max", "**", "1e9", "==", "and", "not ", "é", "\x00"]
 )
 scrawl = st.text(max_size=30) | st.lists(pieces, max_size=40).map("".join)
 

@@ -1,6 +1,7 @@
 """The arithmetic after `=` in YAML: `=width/2`, `=2*min(a, b)`, `=recurrence * ('en5' in cca_at)`.
 
-Numbers, names, quoted text, lists, `+ - * / // %`, unary minus, parentheses, `min`, `max`, `==`, `!=` and `in`.
+Numbers, names, quoted text, lists, `+ - * / // % **`, unary minus, parentheses, `min`, `max`, the comparisons
+`== != < <= > >=`, `in`, `not in`, and between what is true or false `and`, `or` and `not`.
 Python's parser reads the text and a closed set of its nodes is walked: nothing is ever handed to Python to evaluate.
 """
 
@@ -9,7 +10,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, NoReturn
 
 from crossband.graphs.language.document import YamlValue
@@ -18,6 +19,7 @@ from crossband.registry import CrossbandError, show, suggest
 MAX_LENGTH = 2000  # characters: no text of this length overflows the parser
 MAX_PARTS = 100  # bounds the depth of the tree as well
 MAX_NUMBER = 10**15  # exact as int and as float
+MAX_EXPONENT = 64
 
 _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -26,21 +28,34 @@ _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
 }
 _DIVISIONS = (ast.Div, ast.FloorDiv, ast.Mod)
 _COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
     ast.In: lambda item, items: item in items,
+    ast.NotIn: lambda item, items: item not in items,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
 }
-_SIGN = re.compile(r"not\s+in|[a-z]+|//|\*\*|<<|>>|[=!<>]=|[^\w\s()]")  # of any operator of Python
+_MEMBERSHIPS = (ast.In, ast.NotIn)
+_EQUALITIES = (ast.Eq, ast.NotEq)
+_WORDS = {"and", "or", "not", "in"}
+_SIGN = re.compile(r"not\s+in\b|[a-z]+|//|\*\*|<<|>>|[=!<>]=|[^\w\s()]")  # of any operator of Python
 _FUNCTIONS: Mapping[str, Callable[[list[Any]], Any]] = {"min": min, "max": max}
-_KNOWN = "it has numbers, names, text, lists, `+ - * / // %`, `min`, `max`, `==`, `!=` and `in`"
+_KNOWN = (
+    "it has numbers, names, text, lists, `+ - * / // % **`, `min`, `max`, `== != < <= > >= in`, `and`, `or` and `not`"
+)
 _HINTS = {  # for what other languages write
-    "**": "write a power as a product",
     "=": "write `==` to compare",
     ".": "an expression takes the names of parameters as they are",
-    **dict.fromkeys(["<", "<=", ">", ">=", "is", "not in"], "`==`, `!=` and `in` are the comparisons"),
+    "is": "write `==` to compare",
+    "&": "write `and`",
+    "|": "write `or`",
+    "!": "write `not`",
 }
 
 
@@ -66,7 +81,7 @@ def is_expression(value: object) -> bool:
 def names_in(value: object) -> set[str]:
     """The names in all expressions inside plain data, malformed ones included."""
     if isinstance(value, str):
-        return set(re.findall(r"[A-Za-z_]\w*", value)) if is_expression(value) else set()
+        return set(re.findall(r"[A-Za-z_]\w*", value)) - _WORDS if is_expression(value) else set()
     if isinstance(value, Mapping):
         value = list(value.values())
     return set[str]().union(*map(names_in, value)) if isinstance(value, list | tuple) else set()
@@ -127,13 +142,19 @@ class Expression:
                 return [self._value(item, values) for item in items]
             case ast.UnaryOp(ast.USub(), operand):
                 return self._bounded(node, -self._number(node, operand, values))
+            case ast.UnaryOp(ast.Not(), operand):
+                return not self._truth(node, operand, values)
+            case ast.BoolOp(ast.And(), operands):  # as in Python, what follows is not looked at once it is settled
+                return all(self._truth(node, operand, values) for operand in operands)
+            case ast.BoolOp(ast.Or(), operands):
+                return any(self._truth(node, operand, values) for operand in operands)
             case ast.BinOp(left, sign, right) if type(sign) in _ARITHMETIC:
                 numbers = (self._number(node, left, values), self._number(node, right, values))
                 return self._bounded(node, self._combined(node, sign, *numbers))
             case ast.Compare(left, [sign], [right]) if type(sign) in _COMPARISONS:
                 return self._compared(node, sign, self._value(left, values), self._value(right, values))
             case ast.Compare(_, [_, _, *_]):
-                self._fail(node, "comparisons cannot be chained", "use parentheses")
+                self._fail(node, "comparisons cannot be chained", "write `and` between two of them")
             case ast.Call(ast.Name(name), items, []) if name in _FUNCTIONS:
                 if not items:
                     self._fail(node, f"`{name}` needs at least one number")
@@ -151,9 +172,22 @@ class Expression:
         self._fail(node, f"`{name}` has no value here", suggest(name, values), unknown=name)
 
     def _compared(self, node: ast.expr, sign: ast.cmpop, left: YamlValue, right: YamlValue) -> bool:
-        if isinstance(sign, ast.In) and not isinstance(right, list | tuple):
-            self._fail(node, f"`in` needs a list on its right, got {show(right)}")
+        if isinstance(sign, _MEMBERSHIPS):
+            if not isinstance(right, list | tuple):
+                self._fail(node, f"`{self._meant(node)}` needs a list on its right, got {show(right)}")
+        elif not isinstance(sign, _EQUALITIES):
+            for value in (left, right):
+                if not isinstance(value, int | float):
+                    self._fail(node, f"`{self._meant(node)}` needs numbers, got {show(value)}")
         return _COMPARISONS[type(sign)](left, right)
+
+    def _truth(self, node: ast.expr, operand: ast.expr, values: Mapping[str, YamlValue]) -> bool:
+        """The value of an operand of `node`, which must be true or false."""
+        value = self._value(operand, values)
+        if not isinstance(value, bool):
+            hint = "compare it, as in `depth > 3`"
+            self._fail(node, f"`{self._meant(node)}` needs what is true or false, got {show(value)}", hint)
+        return value
 
     def _number(self, node: ast.expr, operand: ast.expr, values: Mapping[str, YamlValue]) -> Any:
         """The value of an operand of `node`."""
@@ -169,7 +203,22 @@ class Expression:
             if left % right:
                 self._fail(node, f"{left}/{right} is not a whole number", "use `//` to round down")
             return left // right
+        if isinstance(sign, ast.Pow):
+            return self._power(node, left, right)
         return _ARITHMETIC[type(sign)](left, right)
+
+    def _power(self, node: ast.expr, base: Any, exponent: Any) -> Any:
+        if abs(exponent) > MAX_EXPONENT:  # the result would be huge, and take long
+            self._fail(node, f"an exponent is at most {MAX_EXPONENT}, got {show(exponent)}")
+        try:
+            result = base**exponent
+        except ZeroDivisionError:
+            self._fail(node, f"{show(base)} ** {show(exponent)} divides by zero")
+        except OverflowError:
+            result = inf
+        if isinstance(result, complex):
+            self._fail(node, f"{show(base)} ** {show(exponent)} is no real number")
+        return result
 
     def _bounded(self, node: ast.expr, value: float) -> float:
         """`value`, which must be finite and not too large."""
@@ -190,7 +239,13 @@ class Expression:
         """Start and end of the text to blame for a node: its operator, the name of its function, or all of it."""
         start, stop = self._stretch(node)
         match node:
-            case ast.BinOp(left) | ast.Compare(left, [_]) | ast.Compare(_, _, [*_, left, _]) | ast.Attribute(left):
+            case (
+                ast.BinOp(left)
+                | ast.BoolOp(_, [left, *_])
+                | ast.Compare(left, [_])
+                | ast.Compare(_, _, [*_, left, _])
+                | ast.Attribute(left)
+            ):
                 start = self._stretch(left)[1]
             case ast.Call(function, _, []):
                 return self._stretch(function)
