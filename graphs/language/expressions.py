@@ -142,12 +142,8 @@ class Expression:
                 return [self._value(item, values) for item in items]
             case ast.UnaryOp(ast.USub(), operand):
                 return self._bounded(node, -self._number(node, operand, values))
-            case ast.UnaryOp(ast.Not(), operand):
-                return not self._truth(node, operand, values)
-            case ast.BoolOp(ast.And(), operands):  # as in Python, what follows is not looked at once it is settled
-                return all(self._truth(node, operand, values) for operand in operands)
-            case ast.BoolOp(ast.Or(), operands):
-                return any(self._truth(node, operand, values) for operand in operands)
+            case ast.UnaryOp(ast.Not()) | ast.BoolOp():
+                return self._decided(node, values)
             case ast.BinOp(left, sign, right) if type(sign) in _ARITHMETIC:
                 numbers = (self._number(node, left, values), self._number(node, right, values))
                 return self._bounded(node, self._combined(node, sign, *numbers))
@@ -180,6 +176,13 @@ class Expression:
                 if not isinstance(value, int | float):
                     self._fail(node, f"`{self._meant(node)}` needs numbers, got {show(value)}")
         return _COMPARISONS[type(sign)](left, right)
+
+    def _decided(self, node: ast.UnaryOp | ast.BoolOp, values: Mapping[str, YamlValue]) -> bool:
+        """The value of `not`, `and` or `or`; as in Python, what follows is not looked at once it is settled."""
+        if isinstance(node, ast.UnaryOp):
+            return not self._truth(node, node.operand, values)
+        operands = (self._truth(node, operand, values) for operand in node.values)
+        return all(operands) if isinstance(node.op, ast.And) else any(operands)
 
     def _truth(self, node: ast.expr, operand: ast.expr, values: Mapping[str, YamlValue]) -> bool:
         """The value of an operand of `node`, which must be true or false."""
