@@ -30,6 +30,25 @@ ROOT = Path(__file__).parent
 REQUIRED = inspect.Parameter.empty
 MANY = 500  # names among which a near one is looked for
 FEW = 16  # names that a hint lists
+USUAL: Mapping[str, str] = {  # what parameters mean that have one meaning wherever they are
+    "activation": "The activation behind it",
+    "betas": "Decay of the running means of the gradient and of its square",
+    "ceil": "Keep the rest of a side that does not divide: its last window is a smaller one",
+    "dropout": "The share of values that training sets to zero",
+    "eps": "Added to a divisor, so that it is never zero",
+    "groups": "Groups of channels that do not see each other",
+    "kernel": "Side of its window, in pixels",
+    "lr": "The learning rate at the start",
+    "mode": "How values between pixels are found",
+    "momentum": "The share of the last step that the next one keeps",
+    "norm": "The normalisation behind it",
+    "out": "Channels of the output",
+    "pad_mode": "What images are padded with",
+    "padding": "Pixels added on every side",
+    "seed": "What chance begins with",
+    "stride": "Pixels from one window to the next",
+    "weight_decay": "How strongly weights are drawn to zero",
+}
 SHOWN = 20  # errors of one group that an error which gathers them shows
 
 
@@ -456,6 +475,18 @@ def summary(doc: str) -> str:
     first = " ".join(doc.strip().split("\n\n")[0].split())
     sentence = re.split(r"(?<! al)(?<!e\.g)\.\s+(?=[A-Z`])", first)[0].removesuffix(".")
     return re.sub(r": `[a-z0-9 ,.]+( -> [^`]*)?`( to the same)?(,.*)?$", "", sentence)
+
+
+def meaning(entry: "Described", parameter: str) -> str:
+    """What a parameter of a registered thing means: as its type hint says, its documentation, or the field.
+
+    Of the documentation, that is the first sentence that names it in backticks.
+    """
+    if told := entry.parameters[parameter].schema.get("description"):
+        return str(told)
+    sentences = re.split(r"(?<=[.;])\s+(?=[A-Z`])", " ".join(entry.doc.split()))
+    naming = re.compile(rf"`{re.escape(parameter)}(`|: [^`]*`)")
+    return next(filter(naming.search, sentences), USUAL.get(parameter, f"See `crossband show {entry.name}`"))
 
 
 def explain(error: Any) -> tuple[str, str | None]:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from crossband import registry
-from crossband.registry import Described
+from crossband.graphs.language.keys import told
+from crossband.registry import Described, meaning
 
 Schema = dict[str, Any]
 Known = Mapping[str, Mapping[str, Described]]
@@ -15,6 +16,11 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 NAME = r"^[A-Za-z][A-Za-z0-9_]*$"  # no leading `_`: those belong to torch
 NODE_KEYS = ("from", "do", "repeat", "share", "doc")
 MAX_REPEAT = 1000
+SHARE: Schema = {"type": "boolean", "default": False, "description": "Use the same weights in every repetition"}
+ANCHORS: Mapping[str, Schema] = {
+    "after": {"type": "string", "description": "The node behind which it is inserted; its readers read this one"},
+    "before": {"type": "string", "description": "The node in front of which it is inserted, on its first input"},
+}
 WHOLE: Schema = {  # required of a graph without `extends`
     "required": ["inputs", "nodes", "outputs"],
     "properties": {"inputs": {"minProperties": 1}, "outputs": {"minProperties": 1}},
@@ -32,11 +38,13 @@ def graph_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> Sc
     wrappers = {name: _arguments(entry) for name, entry in known["wrappers"].items()} if arguments else {}
     bare = _bare(entries)
     body: Schema = {
-        "doc": {"type": "string"},
-        "params": _names({}, "Numbers, text or lists that `=` expressions use"),
+        "doc": {"type": "string", "description": "What it is, in the place of the comment that the file begins with"},
+        "params": _names({}, "Numbers, text or lists that `=` expressions use, with their defaults"),
         "inputs": _names({"$ref": "#/$defs/shape"}, "Named inputs, each `[channels, H, W]`"),
         "nodes": _names(
-            {"$ref": "#/$defs/node"}, "Named values in order; each reads the one above unless it says `from`"
+            {"$ref": "#/$defs/node"},
+            "Named values in order: a block, a list of blocks, or a mapping; each reads the one above unless it says "
+            "`from`; null removes one of the parent",
         ),
         "outputs": _names({"$ref": "#/$defs/output"}, "Named results and the shape each promises"),
     }
@@ -47,16 +55,28 @@ def graph_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> Sc
             {
                 "graph": {"type": "string", "pattern": NAME, "description": "The name of this graph"},
                 "extends": {"type": "string", "description": "The graph to start from, by name or path"},
-                "cite": _either({"array": {"items": {"type": "string"}}, "string": {}}),
+                "cite": {
+                    "description": "What it builds on: keys of the references that `crossband cite` prints",
+                    **_either({"array": {"items": {"type": "string"}}, "string": {}}),
+                },
                 **body,
                 "choices": _names(_choices(), "For a param all the values that it, or each item of it, may have"),
-                "taps": _names(_either({"string": {}, "null": {}}), "Named inner features"),
-                "blocks": _names(_either({"object": {**_object(body), "allOf": [WHOLE]}, "null": {}}), "Local blocks"),
-                "insert": _names({"$ref": "#/$defs/insertion"}, "Nodes spliced into the graph this one extends"),
+                "taps": _names(_either({"string": {}, "null": {}}), "Named inner features, by the node that is tapped"),
+                "blocks": _names(
+                    _either({"object": {**_object(body), "allOf": [WHOLE]}, "null": {}}),
+                    "Graphs of this file, used as blocks by their names",
+                ),
+                "insert": _names(
+                    {"$ref": "#/$defs/insertion"},
+                    "Nodes spliced into the graph that this one extends, each `after` or `before` one of its nodes",
+                ),
                 "wrap": {
                     "type": "object",
                     "description": "Wrappers around the whole network, with their arguments",
-                    "properties": {name: _either({"object": inner, "null": {}}) for name, inner in wrappers.items()},
+                    "properties": {
+                        name: {**told(inner), **_either({"object": inner, "null": {}})}
+                        for name, inner in wrappers.items()
+                    },
                     "additionalProperties": not arguments and _either({"object": {}, "null": {}}),
                 },
             },
@@ -69,35 +89,52 @@ def graph_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> Sc
             "output": _either(
                 {
                     "array": {"$ref": "#/$defs/shape"},
-                    "object": _object({"from": {"type": "string"}, "shape": {"$ref": "#/$defs/shape"}}, ["shape"]),
+                    "object": _object(
+                        {
+                            "from": {
+                                "type": "string",
+                                "description": "The node that it is, if not the one of its name",
+                            },
+                            "shape": {"$ref": "#/$defs/shape", "description": "The shape it promises, batch aside"},
+                        },
+                        ["shape"],
+                    ),
                     "null": {},
                 }
             ),
+            "mapping": _mapping(blocks),
             "node": _either(
-                {"object": _mapping(blocks), "array": {"$ref": "#/$defs/chain"}, "string": bare, "null": {}}
+                {
+                    "object": {"$ref": "#/$defs/mapping"},
+                    "array": {"$ref": "#/$defs/chain"},
+                    "string": bare,
+                    "null": {},
+                }
             ),
-            "insertion": {"type": "object", **_mapping(blocks, after={"type": "string"}, before={"type": "string"})},
+            "insertion": {"type": "object", "$ref": "#/$defs/mapping", "properties": ANCHORS},
             "chain": {
                 "type": "array",
                 "minItems": 1,
                 "items": _either({"object": {"$ref": "#/$defs/step"}, "string": bare}),
             },
-            "step": {"properties": {**blocks, "repeat": _repeat(), "share": {"type": "boolean"}}},
+            "step": {"properties": {**blocks, "repeat": _repeat(), "share": SHARE}},
         },
     }
 
 
-def _mapping(blocks: Mapping[str, Schema], **more: Schema) -> Schema:
+def _mapping(blocks: Mapping[str, Schema]) -> Schema:
     """A node written as a mapping: a block as a key, or `do`, beside the keys of a node."""
     return {
         "properties": {
             **blocks,
-            "from": _either({"array": {"minItems": 1, "items": {"type": "string"}}, "string": {}}),
-            "do": {"$ref": "#/$defs/chain"},
+            "from": {
+                "description": "The node or input that it reads, or a list of them; without it, the node above",
+                **_either({"array": {"minItems": 1, "items": {"type": "string"}}, "string": {}}),
+            },
+            "do": {"$ref": "#/$defs/chain", "description": "Several blocks, each on what the one before gives"},
             "repeat": _repeat(),
-            "share": {"type": "boolean", "description": "Use the same weights in every repetition"},
-            "doc": {"type": "string"},
-            **more,
+            "share": SHARE,
+            "doc": {"type": "string", "description": "What the node is for"},
         }
     }
 
@@ -115,10 +152,17 @@ def _bare(blocks: Mapping[str, Described]) -> Schema:
 
 def _arguments(entry: Described) -> Schema:
     """The mapping of arguments of a block or wrapper; any value may be an expression instead."""
-    properties = {name: _or_expression(parameter.schema) for name, parameter in entry.parameters.items()}
+    properties = {name: _or_expression(schema) for name, schema in parameter_schemas(entry).items()}
     required = [name for name, parameter in entry.parameters.items() if parameter.required]
     arguments = _object(properties, required)
     return {"description": entry.doc, **_either({"object": arguments, **({} if required else {"null": {}})})}
+
+
+def parameter_schemas(entry: Described) -> dict[str, Schema]:
+    """The schema of each parameter of a registered thing, with what it means."""
+    return {
+        name: {**parameter.schema, "description": meaning(entry, name)} for name, parameter in entry.parameters.items()
+    }
 
 
 def _choices() -> Schema:
@@ -128,13 +172,13 @@ def _choices() -> Schema:
 def _repeat() -> Schema:
     count = _or_expression({"type": "integer", "minimum": 0, "maximum": MAX_REPEAT})
     threads = "what comes out takes the place of the first inputs, the others stay; 0 passes the first inputs on"
-    return {"description": f"How often, a whole number or an expression: {threads}", **count}
+    return {"description": f"How often: {threads}", "default": 1, **count}
 
 
 def _or_expression(schema: Mapping[str, Any]) -> Schema:
     """The schema, with an expression allowed in place of the value or of any item of a list."""
     inner = {key: _or_expression(part) if key in ("items", "else") else part for key, part in schema.items()}
-    return {"if": {"type": "string", "pattern": "^="}, "then": {}, "else": inner}
+    return {**told(schema), "if": {"type": "string", "pattern": "^="}, "then": {}, "else": inner}
 
 
 def _either(kinds: Mapping[str, Schema]) -> Schema:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from crossband import registry
 from crossband.graphs.language.catalog import GRAPHS, KEYS, Catalog
+from crossband.graphs.language.keys import keys
 from crossband.recipes.language.catalog import RECIPES
 from crossband.registry import ROOT, CrossbandError, Description, Entry, summary
 
@@ -32,7 +33,7 @@ FILE = Path(__file__).parent / "index.json"
 CATALOGS: Mapping[str, Catalog] = {catalog.kind: catalog for catalog in (GRAPHS, RECIPES, KEYS)}
 KINDS: Mapping[str, str] = {  # every kind that can be listed, and one thing of it
     **{kind.plural: kind.name for kind in registry.KINDS.values()},
-    **{"graphs": "graph", "recipes": "recipe", "keys": "key map"},
+    **{"graphs": "graph", "recipes": "recipe", "keys": "key map", "formats": "format"},
 }
 SYNONYMS = {"discriminator": "critic", "thermal": "infrared"}  # what others call the things of these docs
 _WORD = re.compile(r"\w+")
@@ -40,11 +41,43 @@ _WORD = re.compile(r"\w+")
 
 def items(kind: str) -> list[Description]:
     """Everything of a kind (a key of KINDS), by name; of the graphs, the example hybrids last."""
+    if kind == "formats":
+        return formats()
     if kind in registry.KINDS:
         found = None if registry.KINDS[kind].extended else _kept(kind)
         return _registered(registry.KINDS[kind].values()) if found is None else found
     found = [each for path in CATALOGS[kind].files().values() for each in _kept(_name(path)) or [_written(kind, path)]]
     return sorted(found, key=lambda item: "hybrid" in item.details)
+
+
+def formats() -> list[Description]:
+    """The two formats of YAML files; the parameters of one are its keys, by their paths."""
+    from crossband.graphs.language.schema import graph_schema
+    from crossband.recipes.language.schema import NEEDED, recipe_schema
+
+    graph, recipe = graph_schema(arguments=False), recipe_schema(arguments=False) | {"required": NEEDED}
+    return [
+        Description(kind="format", name=name, doc=doc, origin=f"{floor}/language/schema.py", parameters=keys(schema))
+        for name, floor, schema, doc in (
+            ("graph", "graphs", graph, "A network: named nodes, each of blocks. `graphs/README.md` shows each key."),
+            (
+                "recipe",
+                "recipes",
+                recipe,
+                "An experiment: networks, losses and data. `recipes/FORMAT.md` shows each key.",
+            ),
+        )
+    ]
+
+
+def keys_named(word: str) -> list[str]:
+    """The keys of formats with this path, or this last word: `recipe data.batch` for `batch`."""
+    return [
+        f"{item.name} {path}"
+        for item in formats()
+        for path in item.parameters
+        if word in (path, path.rpartition(".")[2])
+    ]
 
 
 def names(kind: str | None = None, pattern: str = "*") -> list[str]:

@@ -54,6 +54,8 @@ def _hint(name: str, known: Sequence[str], kinds: Sequence[str]) -> str:
         return f"for the file, write `{name}.yaml`"
     if meant := suggest(name, known):
         return meant
+    if keys := listing.keys_named(name):
+        return f"it is a key: `crossband show format {keys[0]}`"
     if near := [item.name for items in listing.find(name, kinds).values() for item in items]:
         more = f" and {len(near) - FEW} more" if len(near) > FEW else ""
         return f"`crossband ls --find {name}` finds {', '.join(f'`{each}`' for each in near[:FEW])}{more}"

@@ -6,10 +6,12 @@ import click
 
 from crossband.recipes.commands.names import JSON, KINDS, SET, SIZE, Named, meanings
 from crossband.recipes.commands.output import say
+from crossband.recipes.commands.show_format import WORD, show_format
 
 
 @click.command()
 @click.argument("name")
+@click.argument("words", nargs=-1, metavar="[KEY]")
 @SET
 @SIZE
 @JSON
@@ -28,6 +30,7 @@ from crossband.recipes.commands.output import say
 )
 def show(  # noqa: PLR0917  one for each option
     name: str,
+    words: tuple[str, ...],
     overrides: tuple[str, ...],
     size: tuple[int, int] | None,
     as_json: bool,
@@ -40,7 +43,15 @@ def show(  # noqa: PLR0917  one for each option
     Of a graph: for each node its blocks, the shape and the receptive field of its output, its parameters, and its
     multiply-accumulates at `--size`, or at the admissible size nearest to 256x256. Then what it takes and gives,
     the image sizes that pass, what `--set` can change, and its digest.
+
+    `crossband show format graph` and `crossband show format recipe` tell every key of the two kinds of YAML file, with
+    its type, its default and what it is; `crossband show format recipe data` those of one key.
     """
+    if name == WORD:
+        show_format(words, "json" if as_json else form)
+        return
+    if words:
+        raise click.UsageError(f"`show` takes one NAME, got `{name}` and `{' '.join(words)}`")
     if as_json and form:
         raise click.UsageError(f"`--json` and `--{form}` exclude each other")
     if svg and svg.suffix.lower() != ".svg":

@@ -24,14 +24,19 @@ def show_entry(item: Description, form: str | None) -> None:
         print_table((name, "to"), list(table.items()))
     if item.parameters:
         click.echo()
-        columns = {
-            "param": [p.name for p in item.parameters.values()],
-            "type": [type_text(p.schema) for p in item.parameters.values()],
-            "default": [_default(p) for p in item.parameters.values()],
-            "what it is": [p.schema.get("description", "") for p in item.parameters.values()],
-        }
-        used = {heading: column for heading, column in columns.items() if any(column)}
-        print_table(list(used), list(zip(*used.values(), strict=True)))
+        print_parameters("key" if item.kind == "format" else "param", item.parameters)
+
+
+def print_parameters(heading: str, parameters: Mapping[str, Parameter]) -> None:
+    """A table of parameters: name, type, default and, where any says so, what it is."""
+    columns = {
+        heading: list(parameters),
+        "type": [type_text(p.schema) for p in parameters.values()],
+        "default": [default_text(p) for p in parameters.values()],
+        "what it is": [p.schema.get("description", "") for p in parameters.values()],
+    }
+    used = {heading: column for heading, column in columns.items() if any(column)}
+    print_table(list(used), list(zip(*used.values(), strict=True)))
 
 
 def as_json(item: Description) -> dict[str, Any]:
@@ -48,18 +53,21 @@ def type_text(schema: Mapping[str, Any]) -> str:
     """The values that a schema takes: `int >= 1`, `"same" or int >= 0`, `list of text`."""
     if "enum" in schema:
         return " or ".join(map(show, schema["enum"]))
-    if "if" in schema:
-        return f"{type_text(schema['if'])} or {type_text(schema['else'])}"
+    if "if" in schema and "type" not in schema:
+        return f"{type_text({**schema['if'], **schema['then']})} or {type_text(schema['else'])}"
     kinds = schema.get("type", "anything")
     if isinstance(kinds, list):
         return " or ".join(type_text({**schema, "type": kind}) for kind in kinds)
     if kinds == "array":
         items = schema.get("prefixItems")
-        return f"[{', '.join(map(type_text, items))}]" if items else f"list of {type_text(schema['items'])}"
+        if items:
+            return f"[{', '.join(map(type_text, items))}]"
+        return f"list of {type_text(schema['items'])}" if {"type", "enum"} & {*schema.get("items", ())} else "list"
     if kinds == "object" and "properties" in schema:
         return f"{{{', '.join(schema['properties'])}}}"
     if kinds == "object":
-        return f"mapping to {type_text(schema['additionalProperties'])}"
+        inner = schema.get("additionalProperties")
+        return f"mapping to {type_text(inner)}" if isinstance(inner, Mapping) and inner else "mapping"
     names = {"integer": "int", "number": "float", "string": "text", "boolean": "bool"}
     signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
     bounds = [
@@ -80,5 +88,8 @@ def _words(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _default(parameter: Parameter) -> str:
-    return "required" if parameter.required else plain(parameter.default)
+def default_text(parameter: Parameter) -> str:
+    """The default of a parameter, or that it is required."""
+    if parameter.required:
+        return "required"
+    return plain(parameter.default) if "default" in parameter.schema else ""

@@ -17,9 +17,10 @@ Video frames next to each other are near copies: divide those by range or block.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
 import numpy as np
+from annotated_types import doc
 
 from crossband.recipes.kinds.source import DataError
 from crossband.registry import FilePath, show, suggest
@@ -27,17 +28,17 @@ from crossband.registry import FilePath, show, suggest
 Rule = TypedDict(  # the keys that go together are those of RULES
     "Rule",
     {
-        "from": str | int,
-        "to": str | int,
-        "first": float,
-        "last": float,
-        "every": int,
-        "block": int,
-        "start": int,
-        "list": FilePath | list[str],
-        "under": str | list[str],
-        "random": float,
-        "seed": int,
+        "from": Annotated[str | int, doc("The first scene of a range")],
+        "to": Annotated[str | int, doc("The last scene of a range")],
+        "first": Annotated[float, doc("So many of the first scenes, or below 1 that share of them")],
+        "last": Annotated[float, doc("So many of the last scenes, or below 1 that share of them")],
+        "every": Annotated[int, doc("One scene, or block, of so many: 5 takes every fifth")],
+        "block": Annotated[int, doc("How many scenes are one block for `every`")],
+        "start": Annotated[int, doc("How many scenes `every` leaves out before the first")],
+        "list": Annotated[FilePath | list[str], doc("A file of names, one a line, or the names")],
+        "under": Annotated[str | list[str], doc("The scenes in this subfolder of both bands, or in these")],
+        "random": Annotated[float, doc("So many scenes drawn by chance, or below 1 that share of them")],
+        "seed": Annotated[int, doc("What chance begins with")],
     },
     total=False,
 )

@@ -123,9 +123,9 @@ def cosine(
 class Plateau(TypedDict, total=False):
     """How a plateau is told: see `torch.optim.lr_scheduler.ReduceLROnPlateau`."""
 
-    factor: Decay
-    patience: Count
-    cooldown: Count
+    factor: Annotated[Decay, doc("What the rate is multiplied by")]
+    patience: Annotated[Count, doc("Epochs without a lower loss before that")]
+    cooldown: Annotated[Count, doc("Epochs after that, of which none is counted")]
 
 
 @schedule("plateau")

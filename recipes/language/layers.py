@@ -15,14 +15,11 @@ from crossband.graphs.language.document import Document, Mark, Place
 from crossband.graphs.language.expressions import is_expression, names_in
 from crossband.graphs.language.reader import read_text
 from crossband.recipes.language.bands import known_numbers
+from crossband.recipes.language.schema import MERGED
 from crossband.registry import suggest
 
 Path_ = tuple[str | int, ...]
 SETTINGS = "settings"  # what errors call the text of a setting, of the command line or from Python
-MERGED = (  # mappings that a child merges with those of its parent; it replaces any other value
-    *("params", "networks", "networks.*", "networks.*.params", "flow", "phases", "phases.*", "phases.*.losses"),
-    *("losses", "data", "task", "every", "evaluate", "variants", "variants.*"),
-)
 TEXT = ("flow", "doc", "recipe", "cite", "paper", "variants")  # sections without `=` expressions
 OWN = ("paper",)  # not inherited: the figures of a paper belong to one system
 

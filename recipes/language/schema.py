@@ -4,12 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from crossband import registry
-from crossband.graphs.language.schema import DIALECT, NAME, Known
-from crossband.recipes.language.layers import MERGED
+from crossband.graphs.language.keys import told
+from crossband.graphs.language.schema import DIALECT, NAME, Known, parameter_schemas
 from crossband.registry import Described
 
 Schema = dict[str, Any]
 COUNT: Schema = {"type": "integer", "minimum": 1}
+MERGED = (  # mappings that a child merges with those of its parent; it replaces any other value
+    *("params", "networks", "networks.*", "networks.*.params", "flow", "phases", "phases.*", "phases.*.losses"),
+    *("losses", "data", "task", "every", "evaluate", "variants", "variants.*"),
+)
+NEEDED = ["recipe", "task", "networks", "flow", "optimizer", "data"]  # of a recipe with those that it extends
 CALLS: Schema = {"type": ["string", "array"], "items": {"type": "string"}, "minItems": 1}
 SIZE: Schema = {
     "description": "One number for both sides, or `[height, width]`",
@@ -28,13 +33,30 @@ def recipe_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> S
     that hold only a part of a recipe.
     """
     losses: Schema = _names(
-        _term(known["losses"]) if arguments else {"type": "object", "minProperties": 1}, "Named terms, summed"
+        _term(known["losses"] if arguments else {}), "Named terms, summed: a loss of values of the flow, and its weight"
     )
     optimizer = _one_of(known["optimizers"]) if arguments else {"type": "object", "minProperties": 1}
     schedule = _schedules(known["schedules"]) if arguments else {"type": ["string", "object"]}
     source = _one_of(known["sources"], bare=True) if arguments else {"type": ["string", "object"]}
-    learning: Schema = {"optimizer": optimizer, "schedule": schedule}
-    phase = _object({"train": _texts(), "repeat": COUNT, "losses": losses, **learning}, ["train", "losses"])
+    learning: Schema = {
+        "optimizer": {**optimizer, "description": "Its name and arguments, `{Adam: {lr: 2e-4}}`, of every phase"},
+        "schedule": {
+            **schedule,
+            "default": "constant",
+            "description": "How the learning rate changes: `constant`, or the mapping of a schedule",
+        },
+    }
+    own = {name: {**each, "description": f"The {name} of this phase alone"} for name, each in learning.items()}
+    own["schedule"].pop("default")
+    phase = _object(
+        {
+            "train": {**_texts(), "description": "The networks that it trains"},
+            "repeat": {**COUNT, "default": 1, "description": "How often the phase is done in a step"},
+            "losses": losses,
+            **own,
+        },
+        ["train", "losses"],
+    )
     schema = {
         "$schema": DIALECT,
         "title": "crossband recipe",
@@ -42,8 +64,12 @@ def recipe_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> S
             {
                 "recipe": {"type": "string", "pattern": NAME, "description": "The name of this recipe"},
                 "extends": {"type": "string", "description": "The recipe to start from, by name or path"},
-                "cite": {"type": ["string", "array"], "items": {"type": "string"}},
-                "doc": {"type": "string"},
+                "cite": {
+                    "type": ["string", "array"],
+                    "items": {"type": "string"},
+                    "description": "What it builds on: keys of the references that `crossband cite` prints",
+                },
+                "doc": {"type": "string", "description": "What it is, in one sentence"},
                 "params": {"type": "object", "description": "Numbers or text that `=` expressions use"},
                 "paper": _paper(known["metrics"] if arguments else {}),
                 "task": _task(),
@@ -57,8 +83,8 @@ def recipe_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> S
                 "losses": losses,
                 **learning,
                 "data": _data(source),
-                "epochs": COUNT,
-                "steps": COUNT,
+                "epochs": {**COUNT, "description": "How long it trains, in passes over the images: this, or `steps`"},
+                "steps": {**COUNT, "description": "How long it trains, in steps of the optimizer: this, or `epochs`"},
                 **_running(),
                 "variants": _variants(),
                 "variant": {"type": ["string", "array"], "items": {"type": "string"}, "description": "Those chosen"},
@@ -73,12 +99,23 @@ def complete_schema() -> Schema:
     """The schema of a recipe merged with the recipes that it extends, for the checker."""
     schema = recipe_schema(arguments=False)
     del schema["properties"]["extends"]
-    return schema | {"required": ["recipe", "task", "networks", "flow", "optimizer", "data"]}
+    return schema | {"required": NEEDED}
 
 
 def _task() -> Schema:
-    band = {"type": "string", "pattern": NAME, "description": "A band: `source` and `target` stand for the two"}
-    return _object({"from": band, "to": band, "pairing": {"enum": ["paired", "unpaired"]}}, ["from", "to"])
+    band = {"type": "string", "pattern": NAME}
+    pairing = "Whether each image has its counterpart: paired images are compared pixel by pixel"
+    return {
+        "description": "Which band is translated into which",
+        **_object(
+            {
+                "from": {**band, "description": "The band that is translated; elsewhere it is called `source`"},
+                "to": {**band, "description": "The band that it becomes; elsewhere it is called `target`"},
+                "pairing": {"enum": ["paired", "unpaired"], "default": "paired", "description": pairing},
+            },
+            ["from", "to"],
+        ),
+    }
 
 
 def _paper(metrics: Mapping[str, Described]) -> Schema:
@@ -90,7 +127,11 @@ def _paper(metrics: Mapping[str, Described]) -> Schema:
             **_object(
                 {
                     "value": {"type": "number", "description": "The figure as it is printed"},
-                    "comparable": {"type": "boolean", "description": "Whether ours can be held against it [true]"},
+                    "comparable": {
+                        "type": "boolean",
+                        "default": True,
+                        "description": "Whether ours can be held against it",
+                    },
                     "note": {"type": "string", "description": "How it is to be read, or why it is not comparable"},
                 },
                 ["value"],
@@ -123,16 +164,30 @@ def _paper(metrics: Mapping[str, Described]) -> Schema:
 
 def _network() -> Schema:
     gain = {"type": "number", "exclusiveMinimum": 0}
-    init = {"type": ["string", "object"], "properties": {"normal": gain, "xavier": gain}, "additionalProperties": False}
+    laws = {
+        "normal": {**gain, "description": "Normal numbers of this deviation"},
+        "xavier": {**gain, "description": "Glorot's normal numbers, times this gain"},
+    }
+    init = {
+        "type": ["string", "object"],
+        "properties": laws,
+        "additionalProperties": False,
+        "default": "default",
+        "description": "How its weights begin: `default` is torch's way, or `{normal: 0.02}`, `{xavier: 0.02}`",
+    }
     return _object(
         {
             "graph": {"type": "string", "format": "graph", "description": "A graph by name or path"},
-            "params": {"type": "object"},
+            "params": {"type": "object", "description": "Values for params of the graph, which has defaults"},
             "init": {**init, "if": {"type": "string"}, "then": {"const": "default"}, "else": {"maxProperties": 1}},
             "weights": _weights(),
-            "frozen": {"type": "boolean", "description": "No phase trains it"},
+            "frozen": {"type": "boolean", "default": False, "description": "No phase trains it"},
             "fit": {"enum": ["pad"], "description": "Pad images to what the graph admits, and crop what comes out"},
-            "test": {"enum": ["training"], "description": "Work on test images as in training: dropout stays on"},
+            "test": {
+                "enum": ["training"],
+                "description": "Work on test images as in training: dropout stays on, and batch normalisation looks at "
+                "the one image",
+            },
         },
         ["graph"],
     )
@@ -172,37 +227,88 @@ def _variants() -> Schema:
 
 
 def _data(source: Schema) -> Schema:
-    return _object(
-        {
-            "source": source,
-            "size": {**SIZE, "description": "The window that training cuts out; one number or `[height, width]`"},
-            "load": {**SIZE, "description": "The size to which images are resized before"},
-            "crop": {"enum": ["random", "centre"]},
-            "flip": {"type": "boolean"},
-            "flip_vertical": {"type": "boolean"},
-            "batch": COUNT,
-            "range": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
-            "channels": {"type": "object", "additionalProperties": {"enum": [1, 3]}},
-            "workers": {"type": "integer", "minimum": 0},
-            "cache": {
-                "type": "string",
-                "format": "path",
-                "description": "A folder that keeps images decoded and resized",
+    return {
+        "description": "The images, and how they are cut",
+        **_object(
+            {
+                "source": {
+                    **source,
+                    "description": "Where images come from: a data source, `{pairs: {folder: photos}}`",
+                },
+                "size": {**SIZE, "description": "The window that training cuts out; one number or `[height, width]`"},
+                "load": {**SIZE, "description": "The size to which images are resized before"},
+                "crop": {
+                    "enum": ["random", "centre"],
+                    "default": "random",
+                    "description": "Where training cuts out its window",
+                },
+                "flip": {"type": "boolean", "default": False, "description": "Mirror half of the training images"},
+                "flip_vertical": {
+                    "type": "boolean",
+                    "default": False,
+                    "description": "Turn half of the training images upside down",
+                },
+                "batch": {**COUNT, "default": 1, "description": "Images in a step of training"},
+                "range": {
+                    "type": "array",
+                    "items": {"type": "number"},
+                    "minItems": 2,
+                    "maxItems": 2,
+                    "default": [0, 1],
+                    "description": "The values of black and white that networks see: [0, 1], or [-1, 1] for a tanh",
+                },
+                "channels": {
+                    "type": "object",
+                    "additionalProperties": {"enum": [1, 3]},
+                    "description": "Channels by band, in the place of those of the source: `{infrared: 3}`",
+                },
+                "workers": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "default": 0,
+                    "description": "Processes that read images while the network computes",
+                },
+                "cache": {
+                    "type": "string",
+                    "format": "path",
+                    "description": "A folder that keeps images decoded and resized",
+                },
             },
-        },
-        ["source"],
-    )
+            ["source"],
+        ),
+    }
 
 
 def _running() -> Schema:
     """The keys that control a run, not what it learns."""
-    names = ("log", "sample", "checkpoint", "evaluate")
-    every = {name: {"type": "integer", "minimum": 0, "description": "Steps from one to the next"} for name in names}
+    often = {
+        "log": "lines of losses",
+        "sample": "pictures of translated images",
+        "checkpoint": "checkpoints, from which `--resume` goes on",
+        "evaluate": "measurements on test images",
+    }
+    every = {
+        name: {"type": "integer", "minimum": 0, "description": f"Steps between {what}; 0 for none"}
+        for name, what in often.items()
+    }
     return {
-        "seed": {"type": "integer", "minimum": 0},
-        "device": {"enum": ["auto", "cpu", "cuda", "mps"]},
-        "precision": {"enum": ["32", 32, "bf16-mixed", "16-mixed"]},
-        "accumulate": {**COUNT, "description": "Batches whose gradients are averaged for one step"},
+        "seed": {
+            "type": "integer",
+            "minimum": 0,
+            "default": 0,
+            "description": "Of initial weights, of the order of images, of crops and flips, of dropout",
+        },
+        "device": {
+            "enum": ["auto", "cpu", "cuda", "mps"],
+            "default": "auto",
+            "description": "Where it runs: `auto` takes the best there is",
+        },
+        "precision": {
+            "enum": ["32", 32, "bf16-mixed", "16-mixed"],
+            "default": "32",
+            "description": "Bits of the numbers that networks compute with",
+        },
+        "accumulate": {**COUNT, "default": 1, "description": "Batches whose gradients are averaged for one step"},
         "clip": {"type": "number", "exclusiveMinimum": 0, "description": "The largest norm of a phase's gradient"},
         "ema": {
             "type": "number",
@@ -211,25 +317,33 @@ def _running() -> Schema:
             "description": "Decay of averaged weights",
         },
         "keep": {**_texts(), "description": "Flow values computed once a step, whatever is updated in between"},
-        "every": _object(every),
-        "evaluate": _object(
-            {
-                "output": {"type": "string", "description": "The value of the flow that is the result"},
-                "metrics": _texts(),
-                "split": {"type": "string"},
-                "load": SIZE,
-                "images": {**COUNT, "description": "The first so many images only"},
-            }
-        ),
+        "every": {"description": "How often a run reports; what is left out, the run decides", **_object(every)},
+        "evaluate": {
+            "description": "How the result is measured, after training and by `crossband evaluate`",
+            **_object(
+                {
+                    "output": {
+                        "type": "string",
+                        "description": "The value of the flow that is the result; without it, the first",
+                    },
+                    "metrics": {**_texts(), "description": "What is measured; without it, the usual metrics"},
+                    "split": {"type": "string", "default": "test", "description": "Which images of the source"},
+                    "load": {**SIZE, "description": "The size to which images are resized before; else as in `data`"},
+                    "images": {**COUNT, "description": "The first so many images only"},
+                }
+            ),
+        },
     }
 
 
 def _term(losses: Mapping[str, Described]) -> Schema:
     """One term of an objective: the loss as a key, beside it the parameters of the loss and its weight."""
-    weight: Schema = {"type": "number"}
+    weight: Schema = {"type": "number", "default": 1.0, "description": "What the loss is multiplied by"}
+    if not losses:
+        return {"type": "object", "minProperties": 1, "properties": {"weight": told(weight)}}
     branches = []
     for name, entry in losses.items():
-        own = {name: {**CALLS, "description": entry.doc}, "weight": weight} | _parameters(entry)
+        own = {name: {**CALLS, "description": entry.doc}, "weight": weight} | parameter_schemas(entry)
         then = _object(own, [parameter.name for parameter in entry.parameters.values() if parameter.required])
         branches.append({"if": {"required": [name]}, "then": then})
     properties = {name: {**CALLS, "description": entry.doc} for name, entry in losses.items()}
@@ -239,10 +353,10 @@ def _term(losses: Mapping[str, Described]) -> Schema:
 def _schedules(known: Mapping[str, Described]) -> Schema:
     """The word `constant`, or the mapping of the one schedule that its keys name."""
     named = {**known}
-    mapping = _object(_parameters(named.pop("constant")))
+    mapping = _object(parameter_schemas(named.pop("constant")))
     for name, entry in named.items():
         own = _object(
-            _parameters(entry), [parameter.name for parameter in entry.parameters.values() if parameter.required]
+            parameter_schemas(entry), [parameter.name for parameter in entry.parameters.values() if parameter.required]
         )
         mapping = {"if": {"required": [name]}, "then": own, "else": mapping}
     keys = {name: {"description": entry.doc} for name, entry in named.items()}
@@ -252,15 +366,13 @@ def _schedules(known: Mapping[str, Described]) -> Schema:
 
 def _one_of(entries: Mapping[str, Described], *, bare: bool = False) -> Schema:
     """A mapping from one of the names to its arguments, or with `bare` also the name alone."""
-    properties = {name: {"description": entry.doc, **_object(_parameters(entry))} for name, entry in entries.items()}
+    properties = {
+        name: {"description": entry.doc, **_object(parameter_schemas(entry))} for name, entry in entries.items()
+    }
     mapping = {**_object(properties), "minProperties": 1, "maxProperties": 1}
     if not bare:
         return mapping
     return {"type": ["string", "object"], "if": {"type": "string"}, "then": {"enum": list(entries)}, "else": mapping}
-
-
-def _parameters(entry: Described) -> dict[str, Schema]:
-    return {name: dict(parameter.schema) for name, parameter in entry.parameters.items()}
 
 
 def _texts() -> Schema:
@@ -292,7 +404,7 @@ def _with_parents(schema: Schema) -> Schema:
 
 
 def _or_nothing(schema: Schema) -> Schema:
-    return {"if": {"type": "null"}, "then": {}, "else": schema} if schema else schema
+    return {**told(schema), "if": {"type": "null"}, "then": {}, "else": schema} if schema else schema
 
 
 def _with_expressions(schema: Any) -> Any:
@@ -303,5 +415,5 @@ def _with_expressions(schema: Any) -> Any:
         return schema
     inner = {key: value if key in ("default", "enum") else _with_expressions(value) for key, value in schema.items()}
     if inner.get("type") in ("integer", "number"):
-        return {"if": {"type": "string", "pattern": "^="}, "then": {}, "else": inner}
+        return {**told(inner), "if": {"type": "string", "pattern": "^="}, "then": {}, "else": inner}
     return inner
