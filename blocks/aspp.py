@@ -10,6 +10,7 @@ from torch.nn.functional import batch_norm
 
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count, Share
+from crossband.blocks.contracts.ranges import POSITIVE
 from crossband.blocks.conv import Conv
 
 
@@ -27,7 +28,7 @@ class _PooledNorm(nn.BatchNorm2d):
         return batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
 
-@block("ASPP", contract="b c h w -> b {out} h w", reach=_reach, cite="chen2017deeplabv3")
+@block("ASPP", contract="b c h w -> b {out} h w", reach=_reach, range=POSITIVE, cite="chen2017deeplabv3")
 class ASPP(nn.Module):
     """One feature map seen at several dilations at once, and as a whole: `b c h w -> b {out} h w`.
 

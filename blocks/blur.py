@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d
 
 from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.ranges import hull
 
 
 class _Blur(nn.Module):
@@ -29,6 +30,7 @@ class _Blur(nn.Module):
     contract="b c h w -> b c ceil(h/2) ceil(w/2)",
     where=["h >= 2  # more rows than are mirrored at its edge", "w >= 2  # more columns than are mirrored at its edge"],
     reach=3,
+    range=hull,
     cite="zhang2019shift",
 )
 class BlurDown(_Blur):
@@ -46,7 +48,7 @@ class BlurDown(_Blur):
         return conv2d(self.pad(x), self.each(x), stride=2, groups=x.shape[1])
 
 
-@block("BlurUp", contract="b c h w -> b c 2*h 2*w", reach=2, cite="zhang2019shift")
+@block("BlurUp", contract="b c h w -> b c 2*h 2*w", reach=2, range=hull, cite="zhang2019shift")
 class BlurUp(_Blur):
     """Set zeros between pixels and blur by [1, 3, 3, 1] each way: `b c h w -> b c 2*h 2*w`.
 

@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count
+from crossband.blocks.contracts.ranges import POSITIVE
 from crossband.blocks.conv import Conv
 
 
@@ -11,6 +12,7 @@ from crossband.blocks.conv import Conv
     "Bottleneck",
     contract="b c h w -> b {out} ceil(h/stride) ceil(w/stride)",
     reach="2*dilation+1",
+    range=POSITIVE,
     cite="he2016resnet",
 )
 class Bottleneck(nn.Module):

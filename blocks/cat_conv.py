@@ -8,12 +8,18 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.ranges import ANY, Range, hull
 
 CatWeights: TypeAlias = Literal["registered", "random_as_published", "identity_mean"]
 
 
 def _reach(*, weights: str, **_: Any) -> int:
     return 1 if weights == "identity_mean" else 3
+
+
+def _range(*inputs: Range, weights: str, **_: Any) -> Range:
+    """That of the inputs for `identity_mean`, else any."""
+    return hull(*inputs) if weights == "identity_mean" else ANY
 
 
 def _deterministic(*, weights: str, **_: Any) -> bool | str:
@@ -24,6 +30,7 @@ def _deterministic(*, weights: str, **_: Any) -> bool | str:
     "CatConv",
     contract="b c h w, b c h w -> b c h w",
     reach=_reach,
+    range=_range,
     deterministic=_deterministic,
     cite="ladlenet2023",
 )

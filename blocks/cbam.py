@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count
+from crossband.blocks.contracts.ranges import towards_zero
 from crossband.blocks.conv import Conv
 from crossband.blocks.norm import BatchNorm
 
@@ -17,6 +18,7 @@ GateNorm: TypeAlias = Literal["batch", "none"]
     "ChannelAttention",
     contract="b c h w -> b c h w",
     where=["c >= reduce  # at least `reduce` channels"],
+    range=towards_zero,
     cite="woo2018cbam",
 )
 class ChannelAttention(nn.Module):
@@ -37,7 +39,7 @@ class ChannelAttention(nn.Module):
         return x * gate[:, :, None, None]
 
 
-@block("SpatialAttention", contract="b c h w -> b c h w", reach="kernel", cite="woo2018cbam")
+@block("SpatialAttention", contract="b c h w -> b c h w", reach="kernel", range=towards_zero, cite="woo2018cbam")
 class SpatialAttention(nn.Module):
     """Scale each pixel by a number from 0 to 1, computed from its neighbourhood: `b c h w` to the same.
 
@@ -63,6 +65,7 @@ class SpatialAttention(nn.Module):
     "CBAM",
     contract="b c h w -> b c h w",
     where=["c >= reduce  # at least `reduce` channels"],
+    range=towards_zero,
     cite="woo2018cbam",
 )
 class CBAM(nn.Module):

@@ -4,7 +4,7 @@ from typing import Any, Literal, TypeAlias
 
 from torch import Tensor, nn
 
-from crossband.blocks.activation import ACTIVATIONS, Activation
+from crossband.blocks.activation import ACTIVATIONS, Activation, activated
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count, Natural
 from crossband.blocks.contracts.sizes import Size, largest
@@ -52,6 +52,7 @@ def pixels(h: Size, w: Size, *, norm: str, **_: Any) -> Size:
         PIXELS,
     ],
     reach="dilation*(kernel-1)+1",
+    range=activated,
     size=_conv_size,
     reflectable=reflectable,
     pixels=pixels,
@@ -114,6 +115,7 @@ def _transposed_size(n: Size, *, kernel: int, stride: int, padding: int, output_
     contract="b c h w -> b {out} size(h) size(w)",
     where=["output_padding < stride", PIXELS],
     reach="ceil(kernel/stride)",
+    range=activated,
     size=_transposed_size,
     pixels=pixels,
 )

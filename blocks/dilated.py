@@ -9,9 +9,10 @@ import torch
 from annotated_types import Len
 from torch import Tensor, nn
 
-from crossband.blocks.activation import Activation
+from crossband.blocks.activation import RANGES, Activation
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count
+from crossband.blocks.contracts.ranges import ANY, Range
 from crossband.blocks.conv import Conv, pixels
 from crossband.blocks.norm import Norm
 
@@ -20,11 +21,17 @@ def _reach(*, dilations: Sequence[int], kernel: int, **_: object) -> int:
     return (max(dilations) + 1) * (kernel - 1) + 1
 
 
+def _range(x: Range, *, activation: str, **_: object) -> Range:
+    """The sum of that of the input and that of its activation."""
+    return x + RANGES[activation](ANY)
+
+
 @block(
     "DilatedBranches",
     contract="b c h w -> b c h w",
     where=["pixels(h, w) >= 2  # more than one pixel to normalise"],
     reach=_reach,
+    range=_range,
     cite="anonymous_multiscale",
     pixels=pixels,
 )

@@ -4,9 +4,10 @@ from torch import nn
 
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Share
+from crossband.blocks.contracts.ranges import hull
 
 
-@block("Dropout", contract="b c h w -> b c h w", reach=1, cite="srivastava2014dropout")
+@block("Dropout", contract="b c h w -> b c h w", reach=1, range=hull, cite="srivastava2014dropout")
 class Dropout(nn.Dropout):
     """In training, set each value to zero with the probability `p` and scale the rest by `1 / (1 - p)`.
 

@@ -12,11 +12,20 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from crossband.blocks.contracts.block import wrapper
 from crossband.blocks.contracts.bounds import Share
 from crossband.blocks.contracts.precision import autocasts, full_precision, widened
+from crossband.blocks.contracts.ranges import POSITIVE, UNIT, Range
 from crossband.blocks.contracts.wrapped import signature_of, taps_of
 from crossband.registry import ArgumentError, suggest
 
 
-@wrapper("GradientNorm", cite="wu2021gngan")
+def _range(score: Range, *, formula: str, zeta: str | float, blend: float, **_: object) -> Range:
+    """Within [-1, 1], or [0, 1] for `squared`; with a number for `zeta` only the sign is known."""
+    least, most = (-1.0 if score.low < 0 else 0.0), (1.0 if score.high > 0 else 0.0)
+    sign = Range(least, most) if formula == "signed" else UNIT
+    normal = sign if zeta == "abs_f" else sign * POSITIVE
+    return normal * blend + score * (1 - blend)
+
+
+@wrapper("GradientNorm", range=_range, cite="wu2021gngan")
 class GradientNorm(nn.Module):
     """Divide the output of a critic (discriminator) by the norm of its own gradient, so that its slope stays bounded.
 

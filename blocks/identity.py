@@ -3,9 +3,10 @@
 from torch import Tensor, nn
 
 from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.ranges import hull
 
 
-@block("Identity", contract="b c h w -> b c h w", reach=1)
+@block("Identity", contract="b c h w -> b c h w", reach=1, range=hull)
 class Identity(nn.Module):
     """Give the input back: `b c h w` to the same."""
 

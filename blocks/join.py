@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.ranges import added, hull, multiplied
 
 
-@block("Concat", contract="b c h w, ... -> b sum(c) h w", reach=1)
+@block("Concat", contract="b c h w, ... -> b sum(c) h w", reach=1, range=hull)
 class Concat(nn.Module):
     """Concatenate the channels of any number of inputs of one size: `b c h w, ... -> b sum(c) h w`."""
 
@@ -21,7 +22,7 @@ class Concat(nn.Module):
         return torch.cat(inputs, dim=1)
 
 
-@block("Add", contract="b c h w, ... -> b c h w", reach=1)
+@block("Add", contract="b c h w, ... -> b c h w", reach=1, range=added)
 class Add(nn.Module):
     """The sum of any number of inputs of one shape: `b c h w, ... -> b c h w`."""
 
@@ -33,7 +34,7 @@ class Add(nn.Module):
         return reduce(add, inputs)
 
 
-@block("Mean", contract="b c h w, ... -> b c h w", reach=1)
+@block("Mean", contract="b c h w, ... -> b c h w", reach=1, range=hull)
 class Mean(nn.Module):
     """The mean of any number of inputs of one shape: `b c h w, ... -> b c h w`."""
 
@@ -45,7 +46,7 @@ class Mean(nn.Module):
         return reduce(add, inputs) / len(inputs)
 
 
-@block("Mul", contract="b c h w, ... -> b c h w", reach=1)
+@block("Mul", contract="b c h w, ... -> b c h w", reach=1, range=multiplied)
 class Mul(nn.Module):
     """The elementwise product of any number of inputs of one shape: `b c h w, ... -> b c h w`.
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.precision import widened
+from crossband.blocks.contracts.ranges import UNIT, Range
 
 Matrix = tuple[tuple[float, float, float], ...]
 
@@ -27,6 +28,7 @@ FROM_XYZ: Matrix = (
 )
 KNEE = 6 / 29  # a cube root from here on, a line below it
 FAINT = 0.0031308  # linear light below which the curve of sRGB is a line
+AB = Range(0, 1.0013)  # of magenta; all other colours are within [0, 1]
 
 
 def _mixed(matrix: Matrix, parts: Sequence[Tensor]) -> list[Tensor]:
@@ -34,11 +36,18 @@ def _mixed(matrix: Matrix, parts: Sequence[Tensor]) -> list[Tensor]:
     return [a * first + b * second + c * third for a, b, c in matrix]
 
 
-@block("RGBToLab", contract="b 3 h w -> b 1 h w, b 2 h w", outputs=("L", "ab"), reach=1, cite="berg2018tir2lab")
+@block(
+    "RGBToLab",
+    contract="b 3 h w -> b 1 h w, b 2 h w",
+    outputs=("L", "ab"),
+    reach=1,
+    range=(UNIT, AB),
+    cite="berg2018tir2lab",
+)
 class RGBToLab(nn.Module):
     """The lightness L and the colours ab of an sRGB image: `b 3 h w -> b 1 h w, b 2 h w`.
 
-    Image values are clipped to [0, 1]; L and ab are then in [0, 1] too.
+    Image values are clipped to [0, 1]; L and ab are then in [0, 1] too, but for a of magenta, 1.0013.
     """
 
     def __init__(self) -> None:
@@ -57,7 +66,7 @@ class RGBToLab(nn.Module):
         return lightness.to(x.dtype), colours.to(x.dtype)
 
 
-@block("LabToRGB", contract="b 1 h w, b 2 h w -> b 3 h w", reach=1, cite="berg2018tir2lab")
+@block("LabToRGB", contract="b 1 h w, b 2 h w -> b 3 h w", reach=1, range=UNIT, cite="berg2018tir2lab")
 class LabToRGB(nn.Module):
     """The sRGB image with lightness L and colours ab: `b 1 h w, b 2 h w -> b 3 h w`, with values in [0, 1].
 

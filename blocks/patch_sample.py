@@ -7,6 +7,7 @@ from torch.nn.functional import normalize
 
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count
+from crossband.blocks.contracts.ranges import SIGNED
 
 
 def _length(c: int, *, out: int, mlp: bool, **_: object) -> int:
@@ -18,6 +19,7 @@ def _length(c: int, *, out: int, mlp: bool, **_: object) -> int:
     contract="b c h w, b c h w -> b min(h*w,{patches}) length(c), b min(h*w,{patches}) length(c)",
     outputs=("query", "key"),
     exact="a pixel of one map is the same place in the other only where their sizes are equal",
+    range=SIGNED,
     cite="park2020cut",
     length=_length,
 )

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count
+from crossband.blocks.contracts.ranges import UNIT, Range, hull
 from crossband.blocks.contracts.sizes import Size
 from crossband.blocks.conv import Conv
 
@@ -16,12 +17,18 @@ def _maps(inputs: int, c: Size, *, per: str, **_: Any) -> Size:
     return c * inputs if per == "channel" else inputs
 
 
+def _range(*inputs: Range, **_: Any) -> tuple[Range, Range]:
+    """That of the inputs, taken together, and [0, 1] for the weights."""
+    return hull(*inputs), UNIT
+
+
 @block(
     "PixelFusion",
     contract="b c h w, ... -> b c h w, b maps(inputs,c) h w",
     where=["inputs >= 2  # at least two feature maps to fuse"],
     outputs=("fused", "weights"),
     reach="(inputs-1)*(kernel-1)+1",
+    range=_range,
     cite="ma_mrfpix2pix",
     maps=_maps,
 )

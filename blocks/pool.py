@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count, Natural
+from crossband.blocks.contracts.ranges import Range, hull
 from crossband.blocks.contracts.sizes import Size
 
 
@@ -20,11 +21,17 @@ def _pooled(n: Size, *, kernel: int, stride: int | None, padding: int, ceil: boo
     return (n + 2 * padding - kernel + overhang) // step + 1
 
 
+def _mean_range(x: Range, *, padding: int, count_include_pad: bool, **_: Any) -> Range:
+    """That of the input, and 0 where the zeros of the padding count."""
+    return x | Range(0, 0) if padding and count_include_pad else x
+
+
 @block(
     "MaxPool",
     contract="b c h w -> b c size(h) size(w)",
     where=["2*padding <= kernel  # padding of at most half the kernel"],
     reach="kernel",
+    range=hull,
     size=_pooled,
 )
 class MaxPool(nn.MaxPool2d):
@@ -51,6 +58,7 @@ class MaxPool(nn.MaxPool2d):
     contract="b c h w -> b c size(h) size(w)",
     where=["2*padding <= kernel  # padding of at most half the kernel"],
     reach="kernel",
+    range=_mean_range,
     size=_pooled,
 )
 class AvgPool(nn.AvgPool2d):
@@ -71,7 +79,7 @@ class AvgPool(nn.AvgPool2d):
         super().__init__(kernel, stride, padding, ceil, count_include_pad)
 
 
-@block("GlobalPool", contract="b c h w -> b c 1 1")
+@block("GlobalPool", contract="b c h w -> b c 1 1", range=hull)
 class GlobalPool(nn.Module):
     """The mean (`avg`) or the largest value (`max`) of each channel over all pixels: `b c h w -> b c 1 1`."""
 

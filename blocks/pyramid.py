@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.contract import ContractError
+from crossband.blocks.contracts.ranges import Range
 from crossband.blocks.contracts.sizes import Shape, ceil_div
 
 MOST = 8
@@ -18,10 +19,16 @@ def _shape(image: Shape, *, levels: int, **_: Any) -> tuple[Shape, ...]:
     return tuple((*image[:2], *(ceil_div(side, 2**level) for side in image[2:])) for level in range(levels))
 
 
+def _range(image: Range, *, levels: int, **_: Any) -> tuple[Range, ...]:
+    """That of the input."""
+    return (image,) * levels
+
+
 @block(
     "Pyramid",
     shape=_shape,
     outputs=tuple(f"level{level}" for level in range(1, MOST + 1)),
+    range=_range,
     cite="wang2018pix2pixhd",
 )
 class Pyramid(nn.Module):

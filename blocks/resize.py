@@ -8,6 +8,7 @@ from torch.nn.functional import interpolate
 
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count, Interpolation, Natural
+from crossband.blocks.contracts.ranges import Range, hull
 
 
 def resize(x: Tensor, size: tuple[int, int] | torch.Size, mode: str) -> Tensor:
@@ -23,11 +24,17 @@ def _taps_of_first(*, mode: str, **_: object) -> tuple[int | None, int]:
     return _taps(mode=mode), 1
 
 
+def _range_of_first(x: Range, like: Range, **_: object) -> Range:
+    """That of the first input."""
+    return x
+
+
 @block(
     "Resize",
     contract="b c h w -> b c h*up//down+plus w*up//down+plus",
     where=["up*down + plus >= 2  # a factor: `up` or `down`, or `plus`"],
     reach=_taps,
+    range=hull,
 )
 class Resize(nn.Module):
     """Enlarge `up` times, shrink `down` times, or both: `b c h w -> b c h*up//down+plus w*up//down+plus`.
@@ -55,6 +62,7 @@ class Resize(nn.Module):
     "ResizeTo",
     contract="b c h w, b c2 h2 w2 -> b c h2 w2",
     reach=_taps_of_first,
+    range=_range_of_first,
     exact="both are of the same images",
 )
 class ResizeTo(nn.Module):
@@ -77,7 +85,7 @@ class ResizeTo(nn.Module):
         return f"mode={self.mode!r}"
 
 
-@block("UpCat", contract="b c1 h1 w1, b c2 h w -> b c1+c2 h w", reach=_taps_of_first)
+@block("UpCat", contract="b c1 h1 w1, b c2 h w -> b c1+c2 h w", reach=_taps_of_first, range=hull)
 class UpCat(nn.Module):
     """Bring a deep feature map to the size of a skip and join them: `b c1 h1 w1, b c2 h w -> b c1+c2 h w`.
 

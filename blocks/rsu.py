@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count
+from crossband.blocks.contracts.ranges import POSITIVE
 from crossband.blocks.conv import Conv
 from crossband.blocks.resize import resize
 
@@ -32,7 +33,7 @@ def _layer(c: int, out: int, dilation: int = 1) -> Conv:
     return Conv(c, out=out, dilation=dilation, norm="batch", activation="relu", bias=True)
 
 
-@block("RSU", contract="b c h w -> b {out} h w", reach=_reach, cite="qin2020u2net")
+@block("RSU", contract="b c h w -> b {out} h w", reach=_reach, range=POSITIVE, cite="qin2020u2net")
 class RSU(nn.Module):
     """A small U-Net whose output is added to its own first convolution: `b c h w -> b {out} h w`.
 

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.ranges import SIGNED
 
 
-@block("Sine", contract="b c h w -> b c h w", reach=1, cite="sitzmann2020siren")
+@block("Sine", contract="b c h w -> b c h w", reach=1, range=SIGNED, cite="sitzmann2020siren")
 class Sine(nn.Module):
     """`sin(omega * x + phase)`, elementwise, both learned: `b c h w` to the same, with values from -1 to 1.
 

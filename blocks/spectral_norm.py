@@ -9,11 +9,12 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from crossband.blocks.contracts.block import wrapper
 from crossband.blocks.contracts.bounds import Count
+from crossband.blocks.contracts.ranges import hull
 from crossband.blocks.contracts.wrapped import signature_of, taps_of
 from crossband.registry import ArgumentError
 
 
-@wrapper("SpectralNorm", cite="miyato2018spectral")
+@wrapper("SpectralNorm", range=hull, cite="miyato2018spectral")
 class SpectralNorm(nn.Module):
     """Divide the weight of every convolution and linear layer by its largest singular value.
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from crossband import registry
 from crossband.blocks.contracts.contract import Contract, ContractError
+from crossband.blocks.contracts.ranges import ANY, Declared, Range, range_text
 from crossband.blocks.contracts.sizes import Shape, Size
 from crossband.registry import ArgumentError, Entry, description, parameters_of, show
 
@@ -29,16 +30,28 @@ class BlockEntry(Entry):
     inferred: tuple[str, ...]
     outputs: tuple[str, ...]
     reach: Reach | tuple[Reach, ...] | Callable[..., Any]
+    range: Declared
     exports: bool | str
     deterministic: bool | str | Callable[..., bool | str]
     exact: bool | str
     examples: tuple[Mapping[str, Any], ...]
 
+    def ranges(self, inputs: Sequence[Range], arguments: Mapping[str, Any]) -> tuple[Range, ...]:
+        """The range of each output for inputs in these ranges; `ANY` where it declares none.
+
+        Missing arguments take their defaults. A range that is declared alone is that of every output.
+        """
+        declared = self.range
+        if callable(declared):
+            declared = declared(*inputs, **{**self.defaults, **arguments})
+        return declared if isinstance(declared, tuple) else (declared or ANY,) * len(self.outputs)
+
     def details(self) -> dict[str, Any]:  # noqa: D102  as in Entry
         found = "a function of the input shapes" if self.shape else "found by running it on the meta device"
         where = [text.partition("#")[2].strip() or text for text, _ in self.contract.where] if self.contract else []
         outputs = list(self.outputs) if len(self.outputs) > 1 else []
-        return {"contract": self.contract.text if self.contract else found, "where": where, "outputs": outputs}
+        contract = self.contract.text if self.contract else found
+        return {"contract": contract, "where": where, "outputs": outputs, "range": range_text(self.range)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +61,11 @@ class WrapperEntry(Entry):
     kind = "wrapper"
 
     rewrites: bool = False
+    range: Callable[..., Range] | None = None
+
+    def wrapped(self, output: Range, arguments: Mapping[str, Any]) -> Range:
+        """The range of an output of a wrapped network, from that of the network; `ANY` where it declares none."""
+        return self.range(output, **{**self.defaults, **arguments}) if self.range else ANY
 
     def details(self) -> dict[str, Any]:  # noqa: D102  as in Entry
         return {"wraps": "the graph, before it is built" if self.rewrites else "the network"}
@@ -61,6 +79,7 @@ def block(
     shape: ShapeFunction | None = None,
     outputs: Sequence[str] = ("out",),
     reach: Reach | tuple[Reach, ...] | Callable[..., Any] = None,
+    range: Declared = None,
     exports: bool | str = True,
     deterministic: bool | str | Callable[..., bool | str] = True,
     exact: bool | str = True,
@@ -81,6 +100,9 @@ def block(
     reach: the span of input rows, or columns, that one output row or column depends on: a number, an
         expression over the parameters, or a function of them; a tuple where inputs differ; None where it is
         unbounded or not known. See `crossband.blocks.contracts.reach`.
+    range: between which numbers the outputs lie, in eval: a `Range`, a tuple where outputs differ, or a function
+        `range(*ranges of the inputs, **arguments)` that gives either; None where nothing bounds them. See
+        `crossband.blocks.contracts.ranges`.
     exports: True, or the reason why `torch.export` cannot take it.
     deterministic: True, or the reason why equal inputs give different outputs even in eval; or a function from
         the arguments to either.
@@ -116,6 +138,7 @@ def block(
             inferred=inferred,
             outputs=tuple(outputs),
             reach=reach,
+            range=range,
             exports=exports,
             deterministic=deterministic,
             exact=exact,
@@ -129,16 +152,19 @@ def block(
     return register
 
 
-def wrapper(name: str, *, cite: str | None = None) -> Callable[[Module], Module]:
+def wrapper(
+    name: str, *, range: Callable[..., Range] | None = None, cite: str | None = None
+) -> Callable[[Module], Module]:
     """Register a module class that wraps a whole network: its first argument is the network.
 
-    Its `forward` has the inputs and outputs of the network. A graph names wrappers under `wrap:`.
+    Its `forward` has the inputs and outputs of the network. A graph names wrappers under `wrap:`. `range` is a
+    function `range(output, **arguments)` from the range of an output of the network to that of the wrapped one.
     """
 
     def register(cls: Module) -> Module:
         network = next(iter(inspect.signature(cls).parameters))
         parameters = parameters_of(cls, skip=(network,))
-        entry = WrapperEntry(name=name, factory=cls, parameters=parameters, cite=cite, **description(cls))
+        entry = WrapperEntry(name=name, factory=cls, parameters=parameters, range=range, cite=cite, **description(cls))
         registry.wrappers.add(entry)
         _check_arguments(cls, entry)
         return cls

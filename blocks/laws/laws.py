@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from crossband.blocks.contracts.block import BlockEntry
 from crossband.blocks.contracts.contract import ContractError
+from crossband.blocks.contracts.ranges import ANY, POSITIVE, SIGNED, UNIT, Range
 from crossband.blocks.contracts.reach import reach_of
 from crossband.blocks.contracts.shapes import shapes_of
 from crossband.blocks.contracts.sizes import evaluate, symbol
@@ -20,6 +21,10 @@ from crossband.registry import ArgumentError
 
 if TYPE_CHECKING:
     from crossband.blocks.laws.examples import Example
+
+
+TRIED = (ANY, UNIT, SIGNED, POSITIVE, Range(-3, -2), Range(0, 255))  # ranges of inputs
+LARGE = 1e4  # where a range has no end
 
 
 def _run(module: nn.Module, tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -264,6 +269,39 @@ def measured_reach(example: "Example") -> tuple[int, ...]:
     return tuple(found)
 
 
+def ranges(example: "Example") -> None:
+    """The outputs lie in the ranges that the block says, in eval, whatever its weights and the values of its inputs."""
+    module = _spread(example.module().double())
+    for number in range(len(TRIED)):
+        given = [TRIED[(number + 2 * at) % len(TRIED)] for at in range(len(example.shapes))]
+        declared = example.entry.ranges(given, example.arguments)
+        if all(each == ANY for each in declared):
+            continue
+        tensors = [_within(each, x.double()) for each, x in zip(given, example.tensors(seed=number), strict=True)]
+        outputs = _eval(module, tensors)
+        require(len(declared) >= len(outputs), f"it declares ranges of {len(declared)} outputs, and has {len(outputs)}")
+        for each, output in zip(declared, outputs, strict=False):
+            found = Range(output.min().item(), output.max().item())
+            slack = 1e-5 * max([1.0, *(abs(end) for end in (each.low, each.high) if math.isfinite(end))])
+            what = f"for inputs in {', '.join(map(str, given))} it says {each}, and gives {found}"
+            require(each.holds(found, slack), what)
+
+
+def _within(given: Range, x: Tensor) -> Tensor:
+    """Normal random values spread over a range, its ends among them; large ones where it has none."""
+    low, high = max(given.low, -LARGE), min(given.high, LARGE)
+    return ((high + low) / 2 + (high - low) / 2 * x).clamp(low, high)
+
+
+def _spread(module: nn.Module) -> nn.Module:
+    """The module with weights that are no longer those it begins with, such as a scale of 0."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
+    return module
+
+
 def _without_statistics(module: nn.Module) -> nn.Module:
     kinds = (nn.modules.instancenorm._InstanceNorm, nn.GroupNorm, nn.LayerNorm)
     if isinstance(module, kinds):
@@ -289,6 +327,7 @@ LAWS: Mapping[str, Law] = {
         dtypes,
         state,
         reach,
+        ranges,
         export,
     )
 }

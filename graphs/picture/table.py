@@ -75,6 +75,7 @@ class Survey:
             "inputs": ", ".join(f"{name} {self.shown(shape)}" for name, shape in plan.inputs.items()),
             "outputs": self._listed(plan.outputs),
             "taps": self._listed(plan.taps),
+            "ranges": ", ".join(f"{name} {found}" for name, found in plan.ranges().items()),
             "wrap": ", ".join(wrap.entry.name for wrap in plan.wrap),
             "cite": ", ".join(plan.graph.cite),
             "digest": digest(plan.graph),

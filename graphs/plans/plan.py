@@ -6,10 +6,12 @@ from functools import cached_property
 from typing import Any
 
 from crossband.blocks.contracts.block import BlockEntry, WrapperEntry
+from crossband.blocks.contracts.ranges import ANY, Range
 from crossband.blocks.contracts.sizes import Condition, Shape
 from crossband.graphs.language.diagnostics import Place
 from crossband.graphs.language.syntax import Graph, Notes
 from crossband.graphs.plans.admissible import SizeRule
+from crossband.registry import CrossbandError, suggest
 
 FEW = 3  # values to list on one line
 
@@ -91,6 +93,34 @@ class Plan:
     def shape(self, ref: Ref) -> Shape:
         """The symbolic shape of one value."""
         return self.shapes[ref.source][ref.index]
+
+    def range(self, name: str, inputs: Mapping[str, Range] | None = None) -> Range:
+        """Between which numbers an output or a tap lies: see `ranges`.
+
+        Raises CrossbandError if there is no output, tap or input of a name.
+        """
+        found = self.ranges(inputs)
+        if name not in found:
+            raise CrossbandError(f"`{self.graph.name}` has no output or tap `{name}`", hint=suggest(name, found))
+        return found[name]
+
+    def ranges(self, inputs: Mapping[str, Range] | None = None) -> dict[str, Range]:
+        """The range of each output and tap, in eval, for inputs in these ranges.
+
+        Inputs that are not given may be anything. Raises CrossbandError for a name that is not an input.
+        """
+        if unknown := (inputs or {}).keys() - self.inputs.keys():
+            raise CrossbandError(
+                f"`{self.graph.name}` has no input `{min(unknown)}`", hint=suggest(min(unknown), self.inputs)
+            )
+        found: dict[str, tuple[Range, ...]] = {name: ((inputs or {}).get(name, ANY),) for name in self.inputs}
+        for call in self.calls:
+            read = [found[ref.source][ref.index] for ref in call.reads]
+            found[call.name] = call.entry.ranges(read, call.arguments)
+        outputs = {name: found[ref.source][ref.index] for name, ref in self.outputs.items()}
+        for wrap in self.wrap:
+            outputs = {name: wrap.entry.wrapped(each, wrap.arguments) for name, each in outputs.items()}
+        return outputs | {name: found[ref.source][ref.index] for name, ref in self.taps.items()}
 
     def by_node(self) -> Iterator[tuple[str, list[Call]]]:
         """The calls of each node of the graph, in the order in which they run."""

@@ -117,6 +117,7 @@ def _print_json(survey: Shown) -> None:
             "inputs": {name: _shape(shape) for name, shape in plan.inputs.items()},
             "outputs": {name: _shape(plan.shape(ref)) for name, ref in plan.outputs.items()},
             "taps": {name: _shape(plan.shape(ref)) for name, ref in plan.taps.items()},
+            "ranges": {name: found.as_pair() for name, found in plan.ranges().items()},
             "wrap": [wrap.entry.name for wrap in plan.wrap],
             "params": dict(survey.params),
             "cite": list(plan.graph.cite),
