@@ -56,6 +56,7 @@ CODES: Mapping[str, str] = {
     "E077": "the optimizer or the schedule is wrong",
     "E078": "no recipe has this name",
     "E079": "the data source does not give what the task asks for",
+    "E080": "images use little of the scale of their values, or lie beside it",
 }
 
 _INDENT = "  "

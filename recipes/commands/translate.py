@@ -29,9 +29,8 @@ class Size(click.ParamType[tuple[int, int]]):
 @click.argument("weights", type=click.Path())
 @click.argument("source", metavar="INPUT", type=click.Path())
 @click.argument("target", metavar="OUTPUT", type=click.Path())
-@click.option(
-    "--bits", type=click.Choice(["8", "16", "32"]), default="8", show_default=True, help="32 is float TIFF in [0, 1]"
-)
+@click.option("--bits", type=click.Choice(["8", "16", "32"]), help="32 is float TIFF in [0, 1] [default: 8]")
+@click.option("--counts", is_flag=True, help="Write counts or kelvin, on the `range` that the images of training had")
 @click.option(
     "--suffix", type=click.Choice([".png", ".tif", ".tiff"]), help="Format of images in a folder [default: .png]"
 )
@@ -47,18 +46,19 @@ class Size(click.ParamType[tuple[int, int]]):
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
 @click.option("--force", is_flag=True, help="Replace files that are there already (never INPUT)")
 def translate(
-    *, weights: str, source: str, target: str, bits: str, network: str | None, device: str, **options: Any
+    *, weights: str, source: str, target: str, bits: str | None, network: str | None, device: str, **options: Any
 ) -> None:
     """Translate INPUT, an image or a folder of images, to OUTPUT with trained WEIGHTS.
 
     WEIGHTS is a run folder or a weights file. OUTPUT is a file, PNG or TIFF by its ending, or a folder, in which
     images keep their names and subfolders. Images of any size, grey or colour, 8 or 16 bits are read; float images,
-    too, if `--range` says what their values mean. The result has the channels that the network gives.
+    too, if `--range` says what their values mean. The result has the channels that the network gives. An image unlike
+    those of training (coloured by a palette where they are grey, or beside their `range`) is refused or noted.
     """
     from crossband.recipes.model.loading import load
     from crossband.recipes.model.translation import BITS
 
-    done = load(weights, network, device=device).translate(source, target, bits=BITS[bits], **options)
+    done = load(weights, network, device=device).translate(source, target, bits=BITS[bits] if bits else None, **options)
     count = len(done.files)
     rate = f"{count / max(done.seconds, 1e-9):.3g} images/s" if count > 1 else f"{done.seconds:.2f} s"
     say(f"{count} image{'s' if count > 1 else ''} in {target}, {rate}")

@@ -61,14 +61,22 @@ class Files:
     range: tuple[float, float] | None
     outside: Outside
     luminance: bool
+    pixels: str = ""  # the type of most files, once their headers are read
+
+    @property
+    def band(self) -> Band:
+        """What a source says of it."""
+        return Band(self.channels, self.pixels, self.luminance)
+
+    def raw(self, name: str) -> np.ndarray:
+        """The image of a scene in the units of its file, `c h w`."""
+        path = self.files[name]
+        return np.ascontiguousarray(rearrange(self._to_channels(path, read_image(path)), "h w c -> c h w"))
 
     def decode(self, name: str) -> np.ndarray:
         """The image of a scene as Source.read promises: `c h w`, integers at full scale or float32 in [0, 1]."""
-        path = self.files[name]
-        array = self._to_channels(path, read_image(path))
-        if self.range is not None:
-            array = self._to_unit(path, array, self.range)
-        return np.ascontiguousarray(rearrange(array, "h w c -> c h w"))
+        array = self.raw(name)
+        return array if self.range is None else self._to_unit(self.files[name], array, self.range)
 
     def fingerprint(self, name: str) -> bytes:
         """A hash of the file, with the meaning of its numbers. Raises ImageError if it cannot be read."""
@@ -117,7 +125,7 @@ class Pairs(Source):
         splits: Mapping[str, Sequence[str]],
         unpaired: Mapping[str, Mapping[str, Sequence[str]]] = EMPTY,
     ) -> None:
-        self.bands = {band: Band(found.channels) for band, found in files.items()}
+        self.bands = {band: found.band for band, found in files.items()}
         self.splits, self.unpaired = splits, unpaired
         self._files = files
         self._sizes = sizes
@@ -125,6 +133,10 @@ class Pairs(Source):
     def read(self, name: str, bands: Collection[str] | None = None) -> dict[str, np.ndarray]:
         """The images of a scene, as Source.read promises. Raises ImageError, naming the file, if one cannot be used."""
         return {band: self._files[band].decode(name) for band in (self.bands if bands is None else bands)}
+
+    def raw(self, name: str, band: str) -> np.ndarray:
+        """The image `c h w` of a band in the units of its file. Raises ImageError as `read` does."""
+        return self._files[band].raw(name)
 
     def size(self, name: str) -> tuple[int, int]:
         """Height and width, from the headers of the files."""
@@ -170,6 +182,7 @@ def check_files(
         shared = set.intersection(*(set(files) for files in found.files.values()))
         names = {band: [name for name in ordered if name in shared] for band, ordered in names.items()}
     headers, unreadable = _headers(bands, names)
+    bands = {band: replace(own, pixels=_usual(headers[band])) for band, own in bands.items()}
     clashes = [*(_misaligned(bands, headers) if aligned else ()), *_types(bands, headers)]
     groups = [found.twins, lonely, unreadable, clashes, _colours(bands, headers)]
     if count := sum(map(len, groups)):
@@ -239,21 +252,23 @@ def _misaligned(bands: Mapping[str, Files], headers: Mapping[str, Mapping[str, H
     return sorted(lines, key=lambda line: natural(line.message))
 
 
+def _usual(headers: Mapping[str, Header]) -> str:
+    """The type of the pixels in most files; empty where there is none."""
+    types = Counter(str(header.dtype) for header in headers.values())
+    return types.most_common(1)[0][0] if types else ""
+
+
 def _types(bands: Mapping[str, Files], headers: Mapping[str, Mapping[str, Header]]) -> list[CrossbandError]:
     """An error for each file whose type differs from most others, and for each band whose type has no full scale."""
     lines: list[CrossbandError] = []
     for band, own in bands.items():
-        types = Counter(header.dtype for header in headers[band].values())
-        if not types:
-            continue
-        usual = types.most_common(1)[0][0]
         for name, header in headers[band].items():
-            if header.dtype != usual:
-                odd = f"{own.files[name]}: {header.dtype} pixels, where most {band} images have {usual}"
+            if header.dtype != own.pixels:
+                odd = f"{own.files[name]}: {header.dtype} pixels, where most {band} images have {own.pixels}"
                 lines.append(DataError(odd))
-        if own.range is None and usual not in (np.uint8, np.uint16):
+        if own.range is None and own.pixels not in ("", "uint8", "uint16"):
             hint = f"declare what becomes 0 and 1: `range: {{{band}: [LOW, HIGH]}}`"
-            lines.append(DataError(f"{own.folder}: {usual} pixels have no full scale", hint=hint))
+            lines.append(DataError(f"{own.folder}: {own.pixels} pixels have no full scale", hint=hint))
     return lines
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 from einops import rearrange
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from crossband.registry import CrossbandError
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".wmv", ".mpg", ".mpeg", ".seq")
 ORIENTATION = 0x0112  # the tag of EXIF and TIFF
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "I;16")  # of Pillow, that become grey or RGB without a guess
 SIDEWAYS = (5, 6, 7, 8)  # the orientations that exchange height and width
@@ -137,9 +138,20 @@ def _guarded(path: str | os.PathLike[str], work: Callable[[Path], T]) -> T:
         raise
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file") from None
+    except UnidentifiedImageError:
+        raise _no_image(Path(path)) from None
     except Exception as error:  # the decoders raise a dozen unrelated types on bad bytes
         why = str(error).splitlines()[0].removesuffix(".") if str(error) else type(error).__name__
         raise ImageError(f"{path}: not a readable image: {why}", hint="replace the file or take it out") from error
+
+
+def _no_image(path: Path) -> ImageError:
+    """The error for a file that is no image of a kind that can be read."""
+    if path.suffix.lower() in VIDEOS:
+        hint = f"make images of its frames: `ffmpeg -i {path} frames/%06d.png`"
+        return ImageError(f"{path}: not a readable image: videos are not read", hint=hint)
+    hint = f"replace the file or take it out; images are {', '.join(SUFFIXES)} files"
+    return ImageError(f"{path}: not a readable image: its content is of no known kind", hint=hint)
 
 
 @contextmanager

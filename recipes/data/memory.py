@@ -32,7 +32,7 @@ class Memory(Source):
             self._items = {str(at): (given, at) for at in range(_length(given))}
             self.splits = divide(list(self._items), LAST_TENTH)
         first = self._pixels(next(iter(self._items)), bands)
-        self.bands = {band: Band(pixels.shape[2]) for band, pixels in first.items()}
+        self.bands = {band: Band(pixels.shape[2], str(pixels.dtype)) for band, pixels in first.items()}
         for names in self.splits.values():
             self.read(names[0])
 

@@ -28,9 +28,15 @@ class DataError(CrossbandError):
 
 @dataclass(frozen=True)
 class Band:
-    """One band of a source: how many channels its images have, 1 or 3."""
+    """One band of a source: how many channels its images have, 1 or 3, and what its files are.
+
+    `pixels` is the type of the pixels in the files, such as `uint16`, or empty where it is not known. With `luminance`
+    colour files of a band of one channel are reduced to their brightness.
+    """
 
     channels: int
+    pixels: str = ""
+    luminance: bool = False
 
 
 class Source(ABC):
@@ -53,6 +59,10 @@ class Source(ABC):
         float32 is already in [0, 1]. The scale follows from the declared range of the source and
         never from the image's own minimum or maximum. The caller may write to the arrays.
         """
+
+    def raw(self, name: str, band: str) -> np.ndarray:
+        """The image `c h w` of a band in the units of its file; what `read` gives where no range is declared."""
+        return self.read(name, [band])[band]
 
     def size(self, name: str) -> tuple[int, int]:
         """Height and width of a scene. Sources that know it without decoding the image override this."""

@@ -1,33 +1,40 @@
 """Images in the form in which they come to a model, array, picture of Pillow or tensor; results in the same form."""
 
+import warnings
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
 from crossband.recipes.data.arrays import as_pixels, check_values
-from crossband.recipes.data.images import ImageError, full_scale
+from crossband.recipes.data.images import ImageError
+from crossband.recipes.model.inputs import Input
 from crossband.recipes.model.task import Range
 
 
-def to_batch(image: Any, scale: Range | None) -> Tensor:
+def to_batch(image: Any, wanted: Input) -> Tensor:
     """An image in any form as a tensor `b c h w` in [0, 1], c = 1 or 3.
 
-    `scale` are the values of 8 and 16 bits that stand for 0 and 1; without it that is their full scale. Raises
-    ImageError where the image is of no such form, or has values beyond it.
+    The scale of `wanted` is that of 8 and 16 bits; without it that is their full scale. Raises ImageError where the
+    image is of no such form, has values beyond it, or is not as training would have it; warns where it is odd.
     """
     if isinstance(image, Tensor):
         if image.ndim not in (3, 4) or image.shape[-3] not in (1, 3) or image.numel() == 0:
             message = f"images are a tensor `c h w` or `b c h w`, c = 1 or 3, got the shape {list(image.shape)}"
             raise ImageError(message)
         check_values(image)
+        if image.shape[-3] == 3 and not bool((image == image[..., :1, :, :]).all()):
+            wanted.refuse_colours()
         return image.detach().clamp(0, 1).float().reshape(-1, *image.shape[-3:])
     pixels = as_pixels(image)
-    scale = scale if pixels.dtype.kind == "u" else None
-    check_scale(pixels.dtype, scale, "give raw values of 16 bits, or floating-point numbers in [0, 1]")
-    return to_unit(pixels, scale)
+    if pixels.dtype.kind == "f":
+        return wanted.on_full_scale().to_unit(pixels)
+    wanted.check_type(pixels.dtype, "give raw values of 16 bits, or floating-point numbers in [0, 1]")
+    unit = wanted.to_unit(pixels)
+    for note in wanted.notes(pixels):
+        warnings.warn(note, stacklevel=6)  # where the model is called, torch's own frames between
+    return unit
 
 
 def like(image: Any, result: Tensor, scale: Range | None) -> Any:
@@ -48,20 +55,23 @@ def like(image: Any, result: Tensor, scale: Range | None) -> Any:
     return pixels[..., 0] if image.ndim == 2 and pixels.shape[2] == 1 else pixels
 
 
-def check_scale(dtype: np.dtype, scale: Range | None, hint: str) -> None:
-    """Raise ImageError where pixels of a type cannot have the values that stand for 0 and 1."""
-    if scale is not None and dtype.kind in "iu" and max(scale) > np.iinfo(dtype).max:
-        end = int(scale[0] < scale[1])
-        raise ImageError(f"{dtype} pixels do not reach {max(scale):g}, which is to be {end}", hint=hint)
+def counted(image: Any, result: Tensor, scale: Range, pixels: str) -> Any:
+    """A result `b c h w` in [0, 1] in the units of image files: of a tensor a tensor, of anything else an array."""
+    low, high = scale
+    if isinstance(image, Tensor):
+        return (result * (high - low) + low).to(image).reshape(*image.shape[:-3], *result.shape[1:])
+    found = to_counts(result[0].permute(1, 2, 0).contiguous().cpu().numpy(), scale, pixels)
+    return found[..., 0] if getattr(image, "ndim", 3) == 2 and found.shape[2] == 1 else found
 
 
-def to_unit(pixels: np.ndarray, scale: Range | None) -> Tensor:
-    """Pixels `h w c` as float32 `1 c h w` in [0, 1]. Raises ImageError on values that are not finite."""
-    if not np.isfinite(pixels).all():
-        raise ImageError("has values that are not finite")
-    low, high = scale or (0.0, full_scale(pixels.dtype))
-    unit = ((pixels.astype(np.float64) - low) / (high - low)).clip(0, 1).astype(np.float32)
-    return torch.from_numpy(np.ascontiguousarray(unit.transpose(2, 0, 1)))[None]
+def to_counts(unit: np.ndarray, scale: Range, pixels: str) -> np.ndarray:
+    """Pixels in [0, 1] in the units of image files, of the type of their `pixels`: uint8, uint16 or float32."""
+    if not np.isfinite(unit).all():
+        raise ImageError("the result has values that are not finite")
+    low, high = scale
+    values = unit.astype(np.float64) * (high - low) + low
+    dtype = np.dtype(pixels)
+    return values.astype(dtype) if dtype.kind == "f" else np.rint(values).clip(0, np.iinfo(dtype).max).astype(dtype)
 
 
 def to_integers(unit: np.ndarray, dtype: np.dtype, scale: Range | None) -> np.ndarray:

@@ -13,6 +13,7 @@ from crossband.graphs.language.resolve import Resolver
 from crossband.graphs.language.serial import digest
 from crossband.graphs.plans.image_size import nearest
 from crossband.graphs.plans.plan import Plan
+from crossband.recipes.kinds.source import Band
 from crossband.recipes.language.checker import check
 from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.language.flow import Value
@@ -72,9 +73,9 @@ def load_again(path: Path, network: str | None, settings: Sequence[str], device:
 
 def _of_run(run: RunFolder, experiment: Experiment, origin: Origin) -> Model:
     task = Task.of(experiment) if origin.network is None else _task_of(experiment, origin.network, run)
-    networks = {  # only what translates: no critics, nothing of training
-        name: trained(build_network(experiment, name), read_weights(run.weights(name))) for name in task.plans
-    }
+    weights = {name: read_weights(run.weights(name)) for name in task.plans}  # of what translates: no critics
+    networks = {name: trained(build_network(experiment, name), own) for name, own in weights.items()}
+    task = replace(task, images=_images(next(iter(weights.values()), None)))
     return Model(task, networks, recipe=experiment.recipe, origin=origin)
 
 
@@ -134,9 +135,15 @@ def _of_weights(path: Path, weights: Weights) -> Model:
         plans={name: plan},
         channels=dict(zip((source, target), channels, strict=True)),
         data=Data("pairs", {"range": facts["scale"]} if facts.get("scale") else {}, {}, range=(low, high)),
+        images=_images(weights),
     )
     network = build_written(name, plan, Network(graph.name, test=facts.get("test")), facts.get("seed", 0))
     return Model(task, {name: trained(network, weights)}, origin=Origin(path.absolute()))
+
+
+def _images(weights: Weights | None) -> dict[str, Band]:
+    """What the images of training were, by band; nothing where the weights do not say it."""
+    return {band: Band(**kind) for band, kind in weights.facts.get("images", {}).items()} if weights else {}
 
 
 def _channels(plan: Plan) -> tuple[int, int] | None:

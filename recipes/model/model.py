@@ -21,11 +21,12 @@ from crossband.recipes.language.syntax import Recipe
 from crossband.recipes.metrics.results import Results
 from crossband.recipes.model.evaluating import measure
 from crossband.recipes.model.flow_tensors import FlowTensors
-from crossband.recipes.model.forms import like, to_batch
+from crossband.recipes.model.forms import counted, like, to_batch
+from crossband.recipes.model.inputs import Input
 from crossband.recipes.model.padding import SizeError, crop, pad, padded_size
 from crossband.recipes.model.task import Range, Task
 from crossband.recipes.model.tiles import Tiling, run_tiled, tiling_of
-from crossband.recipes.model.translation import Bits, Translated, jobs_of, translate_files
+from crossband.recipes.model.translation import Bits, Translated, jobs_of, output_of, translate_files
 from crossband.recipes.model.weights import CheckpointError
 from crossband.registry import CrossbandError
 
@@ -100,6 +101,7 @@ class Model(nn.Module):
         self,
         image: Any,
         *,
+        counts: bool = False,
         tile: int | tuple[int, int] | None = None,
         overlap: int | None = None,
         batch: int = 1,
@@ -111,16 +113,25 @@ class Model(nn.Module):
         - A picture of Pillow gives a picture: `L` or `RGB`, and `I;16` where that came.
         - A tensor `c h w` or `b c h w` of floating-point numbers in [0, 1] gives one on its device.
 
+        With `counts` the result is in the units of the images of training (counts of a sensor, kelvin), on the `range`
+        that their data declared and in their type: an array, or of a tensor a tensor.
+
         A grey image is repeated where the networks take colour, a colour image reduced to its luminance (Rec. 601)
-        where they take grey. With `tile` (one number, or height and width), a larger image goes through in tiles that
-        share `overlap` pixels, by default a quarter, `batch` of them at once.
+        where they take grey and training took colours for it. A warning says where numbers are of another type than
+        in training, and where most of an image lies outside of the declared scale. With `tile` (one number, or height
+        and width), a larger image goes through in tiles that share `overlap` pixels, by default a quarter, `batch` of
+        them at once.
 
         Raises ImageError for what is no such image, SizeError where no padding helps, TileError where the networks
         take no such tiles, CheckpointError where the result needs more than one image.
         """
         task = self.task
         tiling = tiling_of(task.plans.values(), tile, overlap)
-        result = self.compute(to_batch(image, task.scale(task.source)), tiling, batch)
+        wanted = Input(task.source, task.scale(task.source), task.images.get(task.source))
+        output = output_of(task, None, counts)
+        result = self.compute(to_batch(image, wanted), tiling, batch)
+        if output.scale is not None:
+            return counted(image, result, output.scale, output.type)
         return like(image, result, task.scale(task.target))
 
     def compute(self, images: Tensor, tiling: Tiling | None = None, batch: int = 1) -> Tensor:
@@ -175,7 +186,8 @@ class Model(nn.Module):
         source: str | os.PathLike[str],
         target: str | os.PathLike[str],
         *,
-        bits: Bits = 8,
+        bits: Bits | None = None,
+        counts: bool = False,
         suffix: str | None = None,
         range: Range | None = None,
         tile: int | tuple[int, int] | None = None,
@@ -187,18 +199,21 @@ class Model(nn.Module):
         """Translate an image file, or all image files in a folder and its subfolders: `crossband translate`.
 
         `target` is a file (PNG or TIFF by its ending) or a folder, in which images keep their subfolders and names
-        and get the ending `suffix`, by default `.png`. `bits` is 8, 16, or 32 for float TIFF in [0, 1]. `range` are
-        the values of the files that stand for 0 and 1: by default those that the data of the run declared, else the
-        full scale of 8 and 16 bits. `tile`, with `overlap`, translates larger images in parts. `batch` images of one
-        size, or tiles, go through at once. A file that is there is replaced with `force` only, an input never.
+        and get the ending `suffix`, by default `.png`, for 32 bits `.tif`. `bits` is 8, 16, or 32 for float TIFF in
+        [0, 1]; or with `counts` results are in the units of the images of training: counts of a sensor, kelvin, on the
+        `range` that their data declared and in their type. `range` are the values of the files that stand for 0 and 1:
+        by default those that the data of the run declared, else the full scale of 8 and 16 bits. `tile`, with
+        `overlap`, translates larger images in parts. `batch` images of one size, or tiles, go through at once. A file
+        that is there is replaced with `force` only, an input never.
 
         Everything that can be known beforehand is checked before the first image is computed, and reported for all
         images at once. Raises TranslationError, and what calling the model raises. An image that cannot be decoded
-        after all is left out, and named in an error at the end.
+        after all, or is no such image as training took, is left out, and named in an error at the end.
         """
-        jobs = jobs_of(Path(source), target, suffix=suffix, bits=bits, force=force)
+        output = output_of(self.task, bits, counts)
+        jobs = jobs_of(Path(source), target, suffix=suffix, bits=output.bits, force=force)
         tiling = tiling_of(self.task.plans.values(), tile, overlap)
-        return translate_files(self, jobs, bits=bits, range=range, tiling=tiling, batch=batch, silent=silent)
+        return translate_files(self, jobs, output=output, range=range, tiling=tiling, batch=batch, silent=silent)
 
     def evaluate(
         self,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from crossband.graphs.plans.plan import Plan
+from crossband.recipes.kinds.source import Band
 from crossband.recipes.language.experiment import Experiment, depends
 from crossband.recipes.language.flow import Value
 from crossband.recipes.language.syntax import Data, Measure, Paper
@@ -22,7 +23,8 @@ class Task:
 
     `result` is the value that makes images of the band `target` from those of `source`, by networks with these
     `plans`. `channels` are those of the bands, `data` says what the numbers in images stand for, and `evaluate` and
-    `papers` how the result is measured and what it is compared with.
+    `papers` how the result is measured and what it is compared with. `images` are the kinds of images of training by
+    band, where they are known.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Task:
     data: Data
     evaluate: Measure = field(default_factory=Measure)
     papers: tuple[Paper, ...] = ()
+    images: Mapping[str, Band] = field(default_factory=dict)
 
     @classmethod
     def of(cls, experiment: Experiment) -> "Task":

@@ -14,14 +14,17 @@ from torch import Tensor
 
 from crossband.recipes.basics.progress import Screen
 from crossband.recipes.data.images import SUFFIXES, ImageError, read_header, read_image, write_image
-from crossband.recipes.model.forms import check_scale, to_unit
-from crossband.recipes.model.task import Range, Trained
+from crossband.recipes.model.forms import to_counts
+from crossband.recipes.model.inputs import Input
+from crossband.recipes.model.task import Range, Task, Trained
 from crossband.recipes.model.tiles import Tiling
 from crossband.registry import CrossbandError
 
 FORMATS = {".png": (8, 16), ".tif": (8, 16, 32), ".tiff": (8, 16, 32)}  # endings that can be written, and their bits
 Bits: TypeAlias = Literal[8, 16, 32]
 BITS: dict[str, Bits] = {"8": 8, "16": 16, "32": 32}
+PROBES = 8  # images that are decoded before the first is translated
+NOTED = 5  # notes of a kind that are printed
 
 
 class TranslationError(CrossbandError):
@@ -37,37 +40,83 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Output:
+    """How results are written: with so many `bits`, the whole of which stands for [0, 1], or as counts on a `scale`."""
+
+    bits: Bits
+    scale: Range | None = None
+
+    @property
+    def type(self) -> str:
+        """The type of the pixels in a file."""
+        return "float32" if self.bits == 32 else f"uint{self.bits}"
+
+    def pixels(self, unit: np.ndarray) -> np.ndarray:
+        """A result `h w c` in [0, 1] as it goes into the file."""
+        return unit if self.scale is None else to_counts(unit, self.scale, self.type)
+
+
+def output_of(task: Task, bits: Bits | None, counts: bool) -> Output:
+    """How results are written: with 8 bits unless said, or as `counts` of the band that they are of.
+
+    These are of the type that the images of training had. Raises TranslationError where the data declared none.
+    """
+    if not counts:
+        return Output(bits or 8)
+    if bits is not None:
+        raise TranslationError(
+            "counts have the bits of the images of training", hint="leave out `--bits` or `--counts`"
+        )
+    scale, kind = task.scale(task.target), task.images.get(task.target)
+    if scale is None:
+        message = f"these weights know no counts of {task.target or 'their images'}: their data declared no `range`"
+        raise TranslationError(message, hint="leave out `--counts`, or train with a `range` of the data source")
+    types: dict[str, Bits] = {"uint8": 8, "uint16": 16}
+    return Output(types.get(kind.pixels, 32) if kind else 32, scale)
+
+
+@dataclass(frozen=True)
 class Translated:
-    """What was done: the files written, in the order of the images, and the seconds that it took without loading."""
+    """What was done: the files written, in the order of the images, and the seconds that it took without loading.
+
+    `notes` say what is odd about images that were translated all the same.
+    """
 
     files: tuple[Path, ...]
     seconds: float
+    notes: tuple[str, ...] = ()
 
 
 def translate_files(
     model: Trained,
     jobs: Sequence[Job],
     *,
-    bits: Bits,
+    output: "Output",
     range: Range | None,
     tiling: Tiling | None,
     batch: int,
     silent: bool,
 ) -> Translated:
     """Translate image files: see `Model.translate`. Raises TranslationError."""
-    scale = model.task.scale(model.task.source)
-    check(jobs, model, scale, range, tiling)
-    began, failures, written = time.perf_counter(), list[CrossbandError](), list[Path]()
+    task = model.task
+    scale = task.scale(task.source)
+    wanted = Input(task.source, range or scale, task.images.get(task.source))
+    check(jobs, model, wanted, scale, tiling)
+    began, failures, written, notes = time.perf_counter(), list[CrossbandError](), list[Path](), list[str]()
     with Screen("translate", len(jobs), silent=silent) as screen:
-        for group in _groups(_decoded(jobs, range or scale, failures), 1 if tiling else batch):
+        for group in _groups(_decoded(jobs, wanted, failures, notes), 1 if tiling else batch):
             results = model.compute(torch.cat([image for _, image in group]), tiling, batch)
             for (job, _), result in zip(group, results, strict=True):
-                _write(job, result, bits, failures, written)
+                _write(job, result, output, failures, written)
             screen.update(len(written) + len(failures))
+        for note in notes[:NOTED]:
+            screen.say(f"note: {note}")
+        if len(notes) > NOTED:
+            screen.say(f"note: and {len(notes) - NOTED} more")
     if failures:
         left = f"{len(written)} of {len(jobs)} images were translated, not these:"
         raise TranslationError.gathered(left, failures)
-    return Translated(tuple(written), time.perf_counter() - began)
+    return Translated(tuple(written), time.perf_counter() - began, tuple(notes))
 
 
 # ---------------------------------------------------------------------- beforehand
@@ -75,17 +124,17 @@ def translate_files(
 
 def jobs_of(source: Path, target: str | os.PathLike[str], *, suffix: str | None, bits: int, force: bool) -> list[Job]:
     """What is read and where it goes, nothing being decoded. Raises TranslationError."""
-    goal = Path(target)
+    goal, usual = Path(target), ".tif" if bits == 32 else ".png"
     is_folder = goal.is_dir() or str(target).endswith(("/", os.sep)) or not goal.suffix
     if source.is_dir():
         if not is_folder and goal.suffix.lower() in {*FORMATS, *SUFFIXES}:
             raise TranslationError(f"{source} is a folder, {goal} is to be a file", hint="name a folder to write to")
         names = _images(source, goal)
-        jobs = [Job(source / name, goal / name.with_suffix(_ending(suffix or ".png", bits))) for name in names]
+        jobs = [Job(source / name, goal / name.with_suffix(_ending(suffix or usual, bits))) for name in names]
     elif not source.is_file():
         raise TranslationError(f"{source}: no such file or folder")
     elif is_folder:
-        jobs = [Job(source, goal / Path(source.name).with_suffix(_ending(suffix or ".png", bits)))]
+        jobs = [Job(source, goal / Path(source.name).with_suffix(_ending(suffix or usual, bits)))]
     else:
         _ending(goal.suffix, bits)
         if suffix is not None and suffix != goal.suffix:
@@ -139,45 +188,56 @@ def _check_targets(jobs: Sequence[Job], goal: Path, force: bool) -> None:
         raise TranslationError.gathered("these files are there already:", there, hint="`--force` replaces them")
 
 
-def check(jobs: Sequence[Job], model: Trained, scale: Range | None, range: Range | None, tiling: Tiling | None) -> None:
+def check(jobs: Sequence[Job], model: Trained, wanted: Input, scale: Range | None, tiling: Tiling | None) -> None:
     """Raise TranslationError if an image cannot be read or translated, naming each such image.
 
-    `range` is the one asked for in the place of the `scale` that the data declared, which may be inverted.
+    The header of every image is looked at, and all of PROBES images. The range that is `wanted` may be another than
+    the `scale` that the data declared, which may be inverted.
     """
+    range = wanted.scale
     if range is not None and range != scale and not range[0] < range[1]:
         raise TranslationError(f"a range is LOW HIGH, got {range[0]:g} {range[1]:g}")
-    problems = []
+    problems: list[CrossbandError] = []
+    probed = {jobs[at] for at in np.linspace(0, len(jobs) - 1, PROBES).astype(int)}
     for job in jobs:
         try:
             header = read_header(job.source)
             model.check_size(header.height, header.width, tiling)
-            _check_values(header.dtype, range or scale)
+            _check_type(header.dtype, wanted)
+            if job in probed and (range is not None or header.channels == 3):
+                wanted.to_unit(read_image(job.source))
         except CrossbandError as error:
             problems.append(_named(job.source, error))
     if problems:
         raise TranslationError.gathered("these images cannot be translated:", problems)
 
 
-def _check_values(dtype: np.dtype, range: Range | None) -> None:
+def _check_type(dtype: np.dtype, wanted: Input) -> None:
     """Raise ImageError if pixels of a type need a range, or cannot be in it."""
-    if range is None and dtype not in (np.uint8, np.uint16):
+    if wanted.scale is None and dtype not in (np.uint8, np.uint16):
         raise ImageError(
             f"{dtype} pixels have no full scale", hint="say which values become 0 and 1: `--range LOW HIGH`"
         )
     top = np.iinfo(dtype).max if dtype.kind in "iu" else 1
-    check_scale(dtype, range, f"for their full scale `--range 0 {top}`")
+    wanted.check_type(dtype, f"for their full scale `--range 0 {top}`")
 
 
 # ---------------------------------------------------------------------- image by image
 
 
-def _decoded(jobs: Sequence[Job], range: Range | None, failures: list[CrossbandError]) -> Iterator[tuple[Job, Tensor]]:
-    """The images one by one; the name of one that cannot be decoded goes to `failures` instead."""
+def _decoded(
+    jobs: Sequence[Job], wanted: Input, failures: list[CrossbandError], notes: list[str]
+) -> Iterator[tuple[Job, Tensor]]:
+    """The images one by one, with `notes` on odd ones; the name of one that cannot be used goes to `failures`."""
     for job in jobs:
         try:
-            yield job, to_unit(read_image(job.source), range)
+            pixels = read_image(job.source)
+            unit = wanted.to_unit(pixels)
         except ImageError as error:
             failures.append(_named(job.source, error))
+        else:
+            notes += [f"{job.source}: {note}" for note in wanted.notes(pixels)]
+            yield job, unit
 
 
 def _groups(images: Iterator[tuple[Job, Tensor]], count: int) -> Iterator[list[tuple[Job, Tensor]]]:
@@ -192,11 +252,11 @@ def _groups(images: Iterator[tuple[Job, Tensor]], count: int) -> Iterator[list[t
         yield group
 
 
-def _write(job: Job, image: Tensor, bits: Bits, failures: list[CrossbandError], written: list[Path]) -> None:
+def _write(job: Job, image: Tensor, output: Output, failures: list[CrossbandError], written: list[Path]) -> None:
     """Write one image `c h w`, or note why it cannot be."""
     try:
         job.target.parent.mkdir(parents=True, exist_ok=True)
-        write_image(job.target, image.permute(1, 2, 0).contiguous().numpy(), bits)
+        write_image(job.target, output.pixels(image.permute(1, 2, 0).contiguous().numpy()), output.bits)
     except ImageError as error:
         failures.append(_named(job.target, error))
     except OSError as error:

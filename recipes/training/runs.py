@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 from crossband.graphs.language.diagnostics import Problems
 from crossband.recipes.data.memory import Memory
 from crossband.recipes.data.opening import in_folder, open_source
+from crossband.recipes.data.scale import scale_faults
 from crossband.recipes.kinds.source import DataError, Source
 from crossband.recipes.language.checker import check, check_recipe
 from crossband.recipes.language.experiment import Experiment
@@ -81,6 +82,9 @@ def prepare(name: str | Path, overrides: Sequence[str] = (), data: Any = None) -
     channels = {band: found.channels for band, found in source.bands.items()}
     size = source.size(source.names("train")[0])
     checked = problems.value(check_recipe(experiment.recipe, problems, channels, size))
+    for fault in scale_faults(source, checked.recipe.data):
+        problems.add("E080", fault.message, checked.recipe.at("data", "source"), fault.hint)
+    problems.raise_if_any()
     whole_scenes(Task.of(checked), source)  # refuses a split that is not there, before any training
     return checked, source
 

@@ -94,6 +94,7 @@ class Session:
         self.total = recipe.steps or (recipe.epochs or 0) * self.per_epoch
         length = recipe.epochs or recipe.steps or 0
         self.training = set_up(experiment, fabric, length, resumed=state is not None)
+        self.training.images = source.bands
         if state:
             self.training.load_state_dict(state)
         self.model = Model(Task.of(experiment), self.training.networks, recipe=recipe)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from crossband.recipes.kinds.function import Function
 from crossband.recipes.kinds.optimizer import make_optimizer
 from crossband.recipes.kinds.schedule import Rate
+from crossband.recipes.kinds.source import Band
 from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.language.functions import make_functions
 from crossband.recipes.model.networks import begin_network, direction_of, seed_of
@@ -35,6 +36,7 @@ class Training:
     runs: tuple[PhaseRun, ...]
     average: dict[str, Tensors]  # averaged weights by network, empty without `ema`
     measures: dict[str, str] = field(default_factory=dict)  # published weights that losses use, by name
+    images: Mapping[str, Band] = field(default_factory=dict)  # what the images are, by band
     epoch_loss: dict[str, list[float]] = field(default_factory=dict)  # sum and count by phase, for plateaus
     step: int = 0
 
@@ -100,6 +102,7 @@ class Training:
             "seed": recipe.seed,
             "range": list(recipe.data.range),
             "channels": dict(self.experiment.bands),
+            "images": {band: asdict(kind) for band, kind in self.images.items()},
             "scale": {band: list(values) for band, values in recipe.data.scale.items()},
         }
         for name, network in self.networks.items():

@@ -31,7 +31,7 @@ class Demo(Source):
     def __init__(
         self, counts: dict[str, int], size: tuple[int, int], seed: int, night: float, kelvin: tuple[float, float]
     ) -> None:
-        self.bands = {"visible": Band(3), "infrared": Band(1)}
+        self.bands = {"visible": Band(3, "uint8"), "infrared": Band(1, "uint16")}
         self.splits = {split: [f"{split}_{index:05d}" for index in range(count)] for split, count in counts.items()}
         self._size, self._seed, self._night, self._kelvin = size, seed, night, kelvin
         self._drawn: dict[str, dict[str, np.ndarray]] = {}
