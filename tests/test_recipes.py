@@ -56,6 +56,9 @@ def test_editors_take_parts_of_recipes_and_find_their_mistakes() -> None:
     validator = once.validator("recipe")
     part = {"recipe": "a", "extends": "b", "data": {"batch": 1, "load": None}, "losses": {"c": None}, "schedule": None}
     assert validator.is_valid(part)
+    patch = {"insert": {"look": {"after": "en6", "CrissCross": {"reduce": "=reduce"}}}, "nodes": {"de1": None}}
+    assert validator.is_valid({**part, "networks": {"n": patch}})
+    assert not validator.is_valid({**part, "networks": {"n": {"insert": {"look": {"CrissCross": {"reduce": "a"}}}}}})
     for wrong in ({"bach": 1}, {"data": {"bach": 1}}, {"losses": {"c": {"l1": 5}}}, {"networks": {"n": {"fit": 1}}}):
         assert not validator.is_valid({**part, **wrong})
 

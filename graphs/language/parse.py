@@ -37,14 +37,20 @@ def parse(document: Document, problems: Problems) -> Graph | None:
     Parts with a wrong structure are left out and the graph is `partial`, so that the rest can still be checked. None if
     the rest cannot be checked either.
     """
+    return parse_at(document.data, document.place(), problems)
+
+
+def parse_at(data: Any, place: Place, problems: Problems) -> Graph | None:
+    """Like `parse`, for a graph that stands at a place in a document."""
     before = len(problems)
-    broken = unusable(document, _structure(), problems, "graph", FORMS)
+    broken = unusable(data, place, _structure(), problems, "graph", hints=FORMS)
     if any(len(path) < 2 for path in broken):
         return None
-    parser = _Parser(problems, {path[:2] for path in broken})
-    if re.search(NAME, document.data["graph"]):  # else it is reported already
-        parser.name(document.data["graph"], document.place("graph"))
-    graph = parser.graph(document.data["graph"], document.data, document.place())
+    parser = _Parser(problems, {place.child(*path[:2]) for path in broken})
+    if re.search(NAME, data["graph"]):  # else it is reported already
+        parser.name(data["graph"], place.child("graph"))
+    sound = {key: value for key, value in data.items() if key != "cite" or all(path[0] != "cite" for path in broken)}
+    graph = parser.graph(data["graph"], sound, place)
     return replace(graph, partial=len(problems) > before)
 
 
@@ -54,9 +60,9 @@ def _structure() -> dict[str, Any]:
 
 
 class _Parser:
-    """Makes the parts of a graph. `broken` are the parts with a wrong structure, by section and name."""
+    """Makes the parts of a graph. `broken` are the places of the parts with a wrong structure."""
 
-    def __init__(self, problems: Problems, broken: set[tuple[str | int, ...]]) -> None:
+    def __init__(self, problems: Problems, broken: set[Place]) -> None:
         self.problems = problems
         self.broken = broken
 
@@ -65,7 +71,7 @@ class _Parser:
             for key in data.get(section, {}):
                 self.name(key, place.child(section, key).on_key())
         self.distinct(data, place)
-        cite = () if any("cite" in path[:1] for path in self.broken) else data.get("cite", ())
+        cite = data.get("cite", ())
         return Graph(
             name=name,
             extends=data.get("extends"),
@@ -90,7 +96,7 @@ class _Parser:
         found: dict[str, Any] = {}
         for key, value in data.get(section, {}).items():
             here = place.child(section, key)
-            if here.path not in self.broken:
+            if here not in self.broken:
                 found[key] = make(key, value, here)
             elif section == "nodes":
                 found[key] = Node(key, (), place=here)
@@ -104,9 +110,9 @@ class _Parser:
         """Report names that an input shares with a node, or an axis with a param."""
         inputs, params = data.get("inputs", {}), data.get("params", {})
         for key in (key for key in data.get("nodes", {}) if key in inputs):
-            here = place.child("nodes", key).on_key()
-            self.problems.add("E016", f"`{key}` is an input and a node", here, "rename one of them")
-            self.broken.add(here.path)
+            here = place.child("nodes", key)
+            self.problems.add("E016", f"`{key}` is an input and a node", here.on_key(), "rename one of them")
+            self.broken.add(here)
         for key, shape in inputs.items():
             for number, axis in enumerate(shape if isinstance(shape, list) else ()):
                 if isinstance(axis, str) and axis in params:

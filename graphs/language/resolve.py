@@ -1,13 +1,15 @@
 """Resolve a name or path to one flat graph: find and read the files, merge what they extend."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from crossband.graphs.language.catalog import GRAPHS
 from crossband.graphs.language.diagnostics import Diagnostic, Place, Problems
+from crossband.graphs.language.document import YamlValue
 from crossband.graphs.language.extend import merged, wired
-from crossband.graphs.language.parse import parse
+from crossband.graphs.language.parse import parse, parse_at
 from crossband.graphs.language.reader import Document, read, read_text
 from crossband.graphs.language.syntax import Graph, Node, Notes
 
@@ -80,8 +82,21 @@ class Resolver:
         if graph.extends is None:
             return self._alone(graph)
         parent = self.load(graph.extends, graph.at("extends"), "E050")
+        return self._extended(parent, graph) if parent else None
+
+    def patched(
+        self, parent: Graph, name: str, patch: Mapping[str, Any], params: Mapping[str, YamlValue], place: Place
+    ) -> Graph | None:
+        """A graph with what a `patch` at `place` says of it, as a graph file that extends it would.
+
+        The patch may use further `params`. The result is called `name`; it is None after reporting a fault.
+        """
+        child = parse_at({"graph": name, "extends": parent.name, "params": {**params}, **patch}, place, self.problems)
+        return self._extended(parent, child) if child else None
+
+    def _extended(self, parent: Graph, child: Graph) -> Graph | None:
         before = len(self.problems)
-        whole = merged(parent, graph, self.problems) if parent else None
+        whole = merged(parent, child, self.problems)
         return whole if len(self.problems) == before else None
 
     def _alone(self, graph: Graph) -> Graph:

@@ -21,6 +21,7 @@ ANCHORS: Mapping[str, Schema] = {
     "after": {"type": "string", "description": "The node behind which it is inserted; its readers read this one"},
     "before": {"type": "string", "description": "The node in front of which it is inserted, on its first input"},
 }
+NAMING = ("graph", "extends", "params")  # the keys of a graph file that a recipe says of a network in its own words
 WHOLE: Schema = {  # required of a graph without `extends`
     "required": ["inputs", "nodes", "outputs"],
     "properties": {"inputs": {"minProperties": 1}, "outputs": {"minProperties": 1}},
@@ -119,6 +120,16 @@ def graph_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> Sc
             },
             "step": {"properties": {**blocks, "repeat": _repeat(), "share": SHARE}},
         },
+    }
+
+
+def patch_schemas(known: Known = registry.KINDS, *, arguments: bool = True) -> dict[str, Schema]:
+    """The schemas of what a graph that extends another may say of it, by key: all but its name, its parent and params.
+
+    They refer to the `$defs` of `graph_schema`.
+    """
+    return {
+        key: part for key, part in graph_schema(known, arguments=arguments)["properties"].items() if key not in NAMING
     }
 
 

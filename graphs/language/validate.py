@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.language.diagnostics import Place, Problems
 from crossband.graphs.language.reader import Document
 from crossband.registry import explain, near, show, suggest
 
@@ -15,14 +15,20 @@ SECTION_AND_NAME = 2
 def validate(document: Document, schema: Mapping[str, Any], problems: Problems, what: str) -> bool:
     """Add every fault of `document` to `problems`; `what` names the file's kind in them. True if there is none."""
     before = len(problems)
-    unusable(document, schema, problems, what)
+    unusable(document.data, document.place(), schema, problems, what)
     return len(problems) == before
 
 
 def unusable(
-    document: Document, schema: Mapping[str, Any], problems: Problems, what: str, hints: Mapping[str, str] | None = None
+    data: Any,
+    at: Place,
+    schema: Mapping[str, Any],
+    problems: Problems,
+    what: str,
+    *,
+    hints: Mapping[str, str] | None = None,
 ) -> set[Path]:
-    """Like `validate`, but return the paths of unusable values.
+    """Like `validate`, for data that stand at a place, but return the paths of unusable values.
 
     An extra key or a malformed name is a fault, but its surroundings stay usable. `hints` say how values are written,
     by top-level key.
@@ -30,15 +36,15 @@ def unusable(
     from jsonschema import Draft202012Validator
 
     found: set[Path] = set()
-    for error in Draft202012Validator(schema).iter_errors(document.data):
+    for error in Draft202012Validator(schema).iter_errors(data):
         path = tuple(error.absolute_path)
-        place, where = document.place(*path), _where(path, what)
+        place, where = at.child(*path), _where(path, what)
         match error.validator:
             case "additionalProperties":
                 known = list(error.schema.get("properties", {}))
                 for key in [key for key in error.instance if key not in known]:
                     hint = suggest(key, known)
-                    problems.add("E005", f"{where} takes no key `{key}`", document.place(*path, key, key=True), hint)
+                    problems.add("E005", f"{where} takes no key `{key}`", at.child(*path, key).on_key(), hint)
             case "required":
                 found.add(path)
                 for key in [key for key in error.validator_value if key not in error.instance]:

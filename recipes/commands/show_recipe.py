@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,7 +13,8 @@ from crossband.graphs.plans.cost import count_parameters
 from crossband.recipes.commands.listing import about
 from crossband.recipes.commands.output import plain, print_facts, print_json, print_table
 from crossband.recipes.language.checker import Experiment, check
-from crossband.recipes.language.syntax import Paper, Recipe, Term
+from crossband.recipes.language.patches import patch_text
+from crossband.recipes.language.syntax import Network, Paper, Recipe, Term
 
 
 def show_recipe(path: str, overrides: Sequence[str], form: str | None) -> None:
@@ -29,7 +31,13 @@ def show_recipe(path: str, overrides: Sequence[str], form: str | None) -> None:
 def _print(experiment: Experiment, parameters: Mapping[str, int], doc: str) -> None:
     recipe = experiment.recipe
     networks = [
-        (name, plan.graph.name, arguments(recipe.networks[name].params), f"{parameters[name]:,}", str(plan.sizes))
+        (
+            name,
+            _graph(recipe.networks[name], plan.graph.name),
+            arguments(recipe.networks[name].params),
+            f"{parameters[name]:,}",
+            str(plan.sizes),
+        )
         for name, plan in experiment.plans.items()
     ]
     print_table(("network", "graph", "params", "parameters", "sizes"), networks, right=("parameters",))
@@ -39,6 +47,11 @@ def _print(experiment: Experiment, parameters: Mapping[str, int], doc: str) -> N
     print_table(("phase", "trains", "term", "weight", "loss"), _terms(recipe), right=("weight",))
     click.echo()
     print_facts({"recipe": recipe.name + (f": {doc}" if doc else ""), **_facts(recipe)})
+
+
+def _graph(network: Network, name: str) -> str:
+    """The graph of a network, with what the recipe patches in it."""
+    return f"{Path(network.graph).name} ({patch_text(network)})" if network.patch else name
 
 
 def _terms(recipe: Recipe) -> list[tuple[str, ...]]:
@@ -112,6 +125,7 @@ def _print_json(experiment: Experiment, parameters: Mapping[str, int], doc: str)
                 name: {
                     "graph": network.graph,
                     "params": dict(network.params),
+                    "patch": dict(network.patch),
                     "parameters": parameters[name],
                     "digest": digest(experiment.plans[name].graph),
                 }

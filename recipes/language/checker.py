@@ -19,6 +19,7 @@ from crossband.recipes.language.experiment import CheckedPhase, CheckedTerm, Exp
 from crossband.recipes.language.flow import Value
 from crossband.recipes.language.flow_shapes import FlowShapes, Shape
 from crossband.recipes.language.functions import words
+from crossband.recipes.language.patches import patched
 from crossband.recipes.language.reading import load_recipe_into
 from crossband.recipes.language.syntax import Phase, Recipe, Term
 from crossband.registry import Entry, suggest
@@ -86,7 +87,8 @@ class _Checker:
             return None
         unknown = [param for param in network.params if param not in graph.params]
         self.unknown_params(name, graph, unknown)
-        plan = None if unknown else check_graph(graph, self.problems, network.params)
+        whole = patched(recipe, name, graph, self.problems)
+        plan = None if unknown or whole is None else check_graph(whole, self.problems, network.params)
         if plan and isinstance(network.weights, Mapping):
             self.weights(name, network.weights, plan)
         return plan

@@ -15,13 +15,35 @@ from crossband.graphs.language.document import Document, Mark, Place
 from crossband.graphs.language.expressions import is_expression, names_in
 from crossband.graphs.language.reader import read_text
 from crossband.recipes.language.bands import known_numbers
-from crossband.recipes.language.schema import MERGED
+from crossband.recipes.language.schema import MERGED, PATCH
 from crossband.registry import suggest
 
 Path_ = tuple[str | int, ...]
 SETTINGS = "settings"  # what errors call the text of a setting, of the command line or from Python
 TEXT = ("flow", "doc", "recipe", "cite", "paper", "variants")  # sections without `=` expressions
 OWN = ("paper",)  # not inherited: the figures of a paper belong to one system
+
+
+@dataclass(frozen=True)
+class LayeredPlace(Place):
+    """The place of the value at `whole` in the layer that says it; what is inside it may be said by another one."""
+
+    layers: "Layers | None" = None
+    whole: Path_ = ()
+
+    def written(self) -> Any:
+        """The value at this place, as all layers together say it."""
+        return _at(self.layers.data, self.whole) if self.layers else None
+
+    def child(self, *steps: str | int) -> Place:
+        """The value at `steps` below this one, in the layer that says that."""
+        assert self.layers is not None
+        return self.layers.place(*self.whole, *steps)
+
+    def on_key(self) -> Place:
+        """The place of the key of this value."""
+        assert self.layers is not None
+        return self.layers.place(*self.whole, key=True)
 
 
 @dataclass(frozen=True)
@@ -107,14 +129,22 @@ class Layers(Document):
         if rank is None:
             return self.place(*path[:-1]) if path else self.documents[0].place()
         if rank < len(self.settings):
-            return self.settings[-1 - rank].place(path, key=key)
-        return self.documents[rank - len(self.settings)].place(*path, key=key)
+            found = self.settings[-1 - rank].place(path, key=key)
+        else:
+            found = self.documents[rank - len(self.settings)].place(*path, key=key)
+        return LayeredPlace(found.document, found.path, found.key, found.span, self, path)
 
     def rank(self, path: Path_) -> int | None:
         """The number of the strongest layer that says the value at `path`, from 0 for the strongest; None for none."""
         said = [each.covers(path) for each in reversed(self.settings)]
         said += [_has(each.data, path) for each in self.documents]
         return said.index(True) if True in said else None
+
+    def adds(self, path: Path_) -> bool:
+        """Whether any layer gives the value at `path`, and not only null, which removes it."""
+        given = [each.value for each in self.settings if each.path == path]
+        given += [_at(each.data, path) for each in self.documents if _has(each.data, path)]
+        return any(value is not None for value in given)
 
 
 def worked_out(layers: Layers, problems: Problems) -> dict[str, Any]:
@@ -132,7 +162,7 @@ def worked_out(layers: Layers, problems: Problems) -> dict[str, Any]:
             return {key: value(item, (*path, key)) for key, item in found.items()}
         if isinstance(found, list):
             return [value(item, (*path, number)) for number, item in enumerate(found)]
-        if not is_expression(found) or path[0] in TEXT:
+        if not is_expression(found) or path[0] in TEXT or _in_patch(path):
             return found
         try:
             return scope.value(found, layers.place(*path))
@@ -155,13 +185,23 @@ def _merge(parent: Mapping[str, Any], child: Mapping[str, Any], path: tuple[str,
     merged = dict(parent)
     for key, value in child.items():
         here = (*path, key)
-        if value is None and key in parent:
+        if value is None and key in parent and not _names_part(here):
             del merged[key]
         elif isinstance(value, dict) and isinstance(parent.get(key), dict) and _adds(here):
             merged[key] = _merge(parent[key], value, here)
         else:
             merged[key] = value
     return merged
+
+
+def _in_patch(path: Path_) -> bool:
+    """Whether a path leads to what a recipe says of the graph of a network."""
+    return len(path) > 2 and path[0] == "networks" and path[2] in PATCH
+
+
+def _names_part(path: Path_) -> bool:
+    """Whether a path leads to a named part of a graph: there null removes the part, and so it has to be kept."""
+    return _in_patch(path) and len(path) == 4 and f"networks.*.{path[2]}" in MERGED
 
 
 def _adds(path: tuple[str, ...]) -> bool:
@@ -177,10 +217,16 @@ def _set(data: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
         inner = data.get(step)
         data[step] = inner if isinstance(inner, dict) else {}
         data = data[step]
-    if value is None:  # removes the value below, as in a child
+    if value is None and not _names_part(path):  # removes the value below, as in a child
         data.pop(last, None)
     else:
         data[last] = value
+
+
+def _at(data: Any, path: Path_) -> Any:
+    for step in path:
+        data = data[step]
+    return data
 
 
 def _has(data: Any, path: Path_) -> bool:

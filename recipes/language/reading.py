@@ -16,7 +16,7 @@ from crossband.recipes.language.catalog import RECIPES
 from crossband.recipes.language.flow import CallError, Value, parse
 from crossband.recipes.language.layers import Layers, Setting, read_setting, worked_out
 from crossband.recipes.language.paths import with_absolute_paths
-from crossband.recipes.language.schema import complete_schema
+from crossband.recipes.language.schema import PATCH, complete_schema
 from crossband.recipes.language.syntax import Data, Every, Figure, Measure, Network, Paper, Phase, Recipe, Term
 from crossband.registry import suggest
 
@@ -99,7 +99,7 @@ class _Parser:
             source=task["from"],
             target=task["to"],
             pairing=task.get("pairing", "paired"),
-            networks={name: Network(**network) for name, network in data["networks"].items()},
+            networks={name: self.network(network) for name, network in data["networks"].items()},
             flow={name: value for name, text in data["flow"].items() if (value := self.value(text, "flow", name))},
             phases=self.phases(data),
             data=self.data(data["data"]),
@@ -116,6 +116,11 @@ class _Parser:
         if (found.epochs is None) == (found.steps is None):
             self.fault("E007", "the recipe says how long it trains by one of `epochs` and `steps`", "epochs")
         return found
+
+    def network(self, written: Mapping[str, Any]) -> Network:
+        """A network, what it says of its graph apart from what it says of itself."""
+        own = {key: value for key, value in written.items() if key not in PATCH}
+        return Network(**own, patch={key: value for key, value in written.items() if key in PATCH})
 
     def phases(self, data: Mapping[str, Any]) -> tuple[Phase, ...]:
         """The phases in order. `losses` at the top level are short for one phase that trains every network."""

@@ -5,14 +5,16 @@ from typing import Any
 
 from crossband import registry
 from crossband.graphs.language.keys import told
-from crossband.graphs.language.schema import DIALECT, NAME, Known, parameter_schemas
+from crossband.graphs.language.schema import DIALECT, NAME, Known, graph_schema, parameter_schemas, patch_schemas
 from crossband.registry import Described
 
 Schema = dict[str, Any]
 COUNT: Schema = {"type": "integer", "minimum": 1}
+PATCH = patch_schemas(arguments=False)  # what a recipe may say of the graph of a network, in the words of a graph file
 MERGED = (  # mappings that a child merges with those of its parent; it replaces any other value
     *("params", "networks", "networks.*", "networks.*.params", "flow", "phases", "phases.*", "phases.*.losses"),
     *("losses", "data", "task", "every", "evaluate", "variants", "variants.*"),
+    *(f"networks.*.{word}" for word, own in PATCH.items() if own.get("type") == "object"),
 )
 NEEDED = ["recipe", "task", "networks", "flow", "optimizer", "data"]  # of a recipe with those that it extends
 CALLS: Schema = {"type": ["string", "array"], "items": {"type": "string"}, "minItems": 1}
@@ -57,6 +59,9 @@ def recipe_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> S
         },
         ["train", "losses"],
     )
+    patch = (
+        patch_schemas(known) if arguments else {word: told(own) for word, own in PATCH.items()}
+    )  # checked with the graph
     schema = {
         "$schema": DIALECT,
         "title": "crossband recipe",
@@ -73,7 +78,7 @@ def recipe_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> S
                 "params": {"type": "object", "description": "Numbers or text that `=` expressions use"},
                 "paper": _paper(known["metrics"] if arguments else {}),
                 "task": _task(),
-                "networks": _names(_network(), "Named networks, each a graph with its params"),
+                "networks": _names(_network(patch), "Named networks, each a graph with its params"),
                 "flow": _names({"type": "string"}, "Named values: calls of networks on bands and other values"),
                 "phases": _names(phase, "What each step does, in order: losses, and the networks that they train"),
                 "order": {
@@ -92,7 +97,9 @@ def recipe_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> S
             ["recipe"],
         ),
     }
-    return _with_expressions(_with_parents(schema)) if arguments else schema
+    if not arguments:
+        return schema
+    return {**_with_expressions(_with_parents(schema)), "$defs": graph_schema(known)["$defs"]}
 
 
 def complete_schema() -> Schema:
@@ -162,7 +169,8 @@ def _paper(metrics: Mapping[str, Described]) -> Schema:
     }
 
 
-def _network() -> Schema:
+def _network(patch: Mapping[str, Schema]) -> Schema:
+    """A network: its graph, what the recipe says of the network, and a `patch` of the graph."""
     gain = {"type": "number", "exclusiveMinimum": 0}
     laws = {
         "normal": {**gain, "description": "Normal numbers of this deviation"},
@@ -179,6 +187,7 @@ def _network() -> Schema:
         {
             "graph": {"type": "string", "format": "graph", "description": "A graph by name or path"},
             "params": {"type": "object", "description": "Values for params of the graph, which has defaults"},
+            **patch,
             "init": {**init, "if": {"type": "string"}, "then": {"const": "default"}, "else": {"maxProperties": 1}},
             "weights": _weights(),
             "frozen": {"type": "boolean", "default": False, "description": "No phase trains it"},

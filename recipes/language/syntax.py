@@ -13,6 +13,7 @@ from crossband.recipes.language.layers import Layers
 class Network:
     """One network: a graph by name or path, its params, its initial weights, and whether it is frozen.
 
+    `patch` is what the recipe says of the graph in the words of a graph file that extends it: `insert`, `nodes`, ...
     `weights` is a weights file, or `{file, keys, into}` for a file of another program: the file, the key map that
     renames its weights, and the node into which they go, by default the whole network.
     With `fit: pad` it takes images of any size, padded to what the graph admits and cropped back. With `test:
@@ -21,6 +22,7 @@ class Network:
 
     graph: str
     params: Mapping[str, Any] = field(default_factory=dict)
+    patch: Mapping[str, Any] = field(default_factory=dict)
     init: str | Mapping[str, float] = "default"
     weights: str | Mapping[str, str] | None = None
     frozen: bool = False

@@ -18,6 +18,7 @@ from crossband.graphs.language.serial import dump as dump_graph
 from crossband.graphs.language.writer import dump
 from crossband.recipes.basics.files import replacing
 from crossband.recipes.language.experiment import Experiment
+from crossband.recipes.language.schema import PATCH
 from crossband.recipes.metrics.evaluation import Table
 from crossband.recipes.model.run_folder import RunFolder
 from crossband.recipes.reporting.sheet import write_sheet
@@ -53,8 +54,8 @@ def write_recipe(run: RunFolder, experiment: Experiment) -> None:
     """Write the recipe as it is run, beside the resolved graphs that it then names: it needs no other file."""
     networks = {}
     for name, plan in experiment.plans.items():
-        own = dict(experiment.recipe.resolved["networks"][name])
-        own.pop("params", None)  # they are worked into the graph
+        written = experiment.recipe.resolved["networks"][name]
+        own = {key: value for key, value in written.items() if key not in ("params", *PATCH)}  # worked into the graph
         networks[name] = own | {"graph": run.graph(name).relative_to(run.path).as_posix()}
         _write(run.graph(name), dump_graph(plan.graph))
     data = {key: value for key, value in experiment.recipe.resolved.items() if key != "params"}
