@@ -44,7 +44,7 @@ class Render:
         """sRGB in [0, 1], `h w 3`."""
         night, sun = self.weather.night, 1.5 * self.weather.sun
         colour, lit = self._table("colour"), self._table("lit")[:, None]
-        diffuse = 0.03 if night else (0.4 + 0.25 * self.weather.cloud) * self.weather.skylight
+        diffuse = 0.065 if night else (0.4 + 0.25 * self.weather.cloud) * self.weather.skylight
         clear = self.solid * np.exp(-self.depth / HAZE["visible"])
         lost = self.shade * np.float32(
             0.7 * sun / (diffuse + 0.7 * sun)
@@ -61,7 +61,7 @@ class Render:
         scene *= 3.5 if night else 1.15  # exposure
         scene = scene * (1 + scene / 9) / (1 + scene)  # the shoulder of a camera curve (Reinhard et al. 2002, eq. 4)
         image = (1.25 * scene).clip(0, 1) ** np.float32(1 / 2.2)
-        return (image + self._grain(image.shape, 0.022 if night else 0.008)).clip(0, 1)
+        return (image + self._grain(image.shape, 0.014 if night else 0.008)).clip(0, 1)
 
     def infrared(self) -> np.ndarray:
         """The apparent temperature that a radiometric camera reports, kelvin, `h w`."""
