@@ -21,7 +21,7 @@ class Part:
     title: str | None = None  # of a part that stands for several nodes: the first to the last
     count: int = 1
     shape: str | None = None  # short, as on the wires
-    exact: str | None = None
+    exact: str | None = None  # the shape in full; of an output the range of its values
     level: int = 0  # how often the image is halved
     turn: int = 0  # 1 if an input has a finer scale, -1 if one has a coarser scale
     doc: str | None = None

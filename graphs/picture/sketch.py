@@ -149,7 +149,9 @@ class _Sketcher:
         return walk
 
     def _shaped(self, part: Part) -> Part:
-        shape = self.shapes.get(part.name) if part.role != "output" else None
+        if part.role == "output":
+            return replace(part, exact=f"values: {self.plan.range(part.name)}") if self.plan else part
+        shape = self.shapes.get(part.name)
         rule = self.plan.sizes if self.plan else None
         return replace(part, shape=label(shape, rule), exact=render_shape(shape)) if shape else part
 

@@ -232,7 +232,7 @@ def _written(kind: str, path: Path) -> Description:
 
 
 def _graph(path: Path) -> dict[str, Any]:
-    """The learned numbers of a graph and the image sizes that it admits, with its params as they are written."""
+    """The learned numbers of a graph as it is written, its image sizes and the ranges of its outputs."""
     from crossband.graphs.checking.checker import check
     from crossband.graphs.plans.cost import count_parameters
 
@@ -241,7 +241,8 @@ def _graph(path: Path) -> dict[str, Any]:
         plan = check(path)
     except CrossbandError:
         return hybrid
-    return {**hybrid, "parameters": count_parameters(plan), "sizes": str(plan.sizes)}
+    ranges = {name: str(plan.range(name)) for name in plan.outputs}
+    return {**hybrid, "parameters": count_parameters(plan), "sizes": str(plan.sizes), "ranges": ranges}
 
 
 def _key_map(path: Path) -> dict[str, Any]:
