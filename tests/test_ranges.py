@@ -284,8 +284,8 @@ def test_show_tells_the_ranges():
     assert "deep at least 0" in text
     found = json.loads(succeed("show", "u2netp", "--json"))["ranges"]
     assert (found["fused"], found["deep"]) == ([0, 1], [0, None])
-    assert "<title>values: [0, 1]</title>" in once.drawing("u2netp")
-    assert re.search(r"^graphs .* values ", text := succeed("ls", "graphs"))
+    assert "values: [0, 1]</title>" in once.drawing("u2netp")
+    assert re.search(r"^graphs .* range ", text := succeed("ls", "graphs"))
     assert re.search(r"^patchgan70_gn .*  \[-1, 1\]  ", text, re.MULTILINE)
     assert "\nrange       Within [0, 1]\n" in succeed("show", "Sigmoid")
     assert "\nrange       [-1, 1]\n" in succeed("show", "Sine")

@@ -49,7 +49,7 @@ def _print(kind: str, items: list[Description]) -> None:
         "form": lambda item: "hybrid" if "hybrid" in item.details else "",
         "parameters": lambda item: f"{item.details['parameters']:,}" if "parameters" in item.details else "",
         "image sizes": lambda item: shorten(item.details.get("sizes", ""), LONGEST, placeholder=" ..."),
-        "values": lambda item: ", ".join(dict.fromkeys(item.details.get("ranges", {}).values())),
+        "range": lambda item: ", ".join(dict.fromkeys(item.details.get("ranges", {}).values())),
         "contract": lambda item: item.details.get("contract", ""),
         "inputs": lambda item: ", ".join(item.details.get("inputs", ())),
         "takes": lambda item: item.details.get("takes", ""),
