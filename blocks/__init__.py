@@ -20,16 +20,23 @@ from crossband.blocks.gradient_norm import GradientNorm
 from crossband.blocks.identity import Identity
 from crossband.blocks.join import Add, Concat, Mean, Mul
 from crossband.blocks.lab import LabToRGB, RGBToLab
+from crossband.blocks.linear import Broadcast, Flatten, Linear
 from crossband.blocks.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 from crossband.blocks.patch_sample import PatchSample
 from crossband.blocks.pixel_fusion import PixelFusion
+from crossband.blocks.pixel_shuffle import PixelShuffle, PixelUnshuffle
 from crossband.blocks.pool import AvgPool, GlobalPool, MaxPool
 from crossband.blocks.pyramid import Pyramid
 from crossband.blocks.residual import Residual
 from crossband.blocks.resize import Resize, ResizeTo, UpCat
 from crossband.blocks.rsu import RSU
+from crossband.blocks.separable_conv import SeparableConv
 from crossband.blocks.sine import Sine
+from crossband.blocks.softmax import Softmax
 from crossband.blocks.spectral_norm import SpectralNorm
+from crossband.blocks.split import Split
+from crossband.blocks.squeeze_excite import SqueezeExcite
+from crossband.blocks.wavelet import WaveletDown, WaveletUp
 
 __all__ = [
     "ASPP",
@@ -43,6 +50,7 @@ __all__ = [
     "BlurDown",
     "BlurUp",
     "Bottleneck",
+    "Broadcast",
     "CatConv",
     "ChannelAttention",
     "Concat",
@@ -51,6 +59,7 @@ __all__ = [
     "CrissCross",
     "DilatedBranches",
     "Dropout",
+    "Flatten",
     "GateChannels",
     "GatePixels",
     "GlobalPool",
@@ -61,24 +70,33 @@ __all__ = [
     "LabToRGB",
     "LayerNorm",
     "LeakyReLU",
+    "Linear",
     "MaxPool",
     "Mean",
     "Mul",
     "PatchSample",
     "PixelFusion",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "Pyramid",
     "RGBToLab",
     "ReLU",
     "Residual",
     "Resize",
     "ResizeTo",
+    "SeparableConv",
     "SiLU",
     "Sigmoid",
     "Sine",
+    "Softmax",
     "SpatialAttention",
     "SpectralNorm",
+    "Split",
+    "SqueezeExcite",
     "Tanh",
     "UpCat",
+    "WaveletDown",
+    "WaveletUp",
     "block",
     "wrapper",
 ]

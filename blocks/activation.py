@@ -89,57 +89,57 @@ def activated(*_: Range, activation: str, **__: Any) -> Range:
     return RANGES[activation](ANY)
 
 
-@block("ReLU", contract="b c h w -> b c h w", reach=1, range=_relu)
+@block("ReLU", contract="b c *size -> b c *size", reach=1, range=_relu)
 class ReLU(nn.ReLU):
-    """`max(x, 0)`, elementwise: `b c h w` to the same."""
+    """`max(x, 0)`, elementwise: `b c *size` to the same."""
 
     def __init__(self) -> None:
         super().__init__()
 
 
-@block("LeakyReLU", contract="b c h w -> b c h w", reach=1, range=_leaky_relu)
+@block("LeakyReLU", contract="b c *size -> b c *size", reach=1, range=_leaky_relu)
 class LeakyReLU(nn.LeakyReLU):
-    """`x` where positive, `slope * x` elsewhere: `b c h w` to the same."""
+    """`x` where positive, `slope * x` elsewhere: `b c *size` to the same."""
 
     def __init__(self, *, slope: Annotated[float, Ge(0)] = 0.2) -> None:
         super().__init__(slope)
 
 
-@block("ELU", contract="b c h w -> b c h w", reach=1, range=_elu, cite="clevert2016elu")
+@block("ELU", contract="b c *size -> b c *size", reach=1, range=_elu, cite="clevert2016elu")
 class ELU(nn.ELU):
-    """`x` where positive, `exp(x) - 1` elsewhere: `b c h w` to the same, with values above -1."""
+    """`x` where positive, `exp(x) - 1` elsewhere: `b c *size` to the same, with values above -1."""
 
     def __init__(self) -> None:
         super().__init__()
 
 
-@block("Sigmoid", contract="b c h w -> b c h w", reach=1, range=_sigmoid)
+@block("Sigmoid", contract="b c *size -> b c *size", reach=1, range=_sigmoid)
 class Sigmoid(nn.Sigmoid):
-    """`1 / (1 + exp(-x))`, elementwise: `b c h w` to the same, with values from 0 to 1."""
+    """`1 / (1 + exp(-x))`, elementwise: `b c *size` to the same, with values from 0 to 1."""
 
     def __init__(self) -> None:
         super().__init__()
 
 
-@block("Tanh", contract="b c h w -> b c h w", reach=1, range=_tanh)
+@block("Tanh", contract="b c *size -> b c *size", reach=1, range=_tanh)
 class Tanh(nn.Tanh):
-    """The hyperbolic tangent, elementwise: `b c h w` to the same, with values from -1 to 1."""
+    """The hyperbolic tangent, elementwise: `b c *size` to the same, with values from -1 to 1."""
 
     def __init__(self) -> None:
         super().__init__()
 
 
-@block("GELU", contract="b c h w -> b c h w", reach=1, range=_gelu, cite="hendrycks2016gelu")
+@block("GELU", contract="b c *size -> b c *size", reach=1, range=_gelu, cite="hendrycks2016gelu")
 class GELU(nn.GELU):
-    """`x * Phi(x)` with the normal distribution function Phi, elementwise: `b c h w` to the same."""
+    """`x * Phi(x)` with the normal distribution function Phi, elementwise: `b c *size` to the same."""
 
     def __init__(self) -> None:
         super().__init__()
 
 
-@block("SiLU", contract="b c h w -> b c h w", reach=1, range=_silu, cite="elfwing2018silu")
+@block("SiLU", contract="b c *size -> b c *size", reach=1, range=_silu, cite="elfwing2018silu")
 class SiLU(nn.SiLU):
-    """`x * sigmoid(x)`, elementwise: `b c h w` to the same. Also called swish."""
+    """`x * sigmoid(x)`, elementwise: `b c *size` to the same. Also called swish."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -65,7 +65,9 @@ class Conv(nn.Module):
     before, so that n becomes `ceil(n/stride)` for every kernel, odd or even.
 
     `bias: null` follows the rule of the pix2pix family: none before batch normalisation, which would
-    remove it, one otherwise. U2-Net sets it to true throughout. `leaky_relu` has the slope 0.2.
+    remove it, one otherwise. U2-Net sets it to true throughout. `leaky_relu` has the slope 0.2. Of the norms,
+    `layer` is over the channels of each pixel (ConvNeXt), `group` over 32 groups of channels or, where those do not
+    divide, the largest number of groups that divides both 32 and the channels.
     """
 
     def __init__(

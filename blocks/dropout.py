@@ -7,11 +7,11 @@ from crossband.blocks.contracts.bounds import Share
 from crossband.blocks.contracts.ranges import hull
 
 
-@block("Dropout", contract="b c h w -> b c h w", reach=1, range=hull, cite="srivastava2014dropout")
+@block("Dropout", contract="b c *size -> b c *size", reach=1, range=hull, cite="srivastava2014dropout")
 class Dropout(nn.Dropout):
     """In training, set each value to zero with the probability `p` and scale the rest by `1 / (1 - p)`.
 
-    `b c h w` to the same. In eval it does nothing.
+    `b c *size` to the same. In eval it does nothing.
     """
 
     def __init__(self, *, p: Share = 0.5) -> None:

@@ -6,13 +6,13 @@ from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.ranges import hull
 
 
-@block("Identity", contract="b c h w -> b c h w", reach=1, range=hull)
+@block("Identity", contract="b c *size -> b c *size", reach=1, range=hull)
 class Identity(nn.Module):
-    """Give the input back: `b c h w` to the same."""
+    """Give the input back: `b c *size` to the same."""
 
     def __init__(self) -> None:
         super().__init__()
 
     def forward(self, x: Tensor) -> Tensor:
-        """`b c h w` to the same."""
+        """`b c *size` to the same."""
         return x

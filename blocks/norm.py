@@ -1,5 +1,6 @@
 """Normalisation over channels and pixels, and the table of names for other blocks."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Literal, TypeAlias
 
@@ -11,16 +12,9 @@ from torch import Tensor, nn
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count, Share
 
-Norm: TypeAlias = Literal["none", "batch", "instance"]
+Norm: TypeAlias = Literal["none", "batch", "instance", "layer", "group"]
 Epsilon: TypeAlias = Annotated[float, Gt(0)]
-
-NORMS: Mapping[str, Callable[[int], nn.Module]] = {
-    "none": lambda c: nn.Identity(),
-    "batch": nn.BatchNorm2d,
-    "instance": nn.InstanceNorm2d,
-}
-"""The module behind each name that a block's `norm:` takes, made from the number of channels. All keep torch's
-defaults; instance normalisation therefore has no learned scale and offset, as in the pix2pix family."""
+GROUPS = 32  # of channels, as in the paper of group normalisation
 
 
 @block("BatchNorm", contract="b c h w -> b c h w", reach=1, cite="ioffe2015batchnorm")
@@ -74,11 +68,11 @@ class GroupNorm(nn.GroupNorm):
         return torch.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)  # torch.nn refuses b = 1
 
 
-@block("LayerNorm", contract="b c h w -> b c h w", reach=1, cite="ba2016layernorm")
+@block("LayerNorm", contract="b c *size -> b c *size", reach=1, cite="ba2016layernorm")
 class LayerNorm(nn.Module):
     """Normalise the channels of each pixel by themselves, with learned scale and offset per channel.
 
-    `b c h w` to the same: the layer normalisation of transformers, carried over to images.
+    `b c *size` to the same: the layer normalisation of transformers, carried over to images.
     """
 
     def __init__(self, c: int, *, eps: Epsilon = 1e-6) -> None:
@@ -86,5 +80,19 @@ class LayerNorm(nn.Module):
         self.norm = nn.LayerNorm(c, eps=eps)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`b c h w` to the same."""
-        return rearrange(self.norm(rearrange(x, "b c h w -> b h w c")), "b h w c -> b c h w")
+        """`b c *size` to the same."""
+        return rearrange(self.norm(rearrange(x, "b c ... -> b ... c")), "b ... c -> b c ...")
+
+
+NORMS: Mapping[str, Callable[[int], nn.Module]] = {
+    "none": lambda c: nn.Identity(),
+    "batch": nn.BatchNorm2d,
+    "instance": nn.InstanceNorm2d,
+    "layer": LayerNorm,
+    "group": lambda c: GroupNorm(c, groups=math.gcd(c, GROUPS)),
+}
+"""The module behind each name that a block's `norm:` takes, made from the number of channels.
+
+`batch` and `instance` keep torch's defaults; instance normalisation therefore has no learned scale and offset, as in
+the pix2pix family. `layer` is over the channels of each pixel, as in ConvNeXt. `group` makes 32 groups, or as many as
+divide both 32 and the channels: 16 of 48 channels, 8 of 8."""

@@ -4,6 +4,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from crossband.blocks.activation import Activation
 from crossband.blocks.cbam import CBAM, GateNorm
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count, Share
@@ -35,6 +36,7 @@ def _reach(*, kernel: int, attention: str, **_: object) -> int | None:
         "pixels(h, w) >= 2  # more than one pixel to normalise",
     ],
     reach=_reach,
+    later=("activation",),
     cite="johnson2016perceptual",
     squeezed=_squeezed,
     mirrored=_mirrored,
@@ -43,10 +45,10 @@ def _reach(*, kernel: int, attention: str, **_: object) -> int | None:
 class Residual(nn.Module):
     """Two convolutions added to their input, without activation after the sum: `b c h w` to the same.
 
-        out = x + attention(norm(conv(dropout(relu(norm(conv(x)))))))
+        out = x + attention(norm(conv(dropout(activation(norm(conv(x)))))))
 
-    Convolutions keep the channels and the size. `attention: cbam` puts a CBAM, with its options `reduce` and
-    `spatial_norm`, on the branch before the sum, as Woo et al. 2018 place it in a residual network.
+    Convolutions keep the channels and the size. The activation is ReLU in the papers. `attention: cbam` puts a CBAM,
+    with its options `reduce` and `spatial_norm`, on the branch before the sum, as Woo et al. 2018 place it.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Residual(nn.Module):
         *,
         kernel: Count = 3,
         norm: Norm = "instance",
+        activation: Activation = "relu",
         pad_mode: PadMode = "reflect",
         dropout: Share = 0.0,
         attention: Literal["none", "cbam"] = "none",
@@ -62,7 +65,7 @@ class Residual(nn.Module):
         spatial_norm: GateNorm = "batch",
     ) -> None:
         super().__init__()
-        self.first = Conv(c, out=c, kernel=kernel, norm=norm, activation="relu", pad_mode=pad_mode)
+        self.first = Conv(c, out=c, kernel=kernel, norm=norm, activation=activation, pad_mode=pad_mode)
         self.dropout = nn.Dropout(dropout)
         self.second = Conv(c, out=c, kernel=kernel, norm=norm, pad_mode=pad_mode)
         self.attention = CBAM(c, reduce=reduce, spatial_norm=spatial_norm) if attention == "cbam" else nn.Identity()

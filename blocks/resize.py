@@ -8,7 +8,7 @@ from torch.nn.functional import interpolate
 
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count, Interpolation, Natural
-from crossband.blocks.contracts.ranges import Range, hull
+from crossband.blocks.contracts.ranges import hull, of_first
 
 
 def resize(x: Tensor, size: tuple[int, int] | torch.Size, mode: str) -> Tensor:
@@ -22,11 +22,6 @@ def _taps(*, mode: str, **_: object) -> int | None:
 
 def _taps_of_first(*, mode: str, **_: object) -> tuple[int | None, int]:
     return _taps(mode=mode), 1
-
-
-def _range_of_first(x: Range, like: Range, **_: object) -> Range:
-    """That of the first input."""
-    return x
 
 
 @block(
@@ -62,7 +57,7 @@ class Resize(nn.Module):
     "ResizeTo",
     contract="b c h w, b c2 h2 w2 -> b c h2 w2",
     reach=_taps_of_first,
-    range=_range_of_first,
+    range=of_first,
     exact="both are of the same images",
 )
 class ResizeTo(nn.Module):

@@ -6,10 +6,13 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
+from crossband.blocks.activation import RANGES, Activation
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count
-from crossband.blocks.contracts.ranges import POSITIVE
-from crossband.blocks.conv import Conv
+from crossband.blocks.contracts.ranges import ANY, Range
+from crossband.blocks.contracts.sizes import Size, ceil_div
+from crossband.blocks.conv import Conv, pixels
+from crossband.blocks.norm import Norm
 from crossband.blocks.resize import resize
 
 
@@ -28,32 +31,60 @@ def _reach(*, depth: int, dilated: bool, **_: object) -> int:
     return rows + 2
 
 
-def _layer(c: int, out: int, dilation: int = 1) -> Conv:
-    """Convolution, batch normalisation, ReLU; U2-Net keeps the bias that the normalisation makes idle."""
-    return Conv(c, out=out, dilation=dilation, norm="batch", activation="relu", bias=True)
+def _deepest(n: Size, *, depth: int, dilated: bool, **_: object) -> Size:
+    """The side of the smallest map inside."""
+    return n if dilated else ceil_div(n, 2 ** (depth - 2))
 
 
-@block("RSU", contract="b c h w -> b {out} h w", reach=_reach, range=POSITIVE, cite="qin2020u2net")
+def _range(*_: Range, activation: str, **__: object) -> Range:
+    """That of the sum of two activations."""
+    return RANGES[activation](ANY) + RANGES[activation](ANY)
+
+
+@block(
+    "RSU",
+    contract="b c h w -> b {out} h w",
+    where=["pixels(deepest(h), deepest(w)) >= 2  # more than one pixel to normalise at its deepest scale"],
+    reach=_reach,
+    range=_range,
+    later=("norm", "activation"),
+    cite="qin2020u2net",
+    deepest=_deepest,
+    pixels=pixels,
+)
 class RSU(nn.Module):
     """A small U-Net whose output is added to its own first convolution: `b c h w -> b {out} h w`.
 
     It encodes at `depth` - 1 scales, halving in between (the paper's RSU-7 is `depth: 7`), has `mid`
     channels inside, and takes images of any size, since its decoder resizes to the sizes of its encoder.
     With `dilated` (RSU-4F: `depth: 4, dilated: true`) it stays at full size and doubles dilations instead.
-    All layers are convolution 3x3, batch normalisation and ReLU.
+    All layers are convolution 3x3 with a bias, normalisation and activation: batch normalisation and ReLU in U2-Net,
+    which keeps the bias that the normalisation makes idle.
     """
 
     def __init__(
-        self, c: int, *, depth: Annotated[int, Ge(2), Le(9)], mid: Count, out: Count, dilated: bool = False
+        self,
+        c: int,
+        *,
+        depth: Annotated[int, Ge(2), Le(9)],
+        mid: Count,
+        out: Count,
+        dilated: bool = False,
+        norm: Norm = "batch",
+        activation: Activation = "relu",
     ) -> None:
         super().__init__()
+
+        def layer(c: int, out: int, dilation: int = 1) -> Conv:
+            return Conv(c, out=out, dilation=dilation, norm=norm, activation=activation, bias=True)
+
         rates = [2**level if dilated else 1 for level in range(depth - 1)]
         self.dilated = dilated
-        self.entry = _layer(c, out)
-        self.encoder = nn.ModuleList(_layer(mid if level else out, mid, rate) for level, rate in enumerate(rates))
-        self.bottom = _layer(mid, mid, 2 ** (depth - 1) if dilated else 2)
+        self.entry = layer(c, out)
+        self.encoder = nn.ModuleList(layer(mid if level else out, mid, rate) for level, rate in enumerate(rates))
+        self.bottom = layer(mid, mid, 2 ** (depth - 1) if dilated else 2)
         self.decoder = nn.ModuleList(
-            _layer(2 * mid, mid if level else out, rate) for level, rate in reversed(list(enumerate(rates)))
+            layer(2 * mid, mid if level else out, rate) for level, rate in reversed(list(enumerate(rates)))
         )
         self.halve = nn.Identity() if dilated else nn.MaxPool2d(2, ceil_mode=True)
 

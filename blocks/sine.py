@@ -9,9 +9,9 @@ from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.ranges import SIGNED
 
 
-@block("Sine", contract="b c h w -> b c h w", reach=1, range=SIGNED, cite="sitzmann2020siren")
+@block("Sine", contract="b c *size -> b c *size", reach=1, range=SIGNED, cite="sitzmann2020siren")
 class Sine(nn.Module):
-    """`sin(omega * x + phase)`, elementwise, both learned: `b c h w` to the same, with values from -1 to 1.
+    """`sin(omega * x + phase)`, elementwise, both learned: `b c *size` to the same, with values from -1 to 1.
 
     There is one pair for the layer or one for each channel; all start at the given values. Behind a normalisation,
     `omega: 1` starts nearly linear; the fixed 30 of SIREN is meant for coordinates, not for feature maps.
@@ -26,5 +26,6 @@ class Sine(nn.Module):
         self.phase = nn.Parameter(torch.full((pairs, 1, 1), float(phase)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """`b c h w` to the same."""
-        return torch.sin(self.omega * x + self.phase)
+        """`b c *size` to the same."""
+        each = (-1, *(1,) * (x.ndim - 2))  # vectors too
+        return torch.sin(self.omega.view(each) * x + self.phase.view(each))

@@ -175,9 +175,13 @@ class _Draft:
         reads = self.reads(count) if self.draw(st.booleans()) else self.reads(1) * count
         contract = entry.contract
         for number, axes in enumerate(contract.inputs if contract else ()):
-            made = {"Conv": {"out": axes[1], "kernel": 1}} if isinstance(axes[1], int) else {"GlobalPool": {}}
-            if isinstance(axes[1], int) or axes[2:] == (1, 1):
-                self.node([reads[number]], [made])
+            made: list[Data] = []
+            if len(axes) == 2 and len(self.shapes[reads[number]]) == 4:
+                made = [{"GlobalPool": {}}, {"Flatten": {}}]
+            elif isinstance(axes[1], int) or axes[2:] == (1, 1):
+                made = [{"Conv": {"out": axes[1], "kernel": 1}} if isinstance(axes[1], int) else {"GlobalPool": {}}]
+            if made:
+                self.node([reads[number]], made)
                 reads[number] = list(self.made)[-1]
         widened = [{"Conv": {"out": 32, "kernel": 1}}, *steps]  # for a block that divides its channels by some number
         shapes = [self.shapes[read] for read in reads]

@@ -89,8 +89,8 @@ def test_blocks_pickle(name: str):
         (
             "Conv",
             (4,),
-            {"out": 4, "norm": "group"},
-            "Conv: `norm` must be one of `none`, `batch`, `instance`, got `group`",
+            {"out": 4, "norm": "weight"},
+            "Conv: `norm` must be one of `none`, `batch`, `instance`, `layer`, `group`, got `weight`",
         ),
         (
             "Conv",

@@ -170,3 +170,33 @@ def test_equal_sizes_are_equal_objects():
     assert (H + H) // 2 == H
     assert H - H == 0
     assert (2 * H + 5) // 2 == H + 2
+
+
+@pytest.mark.parametrize(
+    ("contract", "shapes", "says"),
+    [
+        ("b c *size -> b c *size", [(B, 3)], ["B 3"]),
+        ("b c *size -> b {out} *size", [(B, 3, H, W)], ["B 8 H W"]),
+        ("b *size -> b 1 *size", [(B,)], ["B 1"]),
+        ("b c *size, ... -> b sum(c) *size", [(B, 3, H, W), (B, 4, H, W)], ["B 7 H W"]),
+        ("b c *size, b c2 h w -> b c h w", [(B, 3), (B, 5, H, W)], ["B 3 H W"]),
+        ("b c *size, b c2 h w -> b c h w", [(B, 3, 1, 1), (B, 5, H, W)], ["B 3 H W"]),
+        ("b c *size, b c *size -> b c", [(B, 3, H), (B, 3, W)], ["B 3", "`axis 3` of input 2 must be H, got W"]),
+        ("b c *size, b c *size -> b c", [(B, 3, H, W), (B, 3, W, W)], ["B 3", "`h` of input 2 must be H, got W"]),
+        ("b c *size -> b axes(size)", [(B, 3, H, W)], ["B 2"]),
+    ],
+)
+def test_a_star_is_any_number_of_axes(contract, shapes, says):
+    result = Contract.parse(contract, axes=lambda size, **_: len(size)).apply(shapes, {"out": 8})
+    found = [" ".join(map(str, shape)) for shape in result.outputs]
+    assert found + [condition.reason for condition in result.conditions] == says
+
+
+def test_a_star_is_the_same_number_of_axes_everywhere():
+    joined = Contract.parse("b c *size, ... -> b c *size")
+    with pytest.raises(ContractError, match="takes inputs of as many axes each, got 4 and 2"):
+        joined.apply([(B, 3, H, W), (B, 3)], {})
+    with pytest.raises(ContractError, match=re.escape("takes an input of the form `b c *size`, got 1 axes")):
+        joined.apply([(B,)], {})
+    with pytest.raises(ContractError, match="must be the last of an input"):
+        Contract.parse("b *size c -> b c")

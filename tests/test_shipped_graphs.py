@@ -1,5 +1,6 @@
 """Every shipped graph: forward and backward, how fast it is checked, and that no edit of it breaks anything."""
 
+import json
 import random
 import re
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from test_graph_errors import cases
 from test_graphs import assert_resolves
 
 from crossband.blocks.contracts.sizes import Shape, evaluate
-from crossband.graphs import dump, graph_schema, load_graph
+from crossband.graphs import digest, dump, graph_schema, load_graph
 from crossband.graphs.checking.checker import check_into
 from crossband.graphs.language.diagnostics import Problems
 from crossband.graphs.language.reader import read_text
@@ -73,6 +74,12 @@ def test_a_shipped_graph_resolves_to_itself(name: str):
     again = Resolver(problems).load_text(dump(load_graph(name)))
     assert not problems
     assert again == load_graph(name)
+
+
+def test_digests_stay():
+    """They are in every weights file: a graph that computes what it did keeps its own. New graphs are added."""
+    known = json.loads((Path(__file__).parent / "digests.json").read_text())
+    assert {name: digest(once.plan(name).graph) for name in TEXTS} == known
 
 
 def test_a_graph_without_extends_is_written_as_it_is_shipped():

@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 from torch import nn
 
 from crossband import registry
-from crossband.blocks.contracts.contract import Contract, ContractError
+from crossband.blocks.contracts.contract import Contract, ContractError, Result
 from crossband.blocks.contracts.ranges import ANY, Declared, Range, range_text
 from crossband.blocks.contracts.sizes import Shape, Size
 from crossband.registry import ArgumentError, Entry, description, parameters_of, show
 
 Module = TypeVar("Module", bound=type[nn.Module])
-ShapeFunction = Callable[..., tuple[Shape, ...]]
+ShapeFunction = Callable[..., tuple[Shape, ...] | Result]
 Reach = int | str | None
 
 
@@ -35,6 +35,7 @@ class BlockEntry(Entry):
     deterministic: bool | str | Callable[..., bool | str]
     exact: bool | str
     examples: tuple[Mapping[str, Any], ...]
+    later: tuple[str, ...]
 
     def ranges(self, inputs: Sequence[Range], arguments: Mapping[str, Any]) -> tuple[Range, ...]:
         """The range of each output for inputs in these ranges; `ANY` where it declares none.
@@ -84,6 +85,7 @@ def block(
     deterministic: bool | str | Callable[..., bool | str] = True,
     exact: bool | str = True,
     examples: Sequence[Mapping[str, Any]] = (),
+    later: Sequence[str] = (),
     cite: str | None = None,
     **functions: Callable[..., Size],
 ) -> Callable[[Module], Module]:
@@ -94,7 +96,7 @@ def block(
         without `shape` the block is probed on the meta device.
     where: conditions on the contract's names that must hold.
     shape: a function for shapes that the notation cannot express: `shape(*input_shapes, **arguments)` gives the
-        output shapes.
+        output shapes, or a `Result` of them with conditions that must hold.
     outputs: names of the outputs, if `forward` returns a tuple. If `shape` gives fewer shapes for some
         arguments, the first names count.
     reach: the span of input rows, or columns, that one output row or column depends on: a number, an
@@ -109,6 +111,8 @@ def block(
     exact: True, or the reason why it refuses inputs that `forward` would take.
     examples: for its laws, where those that are drawn do not serve: each gives values of some parameters and sizes
         of some axes of the contract, `{"heads": 4, "c": 64, "h": 32}`; the others are drawn.
+    later: parameters that it got when there were weights of it already: the digest of a graph does not name them where
+        they have their default, so that those weights stay its own.
     cite: key of the source in `blocks/references.bib`.
 
     The constructor takes the inferred channels first and its options as keywords. A contract infers every axis
@@ -126,6 +130,8 @@ def block(
         taken = inspect.signature(cls).parameters
         if parsed and (unknown := sorted(parsed.names() - parsed.axes - taken.keys())):
             raise ContractError(f"the contract of `{name}` uses `{unknown[0]}`: neither an axis nor a parameter")
+        if missing := sorted({*later} - taken.keys()):
+            raise ContractError(f"`{name}` has no parameter `{missing[0]}`, which `later` names")
         positional = (axis for axis, parameter in taken.items() if parameter.kind is not parameter.KEYWORD_ONLY)
         inferred = tuple(axis for axis in taken if axis in parsed.axes) if parsed else tuple(positional)
         entry = BlockEntry(
@@ -143,6 +149,7 @@ def block(
             deterministic=deterministic,
             exact=exact,
             examples=tuple(examples),
+            later=tuple(later),
             **description(cls),
         )
         registry.blocks.add(entry)

@@ -4,9 +4,11 @@
     b c1 h w, b c2 h w -> b c1+c2 h w           two inputs that agree in all but channels
     b c h w, ... -> b sum(c) h w                any number of inputs
     b c h w, ... -> b inputs h w                `inputs` is their number
+    b c *size -> b c *size                      any further axes: a vector `b c`, an image `b c h w`
     b c h w -> b {out} size(h) size(w)          `size` is a function given with the contract
 
-An axis on the left is a name or a number. The same name twice must be the same size. A name that is
+An axis on the left is a name or a number; `*name`, at the end of an input, is any number of axes, none included, and
+to a function given it is the tuple of their sizes. The same name twice must be the same size. A name that is
 also a parameter of the constructor is *inferred*: the contract supplies it and YAML never writes it.
 The right side and the `where` conditions are whole-number expressions, without spaces inside an axis:
 names, numbers, `{parameters}`, `+ - * // %`, `ceil(a/b)`, `min`, `max`, `sum` over variadic axes, and
@@ -88,6 +90,8 @@ class Contract:
             functions=functions,
             variadic=variadic,
         )
+        if any(_starred(axis) for part in contract.inputs for axis in part[:-1]):
+            raise ContractError(f"the contract `{text}` has an axis behind `*`, which must be the last of an input")
         if variadic and any(NUMBER in part for part in contract.inputs):
             raise ContractError(f"the contract `{text}` has an axis named `{NUMBER}`: that is the number of inputs")
         for name in sorted(_called(contract.expressions) - {*_BUILT_IN, *functions}):
@@ -99,7 +103,7 @@ class Contract:
     @cached_property
     def axes(self) -> frozenset[str]:
         """The names on the left, and `inputs` if the contract takes any number of them."""
-        named = frozenset(axis for part in self.inputs for axis in part if isinstance(axis, str))
+        named = frozenset(axis.lstrip("*") for part in self.inputs for axis in part if isinstance(axis, str))
         return named | {NUMBER} if self.variadic else named
 
     @cached_property
@@ -137,7 +141,7 @@ class Contract:
         scope = _Scope({**axes, **arguments}, arguments, self.functions)
         for text, condition in self.where:
             conditions += scope.condition(condition, text, arguments)
-        outputs = [tuple(scope.value(axis) for axis in part) for part in self.outputs]
+        outputs = [tuple(size for axis in part for size in scope.sizes(axis)) for part in self.outputs]
         return Result.of(outputs, {name: axes[name] for name in inferred}, conditions)
 
     def argument_problems(self, arguments: Arguments) -> list[str]:
@@ -156,17 +160,14 @@ class Contract:
         axes: dict[str, Any] = {axis: [] for axis in self.free} | ({NUMBER: len(shapes)} if self.variadic else {})
         conditions: list[Condition] = []
         for number, (pattern, shape) in enumerate(zip(patterns, shapes, strict=True), 1):
-            if len(pattern) != len(shape):
-                form = " ".join(map(str, pattern))
-                raise ContractError(f"takes an input of the form `{form}`, got {len(shape)} axes")
-            for position, (axis, size) in enumerate(zip(pattern, shape, strict=True)):
+            for position, ((axis, name), size) in enumerate(zip(_named(pattern, shape, axes), shape, strict=True)):
                 if axis in self.free:
                     axes[str(axis)].append(size)
                     continue
                 wanted = axis if isinstance(axis, int) else axes.setdefault(axis, size)
                 if size == wanted:
                     continue
-                reason = f"`{axis}` of input {number} must be {wanted}, got {size}"
+                reason = f"`{name}` of input {number} must be {wanted}, got {size}"
                 conditions.append(Condition(size - wanted, False, reason, position, number - 1, wanted))
         return axes, conditions
 
@@ -178,6 +179,10 @@ class _Scope:
     names: Mapping[str, Any]
     arguments: Arguments
     functions: Mapping[str, Callable[..., Size]]
+
+    def sizes(self, axis: ast.expr) -> tuple[Size, ...]:
+        """The sizes that an axis of an output stands for: one, or those of a `*name`."""
+        return self.names[axis.value.id] if isinstance(axis, ast.Starred) else (self.value(axis),)
 
     def value(self, node: ast.expr) -> Any:
         match node:
@@ -235,12 +240,39 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], tuple[Size, bool]]] = {
 
 
 def _axis(text: str, contract: str) -> str | int:
-    if not re.fullmatch(r"[a-z]\w*|\d+", text):
+    if not re.fullmatch(r"\*?[a-z]\w*|\d+", text):
         raise ContractError(f"the contract `{contract}` has the input axis `{text}`: use a name or a number")
     return int(text) if text.isdigit() else text
 
 
+def _starred(axis: str | int) -> bool:
+    return isinstance(axis, str) and axis.startswith("*")
+
+
+def _named(pattern: Sequence[str | int], shape: Shape, axes: dict[str, Any]) -> list[tuple[str | int, str | int]]:
+    """Each axis of an input of this shape, and what messages call it: those behind a `*` are `h` and `w` in an image.
+
+    A `*name` that is new joins `axes`. Raises ContractError where the number of axes is not the contract's.
+    """
+    further = _starred(pattern[-1])
+    known = pattern[:-1] if further else pattern
+    if len(shape) < len(known) or (len(shape) > len(known) and not further):
+        form = " ".join(map(str, pattern))
+        raise ContractError(f"takes an input of the form `{form}`, got {len(shape)} axes")
+    named: list[tuple[str | int, str | int]] = [(axis, axis) for axis in known]
+    if further:
+        star, sizes = str(pattern[-1])[1:], shape[len(known) :]
+        first = axes.setdefault(star, sizes)
+        if len(first) != len(sizes):
+            raise ContractError(f"takes inputs of as many axes each, got {len(known) + len(first)} and {len(shape)}")
+        names = ("b", "c", "h", "w") if len(shape) == 4 else tuple(f"axis {at}" for at in range(1, len(shape) + 1))
+        named += [(f"*{star}{at}", names[at]) for at in range(len(known), len(shape))]
+    return named
+
+
 def _expression(text: str, contract: str) -> ast.expr:
+    if re.fullmatch(r"\*[a-z]\w*", text):
+        return ast.Starred(ast.Name(text[1:], ast.Load()), ast.Load())
     try:
         node = ast.parse(text.replace("{", "").replace("}", ""), mode="eval").body
         _check(node)

@@ -96,6 +96,11 @@ def hull(*inputs: Range, **_: Any) -> Range:
     return Range(low, high)
 
 
+def of_first(x: Range, *_: Range, **__: Any) -> Range:
+    """That of the first input."""
+    return x
+
+
 def added(*inputs: Range, **_: Any) -> Range:
     """The sum of those of the inputs."""
     return reduce(add, inputs)

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from crossband.blocks.contracts.block import BlockEntry, ShapeFunction
@@ -23,7 +24,8 @@ def shapes_of(entry: BlockEntry, shapes: Sequence[Shape], arguments: Mapping[str
     if shape := entry.shape:
         if (number := images_of(shape)) not in (None, len(shapes)):
             raise ContractError(f"takes {number} input{'s' * (number != 1)}, got {len(shapes)}")
-        return Result.of(shape(*shapes, **arguments), inferred)
+        found = shape(*shapes, **arguments)
+        return replace(found, inferred=inferred) if isinstance(found, Result) else Result.of(found, inferred)
     from crossband.blocks.contracts.probe import probe
 
     return probe(entry, shapes, arguments, inferred)

@@ -31,6 +31,7 @@ SIDES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 16, 17)
 SIZES = ((2,), (1, 2, 3, 4, 6, 8, 16), SIDES)  # of the batch, the channels, and every axis behind them
 USUAL = [st.sampled_from(sizes) for sizes in SIZES]
 NUMBERS = st.integers(1, 3)  # of inputs, where any number is taken
+FURTHER = st.sampled_from([2, 2, 0, 1])  # axes for the `*name` of a contract: most often those of an image
 CHANGES = st.sampled_from(["none", "a single pixel", "one axis", "one axis"])  # of inputs that are to be refused
 ATTEMPTS = 20  # before one draw is given up; in the last one, sizes are looked for that fit hard conditions
 SEARCHED = 500  # combinations of sizes among which they are looked for
@@ -73,7 +74,7 @@ def examples(entry: BlockEntry, given: Sequence[Mapping[str, Any]], refusals: Re
             if problems := _problems(entry, options):
                 refusals.reasons.update(problems)
                 continue
-            form = form_of(entry, fixed.get(NUMBER) or draw(numbers))
+            form = form_of(entry, fixed.get(NUMBER) or draw(numbers), draw(FURTHER))
             shapes = _shapes(draw, entry, form, fixed)
             accepted = _accepts(entry, shapes, options, refusals)
             if not accepted and attempt == ATTEMPTS - 1 and (fitting := _fitting(form, entry, fixed, options)):
@@ -97,7 +98,7 @@ def misfits(entry: BlockEntry, given: Sequence[Mapping[str, Any]], refusals: Ref
     def refused(draw: st.DrawFn) -> Example:
         for _ in range(ATTEMPTS):
             fixed, options = draw(guesses)
-            form = form_of(entry, fixed.get(NUMBER) or draw(numbers))
+            form = form_of(entry, fixed.get(NUMBER) or draw(numbers), draw(FURTHER))
             change = draw(CHANGES)
             single = {axis: 1 for pattern in form for axis in pattern[2:]} if change == "a single pixel" else {}
             shapes = _shapes(draw, entry, form, {**single, **fixed})
@@ -178,14 +179,24 @@ def check_names(entry: BlockEntry, given: Sequence[Mapping[str, Any]]) -> None:
         )
 
 
-def form_of(entry: BlockEntry, number: int = 1) -> Form:
-    """The axes of its inputs: as its contract says, with so many inputs where it takes any number; else of images."""
+def form_of(entry: BlockEntry, number: int = 1, further: int = 2) -> Form:
+    """The axes of its inputs: as its contract says, with so many inputs where it takes any number; else of images.
+
+    `further` is how many axes a `*name` stands for.
+    """
     if contract := entry.contract:
-        return contract.inputs * (number if contract.variadic else 1)
+        patterns = contract.inputs * (number if contract.variadic else 1)
+        return tuple(tuple(each for axis in pattern for each in _further(axis, further)) for pattern in patterns)
     taken = images_of(entry.shape) if entry.shape else len(entry.inferred)
     images = max(1, len(entry.inferred), number if taken is None else taken)
     channels = [*entry.inferred, *(f"c{at}" for at in range(1, images + 1))]
     return tuple(("b", channel, "h", "w") for channel in channels[:images])
+
+
+def _further(axis: str | int, number: int) -> tuple[str | int, ...]:
+    """The axis, or so many in the place of a `*name`."""
+    starred = isinstance(axis, str) and axis.startswith("*")
+    return tuple(f"{axis[1:]}{at}" for at in range(1, number + 1)) if starred else (axis,)
 
 
 def _shapes(draw: st.DrawFn, entry: BlockEntry, form: Form, fixed: Mapping[Any, Any]) -> Shapes:
@@ -276,4 +287,5 @@ def _broadcasts(entry: BlockEntry, shapes: Shapes, condition: Condition) -> bool
     if entry.contract is None or condition.input is None or condition.axis is None:
         return False
     pattern = entry.contract.inputs[0 if entry.contract.variadic else condition.input]
-    return isinstance(pattern[condition.axis], str) and 1 in (condition.wanted, shapes[condition.input][condition.axis])
+    axis = pattern[min(condition.axis, len(pattern) - 1)]  # one behind a `*name` is the last
+    return isinstance(axis, str) and 1 in (condition.wanted, shapes[condition.input][condition.axis])

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from crossband import registry
 from crossband.graphs.language.sites import label_of
 from crossband.graphs.language.syntax import Graph, Node, Step
 from crossband.graphs.language.writer import dump as dump_yaml
@@ -58,9 +59,16 @@ def _node_identity(node: Node, blocks: Mapping[str, Graph | None], known: dict[s
         block = blocks.get(step.block)
         if block and step.block not in known:
             known[step.block] = _hash(_identity(block, blocks, known))
-        what = known[step.block] if block else dict(step.arguments)
+        what = known[step.block] if block else _arguments(step)
         steps.append([label_of(step.block), what, step.repeat, step.share])
     return [node.reads, steps, node.repeat, node.share]
+
+
+def _arguments(step: Step) -> dict[str, Any]:
+    """The arguments of a registered block, without those of its later parameters that have their default."""
+    entry = registry.blocks.get(step.block)
+    later = {name: entry.parameters[name].default for name in entry.later} if entry else {}
+    return {name: value for name, value in step.arguments.items() if name not in later or value != later[name]}
 
 
 def _hash(identity: Any) -> str:

@@ -1,0 +1,69 @@
+"""The Haar wavelet transform (Mallat 1989) as a change of size: orthonormal, so that nothing is lost or amplified."""
+
+from typing import Any
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.ranges import Range
+
+SIGNS = ((1, 1, 1, 1), (1, -1, 1, -1), (1, 1, -1, -1), (1, -1, -1, 1))
+"""How the four pixels of a square (two of the upper row, two of the lower one) enter the mean, the difference of
+columns, that of rows and that of diagonals. Halved they are orthonormal and symmetric: the transform is its inverse."""
+
+
+def _mix(parts: Tensor) -> Tensor:
+    """The transform of `b four c h w`, from pixels to bands or back."""
+    signs = torch.tensor(SIGNS, dtype=parts.dtype, device=parts.device) / 2
+    return torch.einsum("ij,bjchw->bichw", signs, parts)
+
+
+def _range(x: Range, **_: Any) -> Range:
+    """Half the sums and differences of four values of the input."""
+    return (x + x) | (x + x * -1)
+
+
+@block(
+    "WaveletDown",
+    contract="b c h w -> b 4*c h//2 w//2",
+    where=["h % 2 == 0  # an even number of rows", "w % 2 == 0  # an even number of columns"],
+    reach=2,
+    range=_range,
+    cite="mallat1989wavelet",
+)
+class WaveletDown(nn.Module):
+    """Split a map into four bands of half the size, by the Haar wavelet: `b c h w -> b 4*c h//2 w//2`.
+
+    The first c channels are twice the means of squares of 2x2 pixels; then come the differences of their columns, of
+    their rows and of their diagonals. The transform is orthonormal: the sum of squares stays, WaveletUp is the inverse.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`b c h w -> b 4*c h//2 w//2`."""
+        squares = rearrange(x, "b c (h i) (w j) -> b (i j) c h w", i=2, j=2)
+        return rearrange(_mix(squares), "b band c h w -> b (band c) h w")
+
+
+@block(
+    "WaveletUp",
+    contract="b c h w -> b c//4 2*h 2*w",
+    where=["c % 4 == 0  # channels that divide into four bands"],
+    reach=1,
+    range=_range,
+    cite="mallat1989wavelet",
+)
+class WaveletUp(nn.Module):
+    """Join the four bands of WaveletDown into a map, as its exact inverse: `b c h w -> b c//4 2*h 2*w`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`b c h w -> b c//4 2*h 2*w`."""
+        squares = _mix(rearrange(x, "b (band c) h w -> b band c h w", band=4))
+        return rearrange(squares, "b (i j) c h w -> b c (h i) (w j)", i=2, j=2)
