@@ -63,10 +63,13 @@ def test_blocks_pickle(name: str):
         "Bottleneck": {"width": 2, "out": 3},
         "Conv": {"out": 3},
         "ConvTranspose": {"out": 3},
+        "Linear": {"out": 3},
+        "SeparableConv": {"out": 3},
         "RSU": {"depth": 3, "mid": 2, "out": 3},
     }
     entry = registry.blocks[name]
     shapes = {
+        "Broadcast": [(2, 32), (2, 32, 8, 8)],
         "GateChannels": [(2, 32, 8, 8), (2, 32, 1, 1)],
         "GatePixels": [(2, 32, 8, 8), (2, 1, 8, 8)],
         "LabToRGB": [(2, 1, 8, 8), (2, 2, 8, 8)],
@@ -74,7 +77,9 @@ def test_blocks_pickle(name: str):
     }
     contract = entry.contract
     number = 1 if contract is None else 2 if contract.variadic else len(contract.inputs)
-    given = shapes.get(name, [(2, 32, 8, 8)] * number)
+    axes = [4 if "*size" in pattern else len(pattern) for pattern in contract.inputs] if contract else [4]
+    usual = [(2, 32, 8, 8)[: axes[min(at, len(axes) - 1)]] for at in range(number)]
+    given = shapes.get(name, usual)
     case = example(name, *given, **arguments.get(name, {"up": 2} if name == "Resize" else {}))
     module, tensors = case.module().eval(), case.tensors()
     torch.testing.assert_close(pickle.loads(pickle.dumps(module))(*tensors), module(*tensors), rtol=0, atol=0)

@@ -2,6 +2,7 @@
 
 import math
 import re
+from typing import Any
 
 import pytest
 import torch
@@ -135,7 +136,7 @@ nodes:
 outputs: {out: [1, H, W]}
 """
     (tmp_path / "gated.yaml").write_text(text)
-    network = build(tmp_path / "gated.yaml").eval()
+    network: Any = build(tmp_path / "gated.yaml").eval()
     x = torch.randn(2, 3, 6, 5)
     stem = network.stem(x)
     mean = stem.mean((2, 3))
@@ -179,12 +180,12 @@ def test_parts_are_read_by_name_in_a_graph(tmp_path):
 graph: halves
 inputs: {image: [6, H, W]}
 nodes:
-  half: {Split: {into: [2, 4]}}
-  wide: {from: half.part2, Conv: {out: 2}}
-  out: {from: [half.part1, wide], Add: {}}
+  parts: {Split: {into: [2, 4]}}
+  wide: {from: parts.part2, Conv: {out: 2}}
+  out: {from: [parts.part1, wide], Add: {}}
 outputs: {out: [2, H, W]}
 """)
-    network = build(tmp_path / "halves.yaml")
+    network: Any = build(tmp_path / "halves.yaml")
     x = torch.randn(1, 6, 4, 4)
     torch.testing.assert_close(network(x), x[:, :2] + network.wide(x[:, 2:]))
 
@@ -234,7 +235,8 @@ def test_a_separable_convolution_is_depthwise_and_then_pointwise():
 
 def test_squeeze_and_excitation_is_a_gate_of_means():
     block = blocks.SqueezeExcite(32, reduce=8)
-    first, _, second = block.mlp
+    first: Any = block.mlp[0]
+    second: Any = block.mlp[2]
     x = torch.randn(2, 32, 3, 5)
     gate = (x.mean((2, 3)) @ first.weight.T + first.bias).relu() @ second.weight.T + second.bias
     torch.testing.assert_close(block(x), x * gate.sigmoid()[:, :, None, None])

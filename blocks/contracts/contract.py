@@ -182,7 +182,7 @@ class _Scope:
 
     def sizes(self, axis: ast.expr) -> tuple[Size, ...]:
         """The sizes that an axis of an output stands for: one, or those of a `*name`."""
-        return self.names[axis.value.id] if isinstance(axis, ast.Starred) else (self.value(axis),)
+        return self.value(axis.value) if isinstance(axis, ast.Starred) else (self.value(axis),)
 
     def value(self, node: ast.expr) -> Any:
         match node:

@@ -195,8 +195,9 @@ def form_of(entry: BlockEntry, number: int = 1, further: int = 2) -> Form:
 
 def _further(axis: str | int, number: int) -> tuple[str | int, ...]:
     """The axis, or so many in the place of a `*name`."""
-    starred = isinstance(axis, str) and axis.startswith("*")
-    return tuple(f"{axis[1:]}{at}" for at in range(1, number + 1)) if starred else (axis,)
+    if isinstance(axis, str) and axis.startswith("*"):
+        return tuple(f"{axis[1:]}{at}" for at in range(1, number + 1))
+    return (axis,)
 
 
 def _shapes(draw: st.DrawFn, entry: BlockEntry, form: Form, fixed: Mapping[Any, Any]) -> Shapes:
