@@ -474,7 +474,7 @@ def summary(doc: str) -> str:
     """The first sentence of a documentation, without its full stop and without the shapes that may end it."""
     first = " ".join(doc.strip().split("\n\n")[0].split())
     sentence = re.split(r"(?<! al)(?<!e\.g)\.\s+(?=[A-Z`])", first)[0].removesuffix(".")
-    return re.sub(r": `[a-z0-9 ,.]+( -> [^`]*)?`( to the same)?(,.*)?$", "", sentence)
+    return re.sub(r": `[a-z0-9 ,.*]+( -> [^`]*)?`( to the same)?(,.*)?$", "", sentence)
 
 
 def meaning(entry: "Described", parameter: str) -> str:

@@ -185,6 +185,7 @@ def test_everything_listed_says_what_it_is(kind: str) -> None:
         ("A mean. And more.", "A mean"),
         ("Pool it: `b c h w -> b c 1 1`.\n\nMore.", "Pool it"),
         ("Each to itself: `b c h w` to the same.", "Each to itself"),
+        ("Side by side: `b c *size, ... -> b sum(c) *size`.", "Side by side"),
         ("As Lai et al. 2017 do.", "As Lai et al. 2017 do"),
         ("`max(x, 0)`, elementwise: `b c h w` to the same, with values from 0 to 1.", "`max(x, 0)`, elementwise"),
         ("", ""),
@@ -201,7 +202,7 @@ def test_ls_as_json() -> None:
     [rsu] = [item for item in found["blocks"] if item["name"] == "RSU"]
     assert rsu["contract"] == "b c h w -> b {out} h w"
     assert [each["name"] for each in rsu["params"] if each["required"]] == ["depth", "mid", "out"]
-    assert [each["name"] for each in rsu["params"] if not each["required"]] == ["dilated"]
+    assert [each["name"] for each in rsu["params"] if not each["required"]] == ["dilated", "norm", "activation"]
     assert rsu["cite"] == ["qin2020u2net"]
 
 
