@@ -13,7 +13,9 @@ from crossband.graphs.plans.cost import count_parameters
 from crossband.recipes.commands.listing import about
 from crossband.recipes.commands.output import plain, print_facts, print_json, print_table
 from crossband.recipes.language.checker import Experiment, check
+from crossband.recipes.language.experiment import unfinished
 from crossband.recipes.language.patches import patch_text
+from crossband.recipes.language.ramps import Ramp
 from crossband.recipes.language.syntax import Network, Paper, Recipe, Term
 
 
@@ -54,6 +56,10 @@ def _graph(network: Network, name: str) -> str:
     return f"{Path(network.graph).name} ({patch_text(network)})" if network.patch else name
 
 
+def _weight(term: Term) -> float | dict[str, Any]:
+    return term.weight.as_dict() if isinstance(term.weight, Ramp) else term.weight
+
+
 def _terms(recipe: Recipe) -> list[tuple[str, ...]]:
     """A row for each term of each phase; what repeats is said once."""
     rows: list[tuple[str, ...]] = []
@@ -61,7 +67,14 @@ def _terms(recipe: Recipe) -> list[tuple[str, ...]]:
         name = phase.name + (f" ×{phase.repeat}" if phase.repeat != 1 else "")
         for number, (term, what) in enumerate(phase.terms.items()):
             head = ("", "") if number else (name, ", ".join(phase.train))
-            rows.append((*head, term, f"{what.weight:g}", term_text(what)))
+            rows.append(
+                (
+                    *head,
+                    term,
+                    f"{what.weight}" if isinstance(what.weight, Ramp) else f"{what.weight:g}",
+                    term_text(what),
+                )
+            )
     return rows
 
 
@@ -75,6 +88,7 @@ def _facts(recipe: Recipe) -> dict[str, str]:
         "optimizer": ", ".join(optimizers),
         "schedule": ", ".join(dict.fromkeys(arguments(phase.schedule) or "constant" for phase in recipe.phases)),
         "length": f"{recipe.steps} steps" if recipe.steps else f"{recipe.epochs} epochs",
+        "note": "; ".join(unfinished(recipe)),
         "paper": "; ".join(map(paper_text, recipe.paper)),
         **{name: ", ".join(words) for name, words in _lists(recipe).items() if words},
         "cite": ", ".join(cited(recipe)),
@@ -138,7 +152,7 @@ def _print_json(experiment: Experiment, parameters: Mapping[str, int], doc: str)
                     "train": list(phase.train),
                     "repeat": phase.repeat,
                     "losses": {
-                        name: {"loss": term_text(term), "weight": term.weight} for name, term in phase.terms.items()
+                        name: {"loss": term_text(term), "weight": _weight(term)} for name, term in phase.terms.items()
                     },
                     "optimizer": {phase.optimizer[0]: dict(phase.optimizer[1])},
                     "schedule": dict(phase.schedule),

@@ -7,6 +7,7 @@ from typing import Any
 from crossband.graphs.plans.plan import Plan
 from crossband.recipes.kinds.loss import LossEntry
 from crossband.recipes.language.flow import Value
+from crossband.recipes.language.ramps import Ramp
 from crossband.recipes.language.syntax import Phase, Recipe, Term
 from crossband.registry import functions
 
@@ -49,6 +50,17 @@ class Experiment:
     result: Value
     kept: frozenset[Value]
     bands: Mapping[str, int]
+
+
+def unfinished(recipe: Recipe, per_epoch: int | None = None) -> list[str]:
+    """Which weights of losses are still on their way when training ends, in words: no mistake, but to be told."""
+    length, unit = (recipe.steps, "steps") if recipe.steps else (recipe.epochs or 0, "epochs")
+    return [
+        f"the loss `{name}`: {short}"
+        for phase in recipe.phases
+        for name, term in phase.terms.items()
+        if isinstance(term.weight, Ramp) and (short := term.weight.falls_short(length, unit, per_epoch))
+    ]
 
 
 def depends(value: Value, networks: Mapping[str, Any]) -> frozenset[str]:

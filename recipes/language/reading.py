@@ -16,6 +16,7 @@ from crossband.recipes.language.catalog import RECIPES
 from crossband.recipes.language.flow import CallError, Value, parse
 from crossband.recipes.language.layers import Layers, Setting, read_setting, worked_out
 from crossband.recipes.language.paths import with_absolute_paths
+from crossband.recipes.language.ramps import Ramp, RampError, ramp_of
 from crossband.recipes.language.schema import PATCH, complete_schema
 from crossband.recipes.language.syntax import Data, Every, Figure, Measure, Network, Paper, Phase, Recipe, Term
 from crossband.registry import suggest
@@ -174,12 +175,25 @@ class _Parser:
             self.fault("E073", f"no loss named `{odd}`", *path, odd, hint=hint, key=True)
             return None
         inputs = self.inputs(written[named[0]], (*path, named[0]))
-        weight = written.get("weight", 1.0)
-        if isinstance(weight, bool) or not isinstance(weight, int | float):
-            self.fault("E006", f"`weight` must be a number, got {registry.show(weight)}", *path, "weight")
+        weight = self.weight(written.get("weight", 1.0), (*path, "weight"))
+        if weight is None:
             return None
         arguments = {key: value for key, value in written.items() if key not in (named[0], "weight")}
-        return Term(named[0], inputs, arguments, float(weight), path) if inputs else None
+        return Term(named[0], inputs, arguments, weight, path) if inputs else None
+
+    def weight(self, written: Any, path: tuple[str, ...]) -> float | Ramp | None:
+        """The weight of a term: a number, or how it changes."""
+        if isinstance(written, Mapping):
+            try:
+                return ramp_of(written)
+            except RampError as error:
+                where = (*path, error.key) if error.key else path
+                self.fault("E072", error.message, *where, hint=error.hint)
+                return None
+        if isinstance(written, bool) or not isinstance(written, int | float):
+            self.fault("E006", f"`weight` must be a number, got {registry.show(written)}", *path)
+            return None
+        return float(written)
 
     def inputs(self, written: Any, path: tuple[str, ...]) -> tuple[Value, ...]:
         if isinstance(written, str):

@@ -6,6 +6,8 @@ from typing import Any
 from crossband import registry
 from crossband.graphs.language.keys import told
 from crossband.graphs.language.schema import DIALECT, NAME, Known, graph_schema, parameter_schemas, patch_schemas
+from crossband.recipes.language.ramps import NEEDED as NEEDED_OF_RAMP
+from crossband.recipes.language.ramps import SHAPES
 from crossband.registry import Described
 
 Schema = dict[str, Any]
@@ -347,7 +349,13 @@ def _running() -> Schema:
 
 def _term(losses: Mapping[str, Described]) -> Schema:
     """One term of an objective: the loss as a key, beside it the parameters of the loss and its weight."""
-    weight: Schema = {"type": "number", "default": 1.0, "description": "What the loss is multiplied by"}
+    weight: Schema = {
+        "default": 1.0,
+        "description": "What the loss is multiplied by: a number, or `{from: 0, to: 10, over: 20 epochs}`",
+        "if": {"type": "object"},
+        "then": _ramp(),
+        "else": {"type": "number"},
+    }
     if not losses:
         return {"type": "object", "minProperties": 1, "properties": {"weight": told(weight)}}
     branches = []
@@ -357,6 +365,21 @@ def _term(losses: Mapping[str, Described]) -> Schema:
         branches.append({"if": {"required": [name]}, "then": then})
     properties = {name: {**CALLS, "description": entry.doc} for name, entry in losses.items()}
     return {"type": "object", "properties": {**properties, "weight": weight}, "allOf": branches}
+
+
+def _ramp() -> Schema:
+    """A weight that changes while the recipe trains."""
+    span: Schema = {"type": "string", "pattern": r"^(=|\s*[0-9.])"}
+    return _object(
+        {
+            "from": {"type": "number", "description": "The weight of the first step"},
+            "to": {"type": "number", "description": "The weight that it gets to, and keeps"},
+            "over": {**span, "description": "How long it takes, in epochs or steps: `20 epochs`, `500 steps`"},
+            "after": {**span, "default": "0 steps", "description": "How long it stays as it is before that"},
+            "by": {"enum": list(SHAPES), "default": "linear", "description": "By a straight line, or half a cosine"},
+        },
+        list(NEEDED_OF_RAMP),
+    )
 
 
 def _schedules(known: Mapping[str, Described]) -> Schema:

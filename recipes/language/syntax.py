@@ -7,6 +7,7 @@ from typing import Any, Literal
 from crossband.graphs.language.diagnostics import Place
 from crossband.recipes.language.flow import Value
 from crossband.recipes.language.layers import Layers
+from crossband.recipes.language.ramps import Ramp
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,12 @@ class Term:
     loss: str
     inputs: tuple[Value, ...]
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    weight: float = 1.0
+    weight: float | Ramp = 1.0
     path: tuple[str, ...] = ()
+
+    def weight_at(self, step: int, per_epoch: int) -> float:
+        """Its weight in the step `step`, counted from 0, of a training with `per_epoch` steps in an epoch."""
+        return self.weight.at(step, per_epoch) if isinstance(self.weight, Ramp) else self.weight
 
 
 @dataclass(frozen=True)

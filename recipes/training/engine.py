@@ -99,14 +99,14 @@ class NotFinite(CrossbandError):
     """A loss is infinite or not a number."""
 
 
-def objective(run: PhaseRun, values: FlowTensors) -> tuple[Tensor, dict[str, Tensor]]:
-    """The weighted sum of the losses of a phase, and each loss without its weight."""
+def objective(run: PhaseRun, values: FlowTensors, weights: Mapping[str, float]) -> tuple[Tensor, dict[str, Tensor]]:
+    """The sum of the losses of a phase with these weights, and each loss without its weight."""
     terms: dict[str, Tensor] = {}
     total: Tensor | None = None
     for name, loss in run.phase.losses.items():
         parts = [loss.entry.factory(*_inputs(loss, call, values, run), **loss.term.arguments) for call in loss.calls]
         terms[name] = torch.stack(parts).sum()
-        weighted = loss.term.weight * terms[name]
+        weighted = weights[name] * terms[name]
         total = weighted if total is None else total + weighted
     if total is None or not total.requires_grad:
         raise CrossbandError(f"the losses of the phase `{run.name}` pass no gradient to {', '.join(run.trains)}")

@@ -17,16 +17,20 @@ from crossband.recipes.model.flow_tensors import Batch, FlowTensors
 from crossband.recipes.training.engine import NotFinite, objective
 from crossband.recipes.training.state import Training
 
-Losses = dict[str, dict[str, float]]  # by phase and term, without weights
+Losses = dict[str, dict[str, float]]  # by phase and term, without weights; and weights alike
 
 
 @dataclass(frozen=True)
 class StepRecord:
-    """The record of one step: `step` counts from 1, `epoch` from 0; seconds spent on waiting for data and computing."""
+    """The record of one step: `step` counts from 1, `epoch` from 0; seconds spent on waiting for data and computing.
+
+    `weights` are those of the losses whose weights change.
+    """
 
     step: int
     epoch: int
     losses: Losses
+    weights: Losses
     rates: dict[str, float]
     images: int
     data_seconds: float
@@ -42,7 +46,7 @@ def steps_per_epoch(loader: DataLoader[Any], accumulate: int) -> int:
 def train_steps(training: Training, loader: DataLoader[Any], total: int) -> Iterator[StepRecord]:
     """Train from `training.step` to the step `total` and yield a record of each step."""
     accumulate = training.experiment.recipe.accumulate
-    per_epoch = steps_per_epoch(loader, accumulate)
+    per_epoch = training.per_epoch = steps_per_epoch(loader, accumulate)
     while training.step < total:
         epoch, done = divmod(training.step, per_epoch)
         batches = epoch_of(loader, epoch, done * accumulate)
@@ -50,13 +54,14 @@ def train_steps(training: Training, loader: DataLoader[Any], total: int) -> Iter
         while group := list(islice(batches, accumulate)):
             loaded = time.perf_counter()
             training.begin(epoch)
+            weights = training.changing_weights()
             losses = train_step(training, [training.fabric.to_device(batch) for batch in group])
+            _end_step(training, losses, last=(training.step + 1) % per_epoch == 0)
             training.step += 1
-            _end_step(training, losses, last=training.step % per_epoch == 0)
             rates = {name: rate.value for name, rate in training.rates.items()}
             images = sum(len(batch["name"]) for batch in group) * training.fabric.world_size
             now = time.perf_counter()
-            yield StepRecord(training.step, epoch, losses, rates, images, loaded - started, now - loaded)
+            yield StepRecord(training.step, epoch, losses, weights, rates, images, loaded - started, now - loaded)
             if training.step >= total:
                 return
             started = time.perf_counter()
@@ -69,9 +74,10 @@ def train_step(training: Training, batches: Sequence[Batch]) -> Losses:
     several = [FlowTensors(*parts, batch, autocast=training.fabric.autocast, kept=experiment.kept) for batch in batches]
     seen: list[tuple[str, int, dict[str, Tensor]]] = []
     for run in training.runs:
+        weights = training.weights(run.phase.phase)
         training.optimizers[run.name].zero_grad()
         for number, values in enumerate(several):
-            total, terms = objective(run, values)
+            total, terms = objective(run, values, weights)
             training.only(run.trains)
             training.fabric.backward(total / len(several))
             if len(several) > 1:
@@ -107,7 +113,8 @@ def _means(
 def _end_step(training: Training, losses: Losses, *, last: bool) -> None:
     """Add to the mean loss of the epoch, and pass it to the schedules at the end of the epoch."""
     for phase in training.experiment.recipe.phases:
-        value = math.fsum(phase.terms[name].weight * value for name, value in losses[phase.name].items())
+        weights = training.weights(phase)
+        value = math.fsum(weights[name] * value for name, value in losses[phase.name].items())
         total, count = training.epoch_loss.get(phase.name, [0.0, 0.0])
         training.epoch_loss[phase.name] = [total + value, count + 1]
         if last:

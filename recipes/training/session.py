@@ -18,7 +18,7 @@ from crossband.recipes.basics.progress import Screen
 from crossband.recipes.data.loader import make_loader
 from crossband.recipes.data.opening import training_scenes
 from crossband.recipes.kinds.source import Source
-from crossband.recipes.language.experiment import Experiment
+from crossband.recipes.language.experiment import Experiment, unfinished
 from crossband.recipes.metrics.evaluation import Table
 from crossband.recipes.metrics.results import Results
 from crossband.recipes.model.evaluating import Scored, score, whole_scenes
@@ -151,6 +151,8 @@ class Session:
         title = f"train {self.experiment.recipe.name}"
         with self._signals(), Screen(title, self.total, training.step, silent=self.silent) as screen:
             screen.say(f"{title} in {self.folder}")
+            for note in unfinished(self.experiment.recipe, self.per_epoch):
+                screen.say(f"note: {note}")
             if training.step == 0:
                 self._checkpoint(training)
             for report in train_steps(training, self.loader, self.total):
@@ -191,6 +193,7 @@ class Session:
             report.step,
             report.epoch,
             losses={phase: {k: sum(v) / len(v) for k, v in terms.items()} for phase, terms in losses.items()},
+            **({"weights": report.weights} if report.weights else {}),
             lr=report.rates,
             data_seconds=round(data, 4),
             compute_seconds=round(compute, 4),

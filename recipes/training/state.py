@@ -15,6 +15,8 @@ from crossband.recipes.kinds.schedule import Rate
 from crossband.recipes.kinds.source import Band
 from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.language.functions import make_functions
+from crossband.recipes.language.ramps import Ramp
+from crossband.recipes.language.syntax import Phase
 from crossband.recipes.model.networks import begin_network, direction_of, seed_of
 from crossband.recipes.model.run_folder import RunFolder
 from crossband.recipes.model.weights import CheckpointError, difference, save_weights
@@ -39,11 +41,28 @@ class Training:
     images: Mapping[str, Band] = field(default_factory=dict)  # what the images are, by band
     epoch_loss: dict[str, list[float]] = field(default_factory=dict)  # sum and count by phase, for plateaus
     step: int = 0
+    per_epoch: int = 1  # steps, as the data give it
 
     def begin(self, epoch: int) -> None:
         """Set the learning rates: by the epoch if the recipe counts epochs, else by the step."""
         for rate in self.rates.values():
             rate.begin(epoch if self.experiment.recipe.epochs else self.step)
+
+    def weights(self, phase: Phase) -> dict[str, float]:
+        """The weight of each loss of a phase in the present step."""
+        return {name: term.weight_at(self.step, self.per_epoch) for name, term in phase.terms.items()}
+
+    def changing_weights(self) -> dict[str, dict[str, float]]:
+        """The present weights of the losses whose weights change, by phase and loss."""
+        found = {
+            phase.name: {
+                name: term.weight.at(self.step, self.per_epoch)
+                for name, term in phase.terms.items()
+                if isinstance(term.weight, Ramp)
+            }
+            for phase in self.experiment.recipe.phases
+        }
+        return {phase: weights for phase, weights in found.items() if weights}
 
     def only(self, trained: frozenset[str]) -> None:
         """Let gradients reach the weights of these networks only."""
