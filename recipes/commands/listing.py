@@ -253,7 +253,8 @@ def _key_map(path: Path) -> dict[str, Any]:
 def _doc(path: Path) -> str:
     """The `doc` of a YAML file, or the comment that it begins with."""
     lines = itertools.takewhile(lambda line: line.startswith("#"), path.read_text("utf-8").lstrip().splitlines())
-    comment = " ".join(line.lstrip("# ") for line in lines if "yaml-language-server" not in line)
+    said = (line.lstrip("# ") for line in lines if "yaml-language-server" not in line)
+    comment = " ".join(line for line in said if line != path.name)
     return str(_data(path).get("doc") or comment)
 
 

@@ -1,0 +1,159 @@
+"""Pages of documentation that are what they show: the files are written, the commands run, the mistakes made.
+
+A page is read from top to bottom in a folder of its own. In it
+
+- a fence `yaml` (or `python`) whose first line is `# NAME.yaml` is that file; any other `python` is run;
+- a fence `console` has commands after `$ `, each with all that it prints; a line `...` stands for any lines, and what
+  is measured (`train`, `evaluate`) may have other digits. Without `$ ` its lines are commands that must end well;
+- ``**Mistake:** `x` for `y` `` puts x in the place of y in the file of the next command, for the fence that follows;
+- `<!-- keys recipe data -->` to `<!-- end -->` is the table of these keys of a format;
+- a picture of the name of an SVG file that a command wrote is that file;
+- the folder has one photo, `photos/street.png`.
+
+`python tests/write_pages.py` writes all of it anew; `tests/test_pages.py` holds that it would change nothing.
+"""
+
+import contextlib
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+from PIL import Image
+
+from crossband import registry
+from crossband.graphs.language.keys import below
+from crossband.recipes.commands import cli, listing
+from crossband.recipes.commands.show_entry import default_text, type_text
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "graphs/README.md", "recipes/FORMAT.md", "recipes/TUTORIAL.md")
+PARTS = re.compile(
+    r"^```(?P<language>\w+)\n(?P<body>.*?)^```$"
+    r"|\*\*Mistake:\*\* `(?P<wrong>[^`]+)`\s+for\s+`(?P<right>[^`]+)`"
+    r"|^<!-- keys (?P<format>\w+) ?(?P<path>[\w.]*) -->\n(?P<table>.*?)^<!-- end -->$"
+    r"|!\[[^]]*\]\((?P<picture>[^)]+\.svg)\)",
+    re.MULTILINE | re.DOTALL,
+)
+MEASURED = ("train", "evaluate")  # commands whose figures depend on the machine
+ANY = "..."
+
+
+@dataclass
+class Page:
+    """A page while it is read: what stands on it by now, and the pictures that belong to it."""
+
+    path: Path
+    pictures: dict[Path, str] = field(default_factory=dict)
+    names: dict[str, Any] = field(default_factory=lambda: {"__name__": "__main__"})
+    mistake: tuple[str, str] | None = None
+    ran: list[str] = field(default_factory=list)
+
+    def read(self, folder: Path) -> str:
+        """The page as it should be, from running all of it in a folder."""
+        (folder / "photos").mkdir()
+        Image.new("RGB", (60, 40), "gray").save(folder / "photos" / "street.png")
+        with contextlib.chdir(folder):
+            return PARTS.sub(self._part, self.path.read_text("utf-8"))
+
+    def _part(self, found: re.Match[str]) -> str:
+        part = found.groupdict()
+        if part["wrong"]:
+            self.mistake = part["wrong"], part["right"]
+        elif part["picture"]:
+            self._picture(part["picture"])
+        elif part["format"]:
+            head = found[0].partition("\n")[0]
+            return f"{head}\n{key_table(part['format'], part['path'])}<!-- end -->"
+        elif part["language"] == "console":
+            return f"```console\n{''.join(self._console(part['body']))}```"
+        elif named := re.match(r"# (\S+\.(?:yaml|py))\n", part["body"]):
+            Path(named[1]).write_text(part["body"], "utf-8")
+        elif part["language"] == "python":
+            exec(compile(part["body"], self.path.name, "exec"), self.names)
+        else:
+            assert part["language"] not in ("yaml", "text"), f"{self.path.name}: name the file: {part['body'][:80]}"
+        return found[0]
+
+    def _picture(self, link: str) -> None:
+        drawn = Path(Path(link).name)
+        if drawn.is_file():
+            self.pictures[(self.path.parent / link).resolve()] = drawn.read_text("utf-8")
+
+    def _console(self, body: str) -> Iterator[str]:
+        silent = not body.startswith("$ ")
+        commands = re.split(r"^", body.replace("\\\n", "\\\0"), flags=re.MULTILINE) if silent else body.split("$ ")
+        with self._mistaken(body):
+            for command in filter(None, commands):
+                first, _, shown = command.partition("\n")
+                line = first.replace("\\\0", " ")
+                if line.startswith("pip "):
+                    yield f"{first}\n"
+                    continue
+                code, said = run(line)
+                self.ran.append(line)
+                assert code == 0 or not silent, f"{self.path.name}: {line}: {said}"
+                said = shown if silent or fits(shown, said, line) else said
+                yield ("" if silent else "$ ") + first.replace("\0", "\n") + "\n" + said
+        self.mistake = None
+
+    @contextlib.contextmanager
+    def _mistaken(self, body: str) -> Iterator[None]:
+        """With the mistake that was announced in the first file that a command names, while the block lasts."""
+        if self.mistake is None:
+            yield
+            return
+        wrong, right = self.mistake
+        file = Path(next(word for word in body.split() if word.endswith(".yaml")))
+        text = file.read_text("utf-8")
+        assert text.count(right) == 1, f"{self.path.name}: {file} has `{right}` {text.count(right)} times"
+        file.write_text(text.replace(right, wrong), "utf-8")
+        yield
+        file.write_text(text, "utf-8")
+
+
+def run(line: str) -> tuple[int, str]:
+    """The exit code of a command and all that it prints, but for what goes to a file by `> FILE`."""
+    line, _, file = line.partition(" > ")
+    program, *words = shlex.split(line)
+    assert program == "crossband", f"a page runs `crossband` only, not `{line}`"
+    done = CliRunner().invoke(cli, words)
+    assert done.exception is None or isinstance(done.exception, SystemExit), f"{line}: {done.exception!r}"
+    if file:
+        Path(file.strip()).write_text(done.stdout, "utf-8")
+        return done.exit_code, done.stderr
+    said = done.output.replace(f"{Path.cwd()}{os.sep}", "").replace(f"{registry.ROOT}{os.sep}", "")
+    return done.exit_code, "\n".join(map(str.rstrip, said.strip("\n").splitlines())) + ("\n" if said.strip() else "")
+
+
+def fits(shown: str, said: str, line: str) -> bool:
+    """Whether what a page shows is what is said, but for lines left out and, in what is measured, digits."""
+    if line.split()[1] in MEASURED:
+        shown, said = _without_digits(shown), _without_digits(said)
+    pieces = re.split(rf"^{re.escape(ANY)}\n", shown, flags=re.MULTILINE)
+    return re.fullmatch(r"(?:.*\n)*?".join(map(re.escape, pieces)), said) is not None
+
+
+def _without_digits(text: str) -> str:
+    """The text with one zero for every number, and one sign for what depends on how long and how good it is."""
+    return re.sub(r" +", " ", re.sub(r"-+", "-", re.sub(r"[-+]?\d[\d.,]*", "0", text.replace("**", ""))))
+
+
+def key_table(name: str, path: str) -> str:
+    """The keys of a format, at and below a path, or without one those outside every other, as a table."""
+    known = listing.known("formats")[name].parameters
+    found = below(path, known) if path else {key: each for key, each in known.items() if "." not in key}
+    rows = [
+        (f"`{key}`", _cell(type_text(each.schema)), _cell(default_text(each)), _cell(each.schema["description"]))
+        for key, each in found.items()
+    ]
+    heading = ("key", "type", "default", "what it is")
+    return "".join(f"| {' | '.join(row)} |\n" for row in (heading, ("---",) * len(heading), *rows))
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,58 @@
+"""The pages of documentation show what is so: every file, command, message, table and picture on them."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pages import PAGES, ROOT, Page, fits
+
+from crossband.recipes.commands import listing
+
+SLOW = ("recipes/TUTORIAL.md",)
+
+
+@pytest.mark.usefixtures("scratch")
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in PAGES[1:]])
+def test_a_page_shows_what_is_so(name: str, tmp_path: Path) -> None:
+    """If this fails: `python tests/write_pages.py`, and read the difference."""
+    page = Page(ROOT / name)
+    assert page.read(tmp_path) == page.path.read_text("utf-8")
+    for path, picture in page.pictures.items():
+        assert path.read_text("utf-8") == picture, path
+    links = {(page.path.parent / link).resolve() for link in re.findall(r"\]\(([^)#]+\.svg)\)", page.path.read_text())}
+    assert links == page.pictures.keys()
+
+
+def test_every_key_of_a_format_is_on_its_page() -> None:
+    pages = {"graph": "graphs/README.md", "recipe": "recipes/FORMAT.md"}
+    for name, item in listing.known("formats").items():
+        text = (ROOT / pages[name]).read_text("utf-8")
+        assert [key for key in item.parameters if f"| `{key}` |" not in text] == []
+
+
+@pytest.mark.parametrize("name", [*PAGES, "CONTRIBUTING.md", "recipes/README.md"])
+def test_links_lead_to_files_and_headings(name: str) -> None:
+    text = (ROOT / name).read_text("utf-8")
+    for link, _, heading in (each.partition("#") for each in re.findall(r"\]\(([^)\s]+)\)", text)):
+        if not link.startswith("http"):
+            target = (ROOT / name).parent / link if link else ROOT / name
+            assert target.exists(), f"{name} links to {link}"
+            headings = re.findall(r"^#+ (.*)$", target.read_text("utf-8"), re.MULTILINE) if heading else []
+            assert not heading or heading in [
+                re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings
+            ]
+
+
+@pytest.mark.parametrize(
+    ("shown", "said", "line", "same"),
+    [
+        ("a\nb\n", "a\nb\n", "crossband check", True),
+        ("a\n...\nd\n", "a\nb\nc\nd\n", "crossband check", True),
+        ("a\n...\n", "a\n", "crossband check", True),
+        ("a 1\n", "a 2\n", "crossband check", False),
+        ("| a |  1.5 |\n", "| a | **12.25** |\n", "crossband train x", True),
+        ("a\n", "b\n", "crossband train x", False),
+    ],
+)
+def test_what_is_shown_is_held_against_what_is_said(shown: str, said: str, line: str, same: bool) -> None:
+    assert fits(shown, said, line) is same
