@@ -10,6 +10,7 @@ from crossband.registry import REQUIRED, Parameter
 
 ANY = "NAME"
 TOLD = ("description", "default")  # what a schema says of a value beside what it admits
+TYPE, INNER = "x-type", "x-inner"  # type and inner schema of a value that a schema leaves to others to check
 
 Schema = Mapping[str, Any]
 
@@ -40,8 +41,9 @@ def below(path: str, known: Mapping[str, Parameter]) -> dict[str, Parameter]:
 
 
 def told(schema: Schema) -> dict[str, Any]:
-    """What a schema says of a value, for a schema around it: editors show the outermost."""
-    return {key: schema[key] for key in TOLD if key in schema}
+    """What a schema says of a value, for a schema around it or in its place: editors show the outermost."""
+    said = {key: schema[key] for key in (*TOLD, TYPE) if key in schema}
+    return {**said, TYPE: schema["type"]} if "type" in schema else said
 
 
 def _begins(known: Mapping[str, Parameter], path: tuple[str, ...]) -> bool:
@@ -62,7 +64,7 @@ def _inside(
             yield from _inside(own, (*path, name), root, opened)
     if isinstance(named := part.get("additionalProperties"), Mapping):
         yield from _inside(named, (*path, ANY), root, opened)
-    for inner in (part.get("items"), part.get("then"), part.get("else"), *part.get("allOf", ())):
+    for inner in (part.get(INNER), part.get("items"), part.get("then"), part.get("else"), *part.get("allOf", ())):
         if isinstance(inner, Mapping):
             yield from _inside(inner, path, root, opened)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from crossband.graphs.language.keys import TYPE
 from crossband.recipes.commands.output import plain, print_facts, print_json, print_table
 from crossband.registry import ROOT, Description, Parameter, show
 
@@ -55,7 +56,7 @@ def type_text(schema: Mapping[str, Any]) -> str:
         return " or ".join(map(show, schema["enum"]))
     if "if" in schema and "type" not in schema:
         return f"{type_text({**schema['if'], **schema['then']})} or {type_text(schema['else'])}"
-    kinds = schema.get("type", "anything")
+    kinds = schema.get("type") or schema.get(TYPE, "anything")
     if isinstance(kinds, list):
         return " or ".join(type_text({**schema, "type": kind}) for kind in kinds)
     if kinds == "array":

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crossband import registry
-from crossband.graphs.language.keys import told
+from crossband.graphs.language.keys import INNER, TYPE, told
 from crossband.graphs.language.schema import DIALECT, NAME, Known, graph_schema, parameter_schemas, patch_schemas
 from crossband.recipes.language.ramps import NEEDED as NEEDED_OF_RAMP
 from crossband.recipes.language.ramps import SHAPES
@@ -352,12 +352,13 @@ def _term(losses: Mapping[str, Described]) -> Schema:
     weight: Schema = {
         "default": 1.0,
         "description": "What the loss is multiplied by: a number, or `{from: 0, to: 10, over: 20 epochs}`",
+        TYPE: ["number", "object"],
         "if": {"type": "object"},
         "then": _ramp(),
         "else": {"type": "number"},
     }
     if not losses:
-        return {"type": "object", "minProperties": 1, "properties": {"weight": told(weight)}}
+        return {"type": "object", "minProperties": 1, "properties": {"weight": {**told(weight), INNER: _ramp()}}}
     branches = []
     for name, entry in losses.items():
         own = {name: {**CALLS, "description": entry.doc}, "weight": weight} | parameter_schemas(entry)
