@@ -13,7 +13,8 @@ from crossband.graphs.plans.cost import count_parameters
 from crossband.recipes.commands.listing import about
 from crossband.recipes.commands.output import plain, print_facts, print_json, print_table
 from crossband.recipes.language.checker import Experiment, check
-from crossband.recipes.language.experiment import unfinished
+from crossband.recipes.language.experiment import call_of, turns, unfinished
+from crossband.recipes.language.flow import Value
 from crossband.recipes.language.patches import patch_text
 from crossband.recipes.language.ramps import Ramp
 from crossband.recipes.language.syntax import Network, Paper, Recipe, Term
@@ -48,7 +49,8 @@ def _print(experiment: Experiment, parameters: Mapping[str, int], doc: str) -> N
     click.echo()
     print_table(("phase", "trains", "term", "weight", "loss"), _terms(recipe), right=("weight",))
     click.echo()
-    print_facts({"recipe": recipe.name + (f": {doc}" if doc else ""), **_facts(recipe)})
+    step = order_of_step(experiment) if len(recipe.phases) > 1 else ""
+    print_facts({"recipe": recipe.name + (f": {doc}" if doc else ""), "step": step, **_facts(recipe)})
 
 
 def _graph(network: Network, name: str) -> str:
@@ -58,6 +60,28 @@ def _graph(network: Network, name: str) -> str:
 
 def _weight(term: Term) -> float | dict[str, Any]:
     return term.weight.as_dict() if isinstance(term.weight, Ramp) else term.weight
+
+
+def order_of_step(experiment: Experiment) -> str:
+    """What a step does, in order: `critics, generators, more (fake computed again)`."""
+    flow = experiment.recipe.flow
+
+    def expanded(value: Value) -> Value:
+        return value.rebuilt(
+            lambda part: expanded(flow[part.name]) if part.kind == "name" and part.name in flow else part
+        )
+
+    named = {name: call_of(expanded(value)) for name, value in flow.items()}
+    found: dict[str, str] = {}
+    for turn in turns(experiment.phases, experiment.kept, experiment.plans):
+        words = []
+        for calls, what in ((turn.again, "computed again"), (turn.kept, "kept")):
+            if names := [name for name, call in named.items() if call in calls]:
+                words.append(f"{', '.join(names)} {what}")
+        phase = turn.phase.phase
+        times = f" ×{phase.repeat}" if phase.repeat != 1 else ""
+        found.setdefault(phase.name, f"{phase.name}{times}" + (f" ({'; '.join(words)})" if words else ""))
+    return ", ".join(found.values())
 
 
 def _terms(recipe: Recipe) -> list[tuple[str, ...]]:

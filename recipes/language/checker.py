@@ -15,7 +15,14 @@ from crossband.graphs.plans.plan import Plan
 from crossband.recipes.kinds.loss import LossEntry, LossInputError
 from crossband.recipes.kinds.schedule import ScheduleError, entry_of, refuse_short
 from crossband.recipes.language.bands import ROLES, channels_of
-from crossband.recipes.language.experiment import CheckedPhase, CheckedTerm, Experiment, reaches
+from crossband.recipes.language.experiment import (
+    CheckedPhase,
+    CheckedTerm,
+    Experiment,
+    call_of,
+    reaches,
+    turns,
+)
 from crossband.recipes.language.flow import Value
 from crossband.recipes.language.flow_shapes import FlowShapes, Shape
 from crossband.recipes.language.functions import words
@@ -61,6 +68,7 @@ class _Checker:
         self.data()
         self.networks(steps)
         result, kept = self.result(), self.kept()
+        self.order(steps, kept)
         for number, name in enumerate(recipe.evaluate.metrics or ()):
             if name not in registry.metrics:
                 self.fault(
@@ -332,10 +340,31 @@ class _Checker:
                 self.fault("E070", f"no value named `{name}` in the flow", "keep", number, hint=hint)
                 continue
             try:
-                found.add(self.values.look_up(Value("name", name), ("keep", number))[0])
+                found.add(call_of(self.values.look_up(Value("name", name), ("keep", number))[0]))
             except Reported:
                 continue
         return frozenset(found)
+
+    def order(self, steps: Sequence[CheckedPhase], kept: frozenset[Value]) -> None:
+        """Check that what is kept can be kept: no phase learns by it afterwards, and a step has one batch."""
+        if self.problems:
+            return
+        names = {call_of(self.values.flow(name)[0]): (number, name) for number, name in enumerate(self.recipe.keep)}
+        for turn in turns(steps, kept, self.plans):
+            for value in turn.kept:
+                number, name = names[value]
+                if learning := sorted(turn.phase.learns_by(value, self.plans)):
+                    phase, network = turn.phase.phase.name, learning[0]
+                    message = (
+                        f"`{name}` is kept as it was before `{network}` was trained, and `{phase}` trains it by that"
+                    )
+                    hint = f"leave `{name}` out of `keep`, or train `{network}` once a step"
+                    self.fault("E075", message, "keep", number, hint=hint)
+                    return
+                if (batches := self.recipe.accumulate) > 1:
+                    message = f"`{name}` cannot be kept from phase to phase where `accumulate` is {batches}"
+                    self.fault("E075", message, "keep", number, hint="leave out `accumulate`, or say `keep: null`")
+                    return
 
     def unused(self) -> None:
         if self.problems:

@@ -1,6 +1,6 @@
 """A checked recipe: what to build, what to compute and in which order. `checker` makes it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,29 @@ class CheckedPhase:
         """The inputs of all its losses."""
         yield from (value for loss in self.losses.values() for call in loss.calls for value in call)
 
+    def calls(self) -> frozenset[Value]:
+        """Every call in its losses."""
+        return frozenset(part for value in self.inputs() for part in value.walk() if part.kind == "call")
+
+    def learns_by(self, value: Value, networks: Mapping[str, Any]) -> frozenset[str]:
+        """The networks that it trains by what a loss makes of a value."""
+        trained = reaches(value, networks) & {*self.phase.train}
+        read = (each for loss in self.losses.values() for each in loss.learned_from() if value in each.walk())
+        return frozenset[str]().union(*(trained & reaches(each, networks) for each in read))
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One turn of a phase in a step.
+
+    Of the calls that it uses, those computed `again`, since a network behind them was updated, and those `kept` as
+    they were before that.
+    """
+
+    phase: CheckedPhase
+    again: frozenset[Value]
+    kept: frozenset[Value]
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -52,6 +75,23 @@ class Experiment:
     bands: Mapping[str, int]
 
 
+def turns(phases: Sequence[CheckedPhase], kept: frozenset[Value], networks: Mapping[str, Any]) -> Iterator[Turn]:
+    """What the phases of a step see of each other, turn by turn: a value is computed anew once it is out of date.
+
+    Of the turns of a phase that is repeated, two are given.
+    """
+    made: set[Value] = set()
+    outdated: set[Value] = set()
+    stale: set[Value] = set()
+    for phase in (each for each in phases for _ in range(min(each.phase.repeat, 2))):
+        used = phase.calls()
+        yield Turn(phase, used & outdated, used & stale)
+        made, outdated = made | used, outdated - used
+        late = {call for call in made if depends(call, networks) & {*phase.phase.train}}
+        stale |= late & kept
+        outdated |= late - kept
+
+
 def unfinished(recipe: Recipe, per_epoch: int | None = None) -> list[str]:
     """Which weights of losses are still on their way when training ends, in words: no mistake, but to be told."""
     length, unit = (recipe.steps, "steps") if recipe.steps else (recipe.epochs or 0, "epochs")
@@ -61,6 +101,11 @@ def unfinished(recipe: Recipe, per_epoch: int | None = None) -> list[str]:
         for name, term in phase.terms.items()
         if isinstance(term.weight, Ramp) and (short := term.weight.falls_short(length, unit, per_epoch))
     ]
+
+
+def call_of(value: Value) -> Value:
+    """The call that a value is the result of, or a part of the result."""
+    return value.operands[0] if value.kind == "part" else value
 
 
 def depends(value: Value, networks: Mapping[str, Any]) -> frozenset[str]:

@@ -140,6 +140,12 @@ class Layers(Document):
         said += [_has(each.data, path) for each in self.documents]
         return said.index(True) if True in said else None
 
+    def added(self, section: str) -> list[str]:
+        """The names that layers add to a section, beside names of the weakest layer that has it."""
+        first = next((each.data[section] for each in reversed(self.documents) if section in each.data), {})
+        own = [name for name in self.data[section] if name not in first]
+        return own if len(own) < len(self.data[section]) else []
+
     def adds(self, path: Path_) -> bool:
         """Whether any layer gives the value at `path`, and not only null, which removes it."""
         given = [each.value for each in self.settings if each.path == path]

@@ -134,6 +134,14 @@ class _Parser:
             return (self.phase("generator", phase, data, ()),)
         written = list(data["phases"])
         order = data.get("order", written)
+        if "order" not in data and (late := self.layers.added("phases")):
+            names = ", ".join(written)
+            message = (
+                f"the phase `{late[0]}` is added to those of another recipe, which does not say when it is its turn"
+            )
+            self.fault(
+                "E075", message, "phases", late[0], hint=f"say the order of all, such as `order: [{names}]`", key=True
+            )
         if sorted(order) != sorted(written):
             names = ", ".join(f"`{name}`" for name in written)
             self.fault("E075", "`order` names every phase once", "order", hint=f"the phases are {names}")

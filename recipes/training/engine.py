@@ -50,7 +50,7 @@ def phase_runs(experiment: Experiment) -> tuple[PhaseRun, ...]:
             phase,
             {
                 call: _recorded(call, phases[at : at + 1] if alone else phases[at:], experiment)
-                for call in _calls(phase)
+                for call in phase.calls()
             },
         )
         for at, phase in enumerate(phases)
@@ -61,15 +61,11 @@ def _recorded(call: Value, phases: Sequence[CheckedPhase], experiment: Experimen
     """The networks by which a call, computed in the first of `phases`, is differentiated before it is out of date."""
     for phase in phases:
         trained = frozenset(phase.phase.train)
-        if call in _calls(phase) and (wanted := reaches(call, experiment.plans) & trained):
+        if call in phase.calls() and (wanted := reaches(call, experiment.plans) & trained):
             return wanted
         if depends(call, experiment.plans) & trained:
             return NONE
     return NONE
-
-
-def _calls(phase: CheckedPhase) -> frozenset[Value]:
-    return frozenset(part for value in phase.inputs() for part in value.walk() if part.kind == "call")
 
 
 class Recomputation(FlowTensors):
