@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from crossband.blocks.contracts.ranges import SIGNED
 from crossband.recipes.kinds.function import FunctionError, Shape
 from crossband.registry import functions
 
@@ -73,6 +74,18 @@ def test_mix_takes_one_share_for_each_image() -> None:
     assert 0 <= shares.min() < 0.05
     assert 0.95 < shares.max() <= 1
     assert abs(float(shares.mean()) - 0.5) < 0.1
+
+
+@pytest.mark.parametrize("name", list(functions))
+def test_ranges_are_as_said(name: str) -> None:
+    entry = functions[name]
+    taken = entry.takes or SIGNED
+    given = entry.gives or taken
+    for ends in (images(2, 3, 6, 5), torch.zeros(2, 3, 6, 5), torch.ones(2, 3, 6, 5)):
+        operands = [taken.low + (taken.high - taken.low) * ends] * max(1, entry.operands[0])
+        result = entry.factory(0)(*operands)
+        assert given.low - 1e-6 <= result.min()
+        assert result.max() <= given.high + 1e-6
 
 
 @pytest.mark.parametrize("name", list(functions))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
+from crossband.blocks.contracts.ranges import SIGNED
 from crossband.blocks.laws import LawBroken
 from crossband.recipes.basics.pretrained import Unavailable
 from crossband.recipes.losses import LossInputError, fft_l1, l1, loss, ms_ssim, patch_nce, ssim, vanilla, vgg
@@ -246,6 +247,13 @@ BREAKERS: list[tuple[str, Callable[..., Tensor], Mapping[str, Any], str]] = [
     ("order", lambda o, t: mean((o - t)[0]), {}, "it is .*, and .* in another order"),
     ("least", lambda o, t: -mean(o - t), {"least_where_equal": True}, "equal inputs give -?0, and some that differ -"),
     ("least", lambda o, t: 2 * mean(o - t).detach() - mean(o - t), {"least_where_equal": True}, "does not point away"),
+    (
+        "flat",
+        lambda o, t: mean((o + 1).log() - t),
+        {"range": SIGNED},
+        "the value of -1.0 and -1.0 in torch.float64 is inf",
+    ),
+    ("aligned", lambda o, t: mean(o.mean() - t.mean()), {"aligned": True}, "it is 0 for both"),
     ("refusals", lambda o, t: mean(o - t), {"same_shape": True}, "another size of `.` is accepted"),
     ("refusals", lambda o, t: mean(o - t), {"least": 5}, "a side of 4 is accepted"),
 ]

@@ -14,6 +14,7 @@ from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from crossband import registry
+from crossband.blocks.contracts.ranges import ANY, UNIT
 from crossband.blocks.laws import LawBroken, NothingDrawn
 from crossband.recipes.basics import pretrained
 from crossband.recipes.basics.colour import luminance
@@ -158,6 +159,7 @@ BREAKERS = [
     ("values", lambda o, t, s: (o - t).abs().mean(), "it gives values of the shape \\(\\), not \\(\\d,\\)"),
     ("values", lambda o, t, s: error(o, t) / 0, "it gives \\[inf.* for images that differ"),
     ("values", lambda o, t, s: error(o, t) + torch.rand(()), "a second call gives another value"),
+    ("values", lambda o, t, s: 1 + error(o, t), "it gives \\[1.*, and its range is \\[0, 1\\]"),
     ("best", lambda o, t, s: -error(o, t), "targets have \\[-?0.0.*\\], and others \\[-"),
     ("batch", lambda o, t, s: error(o, t) - error(o, t).mean(), "in a batch .*, alone "),
     ("grey", lambda o, t, s: error(o, t) * o.shape[1], "grey images have .*, their three-channel copies "),
@@ -179,7 +181,7 @@ BREAKERS_OF_SETS = [
 @pytest.mark.usefixtures("scratch")
 @pytest.mark.parametrize(("law", "function", "words"), BREAKERS)
 def test_a_metric_that_breaks_a_law_is_told_which(law, function, words):
-    @metric("custom", better="lower")
+    @metric("custom", better="lower", range=UNIT if "range" in words else ANY)
     def custom(output, target, source):
         return function(output, target, source)
 

@@ -57,6 +57,9 @@ CODES: Mapping[str, str] = {
     "E078": "no recipe has this name",
     "E079": "the data source does not give what the task asks for",
     "E080": "images use little of the scale of their values, or lie beside it",
+    "E081": "values are not in the range that is asked for, or images of different ranges meet",
+    "E082": "a value stands for another band than it is used for, or a task for none",
+    "E083": "images that show different scenes are compared pixel by pixel",
 }
 
 _INDENT = "  "

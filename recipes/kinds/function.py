@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from torch import Tensor
 
+from crossband.blocks.contracts.ranges import Range
 from crossband.registry import CrossbandError, Entry, RegistryError, description, functions
 
 Shape: TypeAlias = tuple[int | None, ...]  # of a value, batch aside; None where only the data will tell
@@ -59,18 +60,37 @@ class FunctionEntry(Entry):
     kind = "function"
 
     operands: tuple[int, int | None]
+    takes: Range | None
+    gives: Range | None
+    aligned: bool
     detaches: bool
 
     def details(self) -> dict[str, Any]:  # noqa: D102  as in Entry
         least, most = self.operands
         values = "1 value" if most == 1 else f"{least} values" if most == least else f"{least} or more values"
-        return {"takes": values, "gradient": "does not pass" if self.detaches else ""}
+        return {
+            "takes": values + (f" in {self.takes}" if self.takes else ""),
+            "gives": f"values in {self.gives}" if self.gives else "values in the range of those that it takes",
+            "shows": "" if self.aligned else "other scenes than it is given",
+            "gradient": "does not pass" if self.detaches else "",
+        }
 
 
-def function(name: str, *, cite: str | None = None, detaches: bool = False) -> Callable[[F], F]:
-    """Register a subclass of Function as the function `name` of the flows. No gradient passes one that `detaches`.
+def function(
+    name: str,
+    *,
+    takes: Range | None = None,
+    gives: Range | None = None,
+    aligned: bool = True,
+    detaches: bool = False,
+    cite: str | None = None,
+) -> Callable[[F], F]:
+    """Register a subclass of Function as the function `name` of the flows.
 
-    Raises RegistryError, when the module is imported, if it is none.
+    `takes` is the range of the values that it is for; without it, any. `gives` is the range of what comes out; without
+    it, that of all values taken together. What comes out of one that is `aligned` shows the scenes of its values, pixel
+    by pixel. No gradient passes one that `detaches`. Raises RegistryError, when the module is imported, if it is no
+    subclass.
     """
 
     def register(cls: F) -> F:
@@ -83,6 +103,9 @@ def function(name: str, *, cite: str | None = None, detaches: bool = False) -> C
             parameters={},
             cite=cite,
             operands=cls.operands,
+            takes=takes,
+            gives=gives,
+            aligned=aligned,
             detaches=detaches,
             **description(cls),
         )

@@ -11,14 +11,24 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Concatenate, ParamSpec, cast
+from typing import Any, Concatenate, ParamSpec, TypeAlias, cast
 
 from torch import Tensor
 
 from crossband.blocks.contracts.precision import full_precision, widened
-from crossband.registry import CrossbandError, Entry, RegistryError, description, losses, parameters_of
+from crossband.blocks.contracts.ranges import SIGNED, UNIT, Range
+from crossband.registry import CrossbandError, Entry, RegistryError, description, losses, parameters_of, summary
 
 P = ParamSpec("P")
+Ranges: TypeAlias = Range | Mapping[str, Range] | None
+Declared: TypeAlias = Ranges | Callable[..., Ranges]
+LOGITS = SIGNED  # the least that they must reach: a logit that never falls below 0 cannot say no
+WORDS: Mapping[str, Range] = {"unit": UNIT, "tanh": SIGNED}  # of the parameter `range`
+
+
+def told(*, range: str, **_: object) -> Range:
+    """[0, 1]; with `range: tanh`, [-1, 1]."""
+    return WORDS[range]
 
 
 class LossInputError(CrossbandError, ValueError):
@@ -35,6 +45,8 @@ class LossEntry(Entry):
     same_shape: bool
     constant: tuple[str, ...]
     differentiates: bool
+    range: Declared
+    aligned: bool | Callable[..., bool]
     least: int | Callable[..., int]
     prepare: Callable[..., Mapping[str, str]] | None
     least_where_equal: bool | Callable[..., bool]
@@ -42,7 +54,19 @@ class LossEntry(Entry):
     examples: tuple[Mapping[str, Any], ...]
 
     def details(self) -> dict[str, Any]:  # noqa: D102  as in Entry
-        return {"inputs": list(self.inputs)}
+        taken = summary(self.range.__doc__ or "") if callable(self.range) else self.range
+        ranges = {name: str(each) for name, each in taken.items()} if isinstance(taken, Mapping) else str(taken or "")
+        compares = summary(self.aligned.__doc__ or "") if callable(self.aligned) else "pixel by pixel" * self.aligned
+        return {"inputs": list(self.inputs), "range": ranges, "compares": compares}
+
+    def ranges(self, arguments: Mapping[str, Any]) -> Mapping[str, Range]:
+        """The range that each of its inputs is taken to be in; without those that may be anything."""
+        found = self.range(**{**self.defaults, **arguments}) if callable(self.range) else self.range
+        return found if isinstance(found, Mapping) else dict.fromkeys(self.inputs, found) if found else {}
+
+    def is_aligned(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether it compares its inputs pixel by pixel, so that they must show one scene."""
+        return self.aligned if isinstance(self.aligned, bool) else self.aligned(**{**self.defaults, **arguments})
 
     def least_side(self, arguments: Mapping[str, Any]) -> int:
         """The smallest height and width that it takes. Raises LossInputError where arguments do not go together."""
@@ -61,6 +85,8 @@ def loss(
     same_shape: bool = True,
     constant: tuple[str, ...] = (),
     differentiates: bool = False,
+    range: Declared = None,
+    aligned: bool | Callable[..., bool] = False,
     least: int | Callable[..., int] = 1,
     prepare: Callable[..., Mapping[str, str]] | None = None,
     least_where_equal: bool | Callable[..., bool] = False,
@@ -77,7 +103,14 @@ def loss(
 
     `constant` names inputs that get no gradient. With `differentiates` the first input is
     differentiated in the second, so a recipe computes the first anew from a copy of the second that
-    takes gradients. `least` is the smallest height and width of the images, or a function that works
+    takes gradients.
+
+    `range` is the range that the inputs are taken to be in: one for all, a mapping by input, or a function of the
+    parameters that gives either, whose docstring says it in words; None, or an input left out, may be anything. One
+    that is `aligned` compares its inputs pixel by pixel, so that they must show one scene; others compare scores, or
+    sets and distributions. A recipe whose images have another range, or show other scenes, is refused.
+
+    `least` is the smallest height and width of the images, or a function that works
     it out from the parameters and raises LossInputError where they do not go together. `prepare`
     takes a device and the parameters, readies what the loss keeps beside itself, so that what is
     missing is found before training, and returns what to record of it.
@@ -114,6 +147,8 @@ def loss(
             same_shape=same_shape,
             constant=constant,
             differentiates=differentiates,
+            range=range,
+            aligned=aligned,
             least=least,
             prepare=prepare,
             least_where_equal=least_where_equal,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from crossband.blocks.contracts.ranges import ANY, UNIT, Range
 from crossband.registry import Entry, RegistryError, description, metrics
 
 TAKES = {False: ("output", "target", "source"), True: ("outputs", "targets")}  # whole set: parameters of the function
@@ -27,6 +28,7 @@ class MetricEntry(Entry):
     better: Literal["lower", "higher"] | None
     unit: str
     digits: int
+    range: Range
     whole_set: bool
 
     def format(self, value: float) -> str:
@@ -35,7 +37,15 @@ class MetricEntry(Entry):
 
     def details(self) -> dict[str, Any]:  # noqa: D102  as in Entry
         over = "the whole set" if self.whole_set else "each image"
-        return {"title": self.title, "better": self.better, "unit": self.unit, "measured over": over}
+        takes = "" if self.whole_set else f"images in {UNIT}"
+        return {
+            "title": self.title,
+            "better": self.better,
+            "unit": self.unit,
+            "takes": takes,
+            "range": str(self.range),
+            "measured over": over,
+        }
 
 
 def metric(
@@ -45,14 +55,15 @@ def metric(
     better: Literal["lower", "higher"] | None,
     unit: str = "",
     digits: int = 4,
+    range: Range = ANY,
     whole_set: bool = False,
     cite: str | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function of images as the metric `name`, or with `whole_set` one of the features of two sets.
 
     `title` heads its column in a table, which prints `digits` behind the point and the `unit`. `better` is None
-    where neither end is good. Raises RegistryError, when the module is imported, if the function does not take
-    `(output, target, source)`, or `(outputs, targets)`.
+    where neither end is good. `range` is between which numbers its values lie. Raises RegistryError, when the module
+    is imported, if the function does not take `(output, target, source)`, or `(outputs, targets)`.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -69,6 +80,7 @@ def metric(
                 better=better,
                 unit=unit,
                 digits=digits,
+                range=range,
                 whole_set=whole_set,
                 **description(function),
             )

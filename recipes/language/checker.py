@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from crossband import registry
+from crossband.blocks.contracts.ranges import Range
 from crossband.graphs.building.key_maps import load_key_map_into
 from crossband.graphs.checking.checker import check_into as check_graph
 from crossband.graphs.language.diagnostics import Problems, Reported
@@ -24,10 +25,11 @@ from crossband.recipes.language.experiment import (
     turns,
 )
 from crossband.recipes.language.flow import Value
-from crossband.recipes.language.flow_shapes import FlowShapes, Shape
 from crossband.recipes.language.functions import words
+from crossband.recipes.language.meaning import Meaning, Meanings
 from crossband.recipes.language.patches import patched
 from crossband.recipes.language.reading import load_recipe_into
+from crossband.recipes.language.sense import check_sense
 from crossband.recipes.language.syntax import Phase, Recipe, Term
 from crossband.registry import Entry, suggest
 
@@ -58,11 +60,24 @@ class _Checker:
         self.bands = channels_of(recipe.data.source, recipe.data.arguments, recipe.data.channels, bands)
         self.plans = {name: self.plan(name) for name in recipe.networks}
         window = _window(recipe) or size or (None, None)
-        shapes: dict[str, Shape] = {band: (channels, *window) for band, channels in self.bands.items()}
-        self.values = FlowShapes(recipe, self.plans, shapes, problems)
+        shown = frozenset(self.bands)  # aligned images of all bands show one scene
+        images = {
+            band: Meaning(
+                Value("name", band),
+                (channels, *window),
+                Range(*recipe.data.range),
+                band,
+                shown if recipe.pairing == "paired" else frozenset([band]),
+            )
+            for band, channels in self.bands.items()
+        }
+        self.values = Meanings(recipe, self.plans, images, problems)
 
     def experiment(self) -> Experiment | None:
         recipe, problems = self.recipe, self.problems
+        if recipe.source == recipe.target:
+            self.fault("E082", f"`from` and `to` are both `{recipe.target}`", "task", "to", hint=self.other_band())
+            return None
         self.names()
         steps = tuple(self.step(phase) for phase in recipe.phases)
         self.data()
@@ -81,11 +96,13 @@ class _Checker:
                 )
         self.papers()
         self.unused()
+        if not problems and result:
+            check_sense(self.values, steps, result)
         if problems or result is None:
             return None
         plans = {name: plan for name, plan in self.plans.items() if plan}
         taps = {name: tuple(sorted(found)) for name, found in self.values.taps.items()}
-        return Experiment(recipe, plans, taps, steps, result, kept, self.bands)
+        return Experiment(recipe, plans, taps, steps, result.value, kept, self.bands)
 
     def plan(self, name: str) -> Plan | None:
         """The checked graph of a network."""
@@ -151,6 +168,11 @@ class _Checker:
             if band not in self.bands:
                 self.fault("E070", f"the data have no band `{band}`", "task", role, hint=suggest(band, self.bands))
 
+    def other_band(self) -> str:
+        """What to write where the task is from a band to itself."""
+        others = " or ".join(f"`{band}`" for band in self.bands if band != self.recipe.target)
+        return f"a task translates between two bands: one of them is {others}"
+
     def step(self, phase: Phase) -> CheckedPhase:
         """Check a phase and its losses."""
         losses = {name: loss for name, term in phase.terms.items() if (loss := self.loss(term))}
@@ -186,7 +208,7 @@ class _Checker:
         right = self.arguments(entry, term.arguments, "E072", *term.path)
         where = (*term.path, term.loss)
         listed = isinstance(_at(self.recipe.resolved, where), list)
-        found: list[list[tuple[Value, Shape]]] = []
+        found: list[list[Meaning]] = []
         for number, value in enumerate(term.inputs):
             try:
                 found.append(self.values.outputs(value, (*where, number) if listed else where))
@@ -211,41 +233,39 @@ class _Checker:
             return None
         if not all(self.large_enough(entry, term, row, where) for row in rows):
             return None
-        return CheckedTerm(term, entry, tuple(tuple(value for value, _ in row) for row in rows))
+        return CheckedTerm(term, entry, tuple(map(tuple, rows)))
 
-    def agree(self, loss: str, row: Sequence[tuple[Value, Shape]], where: tuple[str, ...]) -> bool:
+    def agree(self, loss: str, row: Sequence[Meaning], where: tuple[str, ...]) -> bool:
         """Whether the inputs of a loss have the same shape; report a fault if not."""
-        (first, shape), *others = row
-        for value, other in others:
-            if any(a != b for a, b in zip(shape, other, strict=True) if None not in (a, b)):
-                message = (
-                    f"`{loss}` compares images of one shape: `{first}` is {words(shape)}, `{value}` is {words(other)}"
-                )
+        first, *others = row
+        for other in others:
+            if any(a != b for a, b in zip(first.shape, other.shape, strict=True) if None not in (a, b)):
+                sizes = ", ".join(f"`{each.value}` is {words(each.shape)}" for each in (first, other))
+                message = f"`{loss}` compares images of one shape: {sizes}"
                 self.fault("E076", message, *where)
                 return False
         return True
 
-    def differentiable(self, loss: str, row: Sequence[tuple[Value, Shape]], where: tuple[str, ...]) -> bool:
+    def differentiable(self, loss: str, row: Sequence[Meaning], where: tuple[str, ...]) -> bool:
         """Whether the inputs of a loss are a score and an image that the score depends on; report a fault if not."""
-        (score, _), (point, _) = row
+        score, point = (each.value for each in row)
         if point != score and point in score.walk():
             return True
         message = f"`{loss}` differentiates `{score}` in `{point}`, from which it is not computed"
         self.fault("E072", message, *where, hint=f"give it a score and its image, such as `[critic({point}), {point}]`")
         return False
 
-    def large_enough(
-        self, entry: LossEntry, term: Term, row: Sequence[tuple[Value, Shape]], where: tuple[str, ...]
-    ) -> bool:
+    def large_enough(self, entry: LossEntry, term: Term, row: Sequence[Meaning], where: tuple[str, ...]) -> bool:
         """Whether images of known size are large enough for a loss; report a fault if not."""
         try:
             least = entry.least_side(term.arguments)
         except LossInputError as error:
             self.fault("E072", error.message, *term.path, hint=error.hint)
             return False
-        for value, shape in row:
-            if any(size is not None and size < least for size in shape[-2:]):
-                message = f"`{term.loss}` takes images of at least {least}x{least}, `{value}` is {words(shape)}"
+        for each in row:
+            if any(size is not None and size < least for size in each.shape[-2:]):
+                size = words(each.shape)
+                message = f"`{term.loss}` takes images of at least {least}x{least}, `{each.value}` is {size}"
                 self.fault("E034", message, *where)
                 return False
         return True
@@ -301,7 +321,7 @@ class _Checker:
                     where = ("networks", name) if short else (*path, "train", number)
                     self.fault("E075", message, *where, key=short)
 
-    def result(self) -> Value | None:
+    def result(self) -> Meaning | None:
         """The value that is the translation: `evaluate.output`, or else the first value of the flow."""
         given = self.recipe.evaluate.output
         name = given or next(iter(self.recipe.resolved["flow"]))
@@ -314,12 +334,12 @@ class _Checker:
         value = Value("name", base)
         where = ("evaluate", "output") if given else ("flow", name)
         try:
-            found, shape = self.values.look_up(Value("part", part, (value,)) if part else value, where)
+            found = self.values.look_up(Value("part", part, (value,)) if part else value, where)
         except Reported:
             return None
         channels = self.bands.get(self.recipe.target)
-        if None not in (shape[0], channels) and shape[0] != channels:
-            message = f"the result `{name}` has {shape[0]} channels, `{self.recipe.target}` has {channels}"
+        if None not in (found.shape[0], channels) and found.shape[0] != channels:
+            message = f"the result `{name}` has {found.shape[0]} channels, `{self.recipe.target}` has {channels}"
             self.fault("E076", message, *where)
         return found
 
@@ -340,7 +360,7 @@ class _Checker:
                 self.fault("E070", f"no value named `{name}` in the flow", "keep", number, hint=hint)
                 continue
             try:
-                found.add(call_of(self.values.look_up(Value("name", name), ("keep", number))[0]))
+                found.add(call_of(self.values.look_up(Value("name", name), ("keep", number)).value))
             except Reported:
                 continue
         return frozenset(found)
@@ -349,7 +369,7 @@ class _Checker:
         """Check that what is kept can be kept: no phase learns by it afterwards, and a step has one batch."""
         if self.problems:
             return
-        names = {call_of(self.values.flow(name)[0]): (number, name) for number, name in enumerate(self.recipe.keep)}
+        names = {call_of(self.values.flow(name).value): (number, name) for number, name in enumerate(self.recipe.keep)}
         for turn in turns(steps, kept, self.plans):
             for value in turn.kept:
                 number, name = names[value]

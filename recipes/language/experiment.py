@@ -7,6 +7,7 @@ from typing import Any
 from crossband.graphs.plans.plan import Plan
 from crossband.recipes.kinds.loss import LossEntry
 from crossband.recipes.language.flow import Value
+from crossband.recipes.language.meaning import Meaning
 from crossband.recipes.language.ramps import Ramp
 from crossband.recipes.language.syntax import Phase, Recipe, Term
 from crossband.registry import functions
@@ -14,11 +15,21 @@ from crossband.registry import functions
 
 @dataclass(frozen=True)
 class CheckedTerm:
-    """A checked term: `weight` times the sum of the loss over `calls`, each of which is a tuple of inputs."""
+    """A checked term: `weight` times the sum of the loss over `rows`, each of which is a tuple of inputs."""
 
     term: Term
     entry: LossEntry
-    calls: tuple[tuple[Value, ...], ...]
+    rows: tuple[tuple[Meaning, ...], ...]
+
+    @property
+    def calls(self) -> tuple[tuple[Value, ...], ...]:
+        """The rows as values to compute."""
+        return tuple(tuple(each.value for each in row) for row in self.rows)
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The place of its inputs in the recipe."""
+        return (*self.term.path, self.term.loss)
 
     def learned_from(self) -> Iterator[Value]:
         """Its inputs that get a gradient: not constants, and not the image in which a score is differentiated."""

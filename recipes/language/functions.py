@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from crossband.blocks.contracts.ranges import SIGNED, UNIT
 from crossband.blocks.lab import RGBToLab
 from crossband.recipes.basics.colour import luminance, to_unit
 from crossband.recipes.kinds.function import Function, FunctionError, Shape, function
@@ -33,7 +34,7 @@ class Cat(Function):
         return torch.cat(tensors, 1)
 
 
-@function("pool", cite="shrivastava2017simgan", detaches=True)
+@function("pool", aligned=False, detaches=True, cite="shrivastava2017simgan")
 class Pool(Function):
     """A history of generated images: half of the time a critic sees an older one. `b c h w -> b c h w`, no gradient.
 
@@ -96,7 +97,7 @@ class Mix(Function):
         self._generator.set_state(state["generator"].cpu())
 
 
-@function("unit")
+@function("unit", takes=SIGNED, gives=UNIT)
 class Unit(Function):
     """Images of a tanh in the range of a screen, `(x + 1) / 2`: [-1, 1] to [0, 1]."""
 
@@ -129,7 +130,7 @@ class Grey(Convert):
         return luminance(tensors[0])
 
 
-@function("lightness")
+@function("lightness", takes=UNIT, gives=UNIT)
 class Lightness(Convert):
     """The lightness of sRGB colours, the L of the block `RGBToLab`: `b 3 h w -> b 1 h w`, both in [0, 1]."""
 
@@ -137,7 +138,7 @@ class Lightness(Convert):
         return RGBToLab()(tensors[0])[0]
 
 
-@function("chroma")
+@function("chroma", takes=UNIT, gives=UNIT)
 class Chroma(Convert):
     """The colours of sRGB images without their lightness, the ab of `RGBToLab`: `b 3 h w -> b 2 h w`, in [0, 1]."""
 

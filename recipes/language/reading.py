@@ -216,6 +216,10 @@ class _Parser:
     def data(self, data: Mapping[str, Any]) -> Data:
         name, arguments = self.one_key(data["source"], "data source", "data", "source")
         low, high = data.get("range", (0.0, 1.0))
+        if low >= high:
+            message = f"`range` is the lower and then the higher end, got {registry.show(data['range'])}"
+            self.fault("E006", message, "data", "range", hint="write `range: [-1, 1]`, or leave it out for [0, 1]")
+            low, high = 0.0, 1.0
         geometry = {key: _pair(data[key]) for key in GEOMETRY if key in data}
         return Data(
             name,

@@ -10,12 +10,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from crossband.recipes.kinds.loss import loss
+from crossband.blocks.contracts.ranges import UNIT, Range
+from crossband.recipes.kinds.loss import LOGITS, loss
 
 EDGE = 1e-6  # probabilities are clipped this far from 0 and 1
 
 
-@loss("vanilla", cite="goodfellow2014gan")
+def _scores(*, logits: bool, **_: object) -> Range:
+    """Logits, which fall below 0; with `logits: false`, probabilities in [0, 1]."""
+    return LOGITS if logits else UNIT
+
+
+@loss("vanilla", range=_scores, cite="goodfellow2014gan")
 def vanilla(fake: Tensor, /, *, saturating: bool = False, logits: bool = True) -> Tensor:
     """Cross-entropy of a generator, `mean -log D` with `D = sigmoid(fake)`: scores are logits of any shape.
 
@@ -27,7 +33,7 @@ def vanilla(fake: Tensor, /, *, saturating: bool = False, logits: bool = True) -
     return -F.softplus(fake).mean() if saturating else F.softplus(-fake).mean()
 
 
-@loss("vanilla_critic", same_shape=False, cite="goodfellow2014gan")
+@loss("vanilla_critic", range=_scores, same_shape=False, cite="goodfellow2014gan")
 def vanilla_critic(real: Tensor, fake: Tensor, /, *, logits: bool = True) -> Tensor:
     """Cross-entropy of a critic, `mean -log D(real) + mean -log(1 - D(fake))` with D a sigmoid: scores are logits.
 

@@ -7,14 +7,14 @@ from annotated_types import Gt
 from torch import Tensor
 
 from crossband.recipes.basics.colour import Range, to_unit
-from crossband.recipes.kinds.loss import loss
+from crossband.recipes.kinds.loss import loss, told
 
 
 def _least_where_equal(*, eps: float, **_: object) -> bool:
     return eps <= 1e-4  # beyond it, small images of ordinary brightness have no direction either
 
 
-@loss("cosine", least_where_equal=_least_where_equal, cite="anonymous_multiscale")
+@loss("cosine", range=told, aligned=True, least_where_equal=_least_where_equal, cite="anonymous_multiscale")
 def cosine(output: Tensor, target: Tensor, /, *, range: Range = "unit", eps: Annotated[float, Gt(0)] = 1e-8) -> Tensor:
     """Negative cosine of the angle between two images, `mean -<o, t> / (|o| |t|)`: `b ...` of one shape, at best -1.
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from crossband.recipes.kinds.loss import LossInputError, loss
 
 
-@loss("feature_matching", least_where_equal=True, cite="wang2018pix2pixhd")
+@loss("feature_matching", aligned=True, least_where_equal=True, cite="wang2018pix2pixhd")
 def feature_matching(output: Tensor, target: Tensor, /, *, distance: Literal["l1", "l2"] = "l1") -> Tensor:
     """Distance of a critic's features of a generated and of a real image, `mean |o - t|`: any one shape.
 
@@ -23,7 +23,7 @@ def feature_matching(output: Tensor, target: Tensor, /, *, distance: Literal["l1
     return difference.abs().mean() if distance == "l1" else difference.square().mean()
 
 
-@loss("patch_nce", constant=("target",), form="b p d", cite="park2020cut")
+@loss("patch_nce", aligned=True, constant=("target",), form="b p d", cite="park2020cut")
 def patch_nce(output: Tensor, target: Tensor, /, *, temperature: Annotated[float, Gt(0)] = 0.07) -> Tensor:
     """Cross-entropy of finding each patch of an image among those of another: `b p d, b p d`, p patches of d features.
 

@@ -8,7 +8,12 @@ from torch import Tensor
 from crossband.recipes.kinds.loss import loss
 
 
-@loss("fft_l1", least_where_equal=True, cite="fan2025")
+def _aligned(*, mode: str, **_: object) -> bool:
+    """pixel by pixel; with `mode: amplitude`, only how much of each frequency there is."""
+    return mode != "amplitude"
+
+
+@loss("fft_l1", aligned=_aligned, least_where_equal=True, cite="fan2025")
 def fft_l1(
     output: Tensor,
     target: Tensor,

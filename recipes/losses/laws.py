@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from crossband import registry
+from crossband.blocks.contracts.ranges import UNIT, Range
 from crossband.blocks.laws.holding import Broken, Law, Refusals, chosen, hold_drawn, nothing_drawn, require
 from crossband.recipes.kinds.loss import LossEntry, LossInputError
 from crossband.registry import CrossbandError, suggest
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 LARGE = 32  # a smallest side from which on examples are few and have one channel
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
-PAIRS = [(level, other) for level in (0.0, 0.5, 1.0) for other in {level, 0.0, 1.0}]  # of flat images
+PAIRS = [(level, other) for level in (0.0, 0.5, 1.0) for other in {level, 0.0, 1.0}]  # of flat images, in their range
 SLOW = {"flat"}  # tried on one example only
 
 
@@ -83,11 +84,24 @@ class Example:
         """The precisions of its inputs: a recipe computes what is differentiated in float32 at least."""
         return DTYPES[:2] if self.entry.differentiates else DTYPES
 
+    @property
+    def ranges(self) -> list[Range]:
+        """The range of each input: what the loss says, else [0, 1]."""
+        declared = self.entry.ranges(self.arguments)
+        return [declared.get(name, UNIT) for name in self.entry.inputs]
+
     def random(self, dtype: torch.dtype = torch.float64) -> list[Tensor]:
-        """Random tensors within (0, 1), one for each input."""
+        """Random tensors within their ranges, one for each input."""
         random = torch.Generator().manual_seed(self.seed)
         numbers = [torch.rand(self.shape, generator=random, dtype=torch.float64) for _ in self.entry.inputs]
-        return [(0.01 + 0.98 * each).to(dtype) for each in numbers]
+        inside = [0.01 + 0.98 * each for each in numbers]
+        pairs = zip(self.ranges, inside, strict=True)
+        return [(range.low + (range.high - range.low) * each).to(dtype) for range, each in pairs]
+
+    def levels(self, first: float, others: float) -> list[float]:
+        """A number for each input, given as a share of its range: 0 is the low end, 1 the high one."""
+        shares = (first, *[others] * (len(self.entry.inputs) - 1))
+        return [range.low + (range.high - range.low) * share for range, share in zip(self.ranges, shares, strict=True)]
 
     def given(self, tensors: Sequence[Tensor]) -> "Given":
         """Copies of these that take gradients. Of a loss that differentiates, the first is a score of the second."""
@@ -167,10 +181,10 @@ def precision(example: Example) -> None:
 
 
 def flat(example: Example) -> None:
-    """Black, grey and white images, equal ones or not, have a finite value and a finite gradient."""
+    """Black, grey and white images of its `range=`, equal ones or not, have a finite value and a finite gradient."""
     for dtype in example.dtypes:
         for level, other in PAIRS:
-            levels = (level, *[other] * (len(example.entry.inputs) - 1))
+            levels = example.levels(level, other)
             tensors, learns = example.given([torch.full(example.shape, each, dtype=dtype) for each in levels])
             value = example.value(tensors)
             [gradient] = torch.autograd.grad(value, learns)
@@ -224,6 +238,17 @@ def least(example: Example) -> None:
     require(bool((slope * (output - target)).sum() > 0), "its gradient does not point away from equal inputs")
 
 
+def aligned(example: Example) -> None:
+    """An input moved against an equal one changes it, if it says that it compares pixel by pixel (`aligned=`)."""
+    if not example.entry.is_aligned(example.arguments):
+        return
+    wide = replace(example, shape=(*example.shape[:-1], example.shape[-1] + 1))
+    image = wide.random()[0]
+    others = [image] * (len(example.entry.inputs) - 1)
+    value, moved = example.value([image, *others]), example.value([image.roll(1, -1), *others])
+    require(not bool(torch.isclose(value, moved, rtol=1e-9, atol=1e-12)), f"it is {value.item():.9g} for both")
+
+
 def refusals(example: Example) -> None:
     """Whole numbers, another number of tensors, other shapes and too small images raise LossInputError."""
     for what, tensors in _wrong(example):
@@ -252,6 +277,6 @@ def _wrong(example: Example) -> Iterator[tuple[str, list[Tensor]]]:
 
 
 LAWS: Mapping[str, Law] = {
-    law.__name__: law for law in (number, precision, flat, gradient, unchanged, order, least, refusals)
+    law.__name__: law for law in (number, precision, flat, gradient, unchanged, order, least, aligned, refusals)
 }
 """Every law by name; each is a function of an example that raises where it is broken."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from crossband.recipes.basics.colour import Range, to_unit, with_channels
-from crossband.recipes.kinds.loss import LossInputError, loss
+from crossband.recipes.kinds.loss import LossInputError, loss, told
 from crossband.recipes.losses import vgg
 from crossband.registry import FilePath
 
@@ -37,6 +37,8 @@ FEW: Mapping[str, Any] = {"layers": {"relu1_1": 0.5, "conv2_1": 2.0}, "random": 
 
 @loss(
     "perceptual",
+    range=told,
+    aligned=True,
     least=_least_side,
     prepare=_prepare,
     least_where_equal=True,

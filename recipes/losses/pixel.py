@@ -1,29 +1,31 @@
 """Losses that compare two images pixel by pixel: L1, MSE, Charbonnier, binary cross-entropy."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from annotated_types import Gt
 from torch import Tensor
 from torch.nn import functional as F
 
-from crossband.recipes.kinds.loss import loss
+from crossband.blocks.contracts.ranges import UNIT, Range
+from crossband.recipes.kinds.loss import LOGITS, loss
 
 SATURATION = 1e-6  # probabilities are clipped this far from 0 and 1: the gradient is at most 1e6 per pixel
 
 
-@loss("l1", least_where_equal=True)
+@loss("l1", aligned=True, least_where_equal=True)
 def l1(output: Tensor, target: Tensor, /) -> Tensor:
     """Mean absolute error, `mean |output - target|`: tensors of one shape, any range."""
     return (output - target).abs().mean()
 
 
-@loss("mse", least_where_equal=True)
+@loss("mse", aligned=True, least_where_equal=True)
 def mse(output: Tensor, target: Tensor, /) -> Tensor:
     """Mean squared error, `mean (output - target)^2`: tensors of one shape, any range."""
     return (output - target).square().mean()
 
 
-@loss("charbonnier", least_where_equal=True, cite="charbonnier1994")
+@loss("charbonnier", aligned=True, least_where_equal=True, cite="charbonnier1994")
 def charbonnier(output: Tensor, target: Tensor, /, *, eps: Annotated[float, Gt(0)] = 1e-3) -> Tensor:
     """L1 made smooth at zero, `mean sqrt((output - target)^2 + eps^2)`: tensors of one shape, any range.
 
@@ -33,7 +35,12 @@ def charbonnier(output: Tensor, target: Tensor, /, *, eps: Annotated[float, Gt(0
     return ((output - target).square() + eps**2).sqrt().mean()
 
 
-@loss("bce", least_where_equal=lambda *, logits: not logits)
+def _probabilities(*, logits: bool) -> Mapping[str, Range]:
+    """Output and target in [0, 1]; with `logits`, an output that falls below 0."""
+    return {"output": LOGITS if logits else UNIT, "target": UNIT}
+
+
+@loss("bce", range=_probabilities, aligned=True, least_where_equal=lambda *, logits: not logits)
 def bce(output: Tensor, target: Tensor, /, *, logits: bool = False) -> Tensor:
     """Binary cross-entropy, `mean -(t log p + (1 - t) log(1 - p))`: tensors of one shape, target in [0, 1].
 

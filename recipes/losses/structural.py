@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from crossband.recipes.basics.colour import Range, to_unit
-from crossband.recipes.kinds.loss import loss
+from crossband.recipes.kinds.loss import loss, told
 
 WINDOW, SIGMA = 11, 1.5  # Wang et al. 2004
 CONSTANTS = (0.01**2, 0.03**2)  # (K * data range)^2
@@ -29,7 +29,7 @@ def _least_side(*, weights: Weights, **_: object) -> int:
     return WIDE if weights == "zhao_sigmas" else LEAST
 
 
-@loss("ssim", least=WINDOW, least_where_equal=True, cite="wang2004ssim")
+@loss("ssim", range=told, aligned=True, least=WINDOW, least_where_equal=True, cite="wang2004ssim")
 def ssim(output: Tensor, target: Tensor, /, *, range: Range = "unit") -> Tensor:
     """One minus the structural similarity, `1 - mean SSIM`: images `b c h w` of one shape, at least 11x11.
 
@@ -41,7 +41,7 @@ def ssim(output: Tensor, target: Tensor, /, *, range: Range = "unit") -> Tensor:
     return 1 - (brightness * contrast).mean()
 
 
-@loss("dssim", least=WINDOW, least_where_equal=True, cite="berg2018tir2lab")
+@loss("dssim", range=told, aligned=True, least=WINDOW, least_where_equal=True, cite="berg2018tir2lab")
 def dssim(output: Tensor, target: Tensor, /, *, range: Range = "unit") -> Tensor:
     """Structural dissimilarity, `(1 - mean SSIM) / 2`, in [0, 1]: images `b c h w` of one shape, at least 11x11.
 
@@ -51,7 +51,7 @@ def dssim(output: Tensor, target: Tensor, /, *, range: Range = "unit") -> Tensor
     return ssim(output, target, range=range) / 2
 
 
-@loss("ms_ssim", least=_least_side, least_where_equal=True, cite="zhao2017loss")
+@loss("ms_ssim", range=told, aligned=True, least=_least_side, least_where_equal=True, cite="zhao2017loss")
 def ms_ssim(output: Tensor, target: Tensor, /, *, weights: Weights = "standard", range: Range = "unit") -> Tensor:
     """One minus the multi-scale structural similarity, in [0, 1]: images `b c h w` of one shape, at least 161x161.
 

@@ -17,7 +17,7 @@ def tv(output: Tensor, /, *, reduction: Literal["mean", "sum"] = "mean") -> Tens
     return _over(output.diff(dim=-1).abs(), reduction) + _over(output.diff(dim=-2).abs(), reduction)
 
 
-@loss("tvd", least=2, least_where_equal=True, cite="anonymous_multiscale")
+@loss("tvd", aligned=True, least=2, least_where_equal=True, cite="anonymous_multiscale")
 def tvd(output: Tensor, target: Tensor, /) -> Tensor:
     """Variation of the error e = o - t, `mean (Dx e)^2 + mean (Dy e)^2`: `b c h w` of one shape, any range.
 

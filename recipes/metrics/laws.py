@@ -111,12 +111,15 @@ def _least_side(entry: MetricEntry) -> int:
 
 
 def values(example: Example) -> None:
-    """It gives one number for each image, or for the set: finite, or NaN where not defined, and the same again."""
+    """It gives one number for each image, or for the set: finite, in its `range=`, or NaN, and the same again."""
     given = example.given()
     found = example.values(*given)
     wanted = 1 if example.entry.whole_set else example.shape[0]
     require(tuple(found.shape) == (wanted,), f"it gives values of the shape {tuple(found.shape)}, not ({wanted},)")
     require(not bool(found.isinf().any()), f"it gives {found.tolist()} for images that differ")
+    ends = example.entry.range
+    inside = found.isnan() | ((found >= ends.low - CLOSE) & (found <= ends.high + CLOSE))
+    require(bool(inside.all()), f"it gives {found.tolist()}, and its range is {ends}")
     require(torch.equal(example.values(*given).nan_to_num(), found.nan_to_num()), "a second call gives another value")
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from crossband import registry
+from crossband.blocks.contracts.ranges import POSITIVE, SIGNED, UNIT
 from crossband.recipes.basics.colour import luminance, with_channels
 from crossband.recipes.basics.pretrained import Unavailable, inception_network, lpips_network
 from crossband.recipes.kinds.metric import MetricEntry, metric
@@ -45,31 +46,31 @@ def in_order(names: Collection[str]) -> list[MetricEntry]:
     return [registry.metrics[name] for name in dict.fromkeys((*DEFAULT, *registry.metrics)) if name in names]
 
 
-@metric("mae", title="MAE", better="lower")
+@metric("mae", title="MAE", better="lower", range=UNIT)
 def mae(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Mean absolute error over the pixels and channels of an image in [0, 1]."""
     return (output - target).abs().flatten(1).mean(1)
 
 
-@metric("mse", title="MSE", better="lower", digits=5)
+@metric("mse", title="MSE", better="lower", range=UNIT, digits=5)
 def mse(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Mean squared error over the pixels and channels of an image in [0, 1]."""
     return (output - target).square().flatten(1).mean(1)
 
 
-@metric("rmse", title="RMSE", better="lower")
+@metric("rmse", title="RMSE", better="lower", range=UNIT)
 def rmse(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Root of the mean squared error of each image; the mean is over these roots."""
     return mse(output, target, source).sqrt()
 
 
-@metric("psnr", title="PSNR", better="higher", unit="dB", digits=2)
+@metric("psnr", title="PSNR", better="higher", range=POSITIVE, unit="dB", digits=2)
 def psnr(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Peak signal-to-noise ratio of each image, `-10 log10 MSE`; infinite for equal images."""
     return -10 * mse(output, target, source).log10()
 
 
-@metric("ssim", title="SSIM", better="higher", cite="wang2004ssim")
+@metric("ssim", title="SSIM", better="higher", range=SIGNED, cite="wang2004ssim")
 def ssim(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Structural similarity (Wang et al. 2004): 11x11 Gaussian window of sigma 1.5, K = (0.01, 0.03).
 
@@ -80,7 +81,7 @@ def ssim(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     return (brightness * contrast).flatten(1).mean(1)
 
 
-@metric("ms_ssim", title="MS-SSIM", better="higher", cite="wang2003msssim")
+@metric("ms_ssim", title="MS-SSIM", better="higher", range=UNIT, cite="wang2003msssim")
 def ms_ssim(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Multi-scale structural similarity (Wang et al. 2003): five scales, the standard weights.
 
@@ -98,13 +99,13 @@ def _require_side(image: Tensor, least: int, reason: str) -> None:
         raise Unavailable(f"{reason} needs both sides to be at least {least} pixels, got {height}x{width}")
 
 
-@metric("fft_l1", title="FFT-L1", better="lower", cite="fan2025")
+@metric("fft_l1", title="FFT-L1", better="lower", range=UNIT, cite="fan2025")
 def fft_l1(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Mean modulus of the difference of the two spectra, orthonormal: on the scale of the MAE (Fan 2025)."""
     return torch.stack([fft_l1_loss(*pair) for pair in zip(output, target, strict=True)])
 
 
-@metric("lpips", title="LPIPS", better="lower", cite="zhang2018lpips")
+@metric("lpips", title="LPIPS", better="lower", range=POSITIVE, cite="zhang2018lpips")
 def lpips(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Learned perceptual distance (Zhang et al. 2018), AlexNet, v0.1, by the authors' package with its weights."""
     _require_side(output, 31, "AlexNet")
@@ -112,13 +113,13 @@ def lpips(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     return network(with_channels(output, 3).float(), with_channels(target, 3).float(), normalize=True).flatten()
 
 
-@metric("corr_target", title="corr. with target", better="higher", digits=3)
+@metric("corr_target", title="corr. with target", better="higher", range=SIGNED, digits=3)
 def corr_target(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Pearson correlation of the brightness of output and target, over the pixels of an image."""
     return _correlation(output, target)
 
 
-@metric("corr_input", title="corr. with input", better=None, digits=3)
+@metric("corr_input", title="corr. with input", better=None, range=SIGNED, digits=3)
 def corr_input(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Pearson correlation of the brightness of output and input: near 1 the output is a grey copy.
 
@@ -127,7 +128,7 @@ def corr_input(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     return _correlation(output, source)
 
 
-@metric("corr_input_real", title="corr. of target with input", better=None, digits=3)
+@metric("corr_input_real", title="corr. of target with input", better=None, range=SIGNED, digits=3)
 def corr_input_real(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Pearson correlation of the brightness of target and input: the value of `corr_input` for a perfect output."""
     return _correlation(target, source)
@@ -145,7 +146,7 @@ def _correlation(first: Tensor, second: Tensor | None) -> Tensor:
     return ((a * b).mean(1) / (spread[0] * spread[1])).masked_fill(flat, torch.nan)
 
 
-@metric("hist_dist", title="histogram distance", better="lower")
+@metric("hist_dist", title="histogram distance", better="lower", range=UNIT)
 def hist_dist(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """1-Wasserstein distance of the two distributions of brightness, regardless of where in the image it is.
 
@@ -170,7 +171,7 @@ class _Features(nn.Identity):
         self.num_features = num_features
 
 
-@metric("fid", title="FID", better="lower", digits=2, whole_set=True, cite="heusel2017fid")
+@metric("fid", title="FID", better="lower", range=POSITIVE, digits=2, whole_set=True, cite="heusel2017fid")
 def fid(outputs: Tensor, targets: Tensor) -> tuple[float, str]:
     """Fréchet Inception distance of the two sets (Heusel et al. 2017), features by torch-fidelity."""
     from torchmetrics.image.fid import FrechetInceptionDistance

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from crossband.blocks.contracts.ranges import POSITIVE
 from crossband.recipes.basics.pretrained import Unavailable
 from crossband.recipes.kinds.metric import metric
 from crossband.recipes.losses.perceptual import perceptual
@@ -10,7 +11,7 @@ from crossband.recipes.losses.perceptual import perceptual
 LEAST = 2**4  # four poolings come before relu5_1
 
 
-@metric("vgg19_dist", title="VGG19 distance", better="lower", cite="wang2018pix2pixhd")
+@metric("vgg19_dist", title="VGG19 distance", better="lower", range=POSITIVE, cite="wang2018pix2pixhd")
 def vgg19_dist(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """The loss `perceptual` of pix2pixHD: features of VGG19 at relu1_1 to relu5_1, absolute differences, weighted.
 

@@ -1,14 +1,15 @@
-"""Resolve the calls of a recipe: look names up, give networks their inputs, compute shapes."""
+"""Resolve the calls of a recipe: look names up, give networks their inputs, and work out what each value means."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
+from crossband.blocks.contracts.ranges import ANY, Range, hull
 from crossband.blocks.contracts.sizes import Shape as Symbolic
 from crossband.blocks.contracts.sizes import evaluate, symbols_of
 from crossband.graphs.language.diagnostics import Problems, Reported
 from crossband.graphs.plans.plan import Plan, Ref
-from crossband.recipes.kinds.function import FunctionError, Shape
+from crossband.recipes.kinds.function import FunctionEntry, FunctionError, Shape
 from crossband.recipes.language.bands import ROLES
 from crossband.recipes.language.flow import Value
 from crossband.recipes.language.syntax import Recipe
@@ -17,21 +18,47 @@ from crossband.registry import functions, suggest
 Path = tuple[str | int, ...]
 
 
+@dataclass(frozen=True)
+class Meaning:
+    """What is known of a value of a flow before a tensor runs.
+
+    `shape` is without the batch, `range` is between which numbers its values lie. `band` is the band whose images it
+    stands for; None for scores and features, for several bands joined, and where nothing in the recipe tells.
+    `scenes` names what it shows: aligned bands show one scene, an unpaired band one of its own. Values that have no
+    scene in common cannot be compared pixel by pixel.
+    """
+
+    value: Value
+    shape: Shape
+    range: Range = ANY
+    band: str | None = None
+    scenes: frozenset[str] = frozenset()
+
+
+class Use(NamedTuple):
+    """A call of a network or a function: as it is written and where, and what it is given."""
+
+    written: Value
+    path: Path
+    given: tuple[Meaning, ...]
+
+
 @dataclass
-class FlowShapes:
+class Meanings:
     """Looks values up. Nothing is reported of a value that depends on a faulty one."""
 
     recipe: Recipe
     plans: Mapping[str, Plan | None]
-    bands: Mapping[str, Shape]
+    bands: Mapping[str, Meaning]
     problems: Problems
     used: set[str] = field(default_factory=set)  # names of the flow and networks that are read
     taps: dict[str, set[str]] = field(default_factory=dict)
-    _flow: dict[str, tuple[Value, Shape] | None] = field(default_factory=dict)
+    uses: dict[Value, "Use"] = field(default_factory=dict)  # the calls of networks and functions, each once
+    _flow: dict[str, Meaning | None] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
 
-    def flow(self, name: str) -> tuple[Value, Shape]:
-        """The value that a name of the flow stands for, and its shape. Raises Reported."""
+    def flow(self, name: str) -> Meaning:
+        """What a name of the flow stands for. Raises Reported."""
         if name not in self._flow:
             self._open.append(name)
             try:
@@ -44,8 +71,8 @@ class FlowShapes:
             raise Reported
         return found
 
-    def look_up(self, value: Value, path: Path) -> tuple[Value, Shape]:
-        """A value with the names of the flow replaced by their values, and its shape. Raises Reported.
+    def look_up(self, value: Value, path: Path) -> Meaning:
+        """What a value means; in it, names of the flow are replaced by their values. Raises Reported.
 
         `path` is its place in the recipe.
         """
@@ -57,11 +84,11 @@ class FlowShapes:
             case "part":
                 return self._part(value, path)
 
-    def outputs(self, value: Value, path: Path) -> list[tuple[Value, Shape]]:
+    def outputs(self, value: Value, path: Path) -> list[Meaning]:
         """Like `look_up` for several values: `fake.*` is every output, `fake.layer*` every output and tap so called."""
         if value.kind != "part" or not value.name.endswith("*"):
             return [self.look_up(value, path)]
-        call, _ = self.look_up(value.operands[0], path)
+        call = self.look_up(value.operands[0], path).value
         plan = self.plans.get(call.name) if call.kind == "call" else None
         if plan is None:
             self._refuse(
@@ -74,7 +101,7 @@ class FlowShapes:
             self._refuse("E070", message, value, path, suggest(start, known))
         return [self._part(replace(value, name=name), path) for name in names]
 
-    def _name(self, value: Value, path: Path) -> tuple[Value, Shape]:
+    def _name(self, value: Value, path: Path) -> Meaning:
         name = value.name
         if name in self._open:
             circle = " -> ".join([*self._open[self._open.index(name) :], name])
@@ -83,7 +110,7 @@ class FlowShapes:
             self.used.add(name)
             return self.flow(name)
         if name in self.bands:
-            return value, self.bands[name]
+            return replace(self.bands[name], value=value)
         if name in self.recipe.resolved["flow"]:
             raise Reported  # it could not be read
         if name in self.plans:
@@ -91,33 +118,51 @@ class FlowShapes:
         known = [*ROLES, *self.bands, *self.recipe.flow]
         self._refuse("E070", f"no band or value named `{name}`", value, path, suggest(name, known))
 
-    def _call(self, value: Value, path: Path) -> tuple[Value, Shape]:
+    def _call(self, value: Value, path: Path) -> Meaning:
         name = value.name
         known = [*self.plans, *functions]
         if name not in known:
             self._refuse("E070", f"no network named `{name}`", value, path, suggest(name, known))
         found = [self.look_up(operand, path) for operand in value.operands]
-        call = replace(value, operands=tuple(operand for operand, _ in found))
-        shapes = [shape for _, shape in found]
+        call = replace(value, operands=tuple(each.value for each in found))
+        self.uses.setdefault(call, Use(value, path, tuple(found)))
         if name not in self.plans:
-            return call, self._function(value, shapes, path)
+            return self._function(call, found, value, path)
         self.used.add(name)
         plan = self.plans[name]
         if plan is None:
             raise Reported
-        sizes = self._enter(plan, value, shapes, path)
-        return call, self._result(plan, next(iter(plan.outputs.values())), value, sizes)
+        sizes = self._enter(plan, value, [each.shape for each in found], path)
+        return self._made(call, plan, next(iter(plan.outputs)), found, sizes)
 
-    def _function(self, value: Value, shapes: list[Shape], path: Path) -> Shape:
-        least, most = functions[value.name].operands
-        if len(shapes) < least or (most is not None and len(shapes) > most):
+    def _function(self, call: Value, found: Sequence[Meaning], written: Value, path: Path) -> Meaning:
+        entry: FunctionEntry = functions[call.name]
+        least, most = entry.operands
+        if len(found) < least or (most is not None and len(found) > most):
             wanted = f"{least}" if least == most else f"at least {least}"
-            message = f"`{value.name}` takes {wanted} value{'s' if wanted != '1' else ''}, got {len(shapes)}"
-            self._refuse("E072", message, value, path)
+            message = f"`{call.name}` takes {wanted} value{'s' if wanted != '1' else ''}, got {len(found)}"
+            self._refuse("E072", message, written, path)
         try:
-            return functions[value.name].factory.shape(*shapes)
+            shape = entry.factory.shape(*(each.shape for each in found))
         except FunctionError as error:
-            self._refuse("E076", str(error), value, path)
+            self._refuse("E076", str(error), written, path)
+        bands = {each.band for each in found}
+        return Meaning(
+            call,
+            shape,
+            entry.gives or hull(*(each.range for each in found)),
+            bands.pop() if len(bands) == 1 else None,
+            _shared(found) if entry.aligned else frozenset([str(call)]),
+        )
+
+    def _made(
+        self, call: Value, plan: Plan, output: str, found: Sequence[Meaning], sizes: Mapping[str, int | None]
+    ) -> Meaning:
+        """What an output or tap of a network is, given what the network was called with."""
+        ref = plan.outputs.get(output) or plan.taps[output]
+        ranges = dict(zip(plan.inputs, (each.range for each in found), strict=True))
+        shape = self._result(plan, ref, call, sizes)
+        return Meaning(call, shape, plan.range(output, ranges), None, _shared(found))
 
     def _enter(self, plan: Plan, value: Value, shapes: list[Shape], path: Path) -> dict[str, int | None]:
         """The values of the symbols of a network in a call. Raises Reported if the inputs do not fit."""
@@ -160,8 +205,8 @@ class FlowShapes:
         inside, shape = _worked_out(image, padded), _worked_out(plan.shape(ref), padded)
         return (shape[0], *_worked_out(image, sizes)[1:]) if shape[1:] == inside[1:] else shape
 
-    def _part(self, value: Value, path: Path) -> tuple[Value, Shape]:
-        call, _ = self.look_up(value.operands[0], path)
+    def _part(self, value: Value, path: Path) -> Meaning:
+        call = self.look_up(value.operands[0], path).value
         if call.kind != "call" or call.name not in self.plans:
             self._refuse(
                 "E070", f"`{value.operands[0]}` is not a network's value: it has no `{value.name}`", value, path
@@ -177,18 +222,20 @@ class FlowShapes:
             known = [*plan.outputs, *plan.taps]
             message = f"`{call.name}` has no output or tap `{value.name}`"
             self._refuse("E070", message, value, path, suggest(value.name, known))
-        ref = plan.outputs.get(value.name) or plan.taps[value.name]
-        shapes = [self._shape(operand, path) for operand in call.operands]
-        return replace(value, operands=(call,)), self._result(plan, ref, call, self._enter(plan, call, shapes, path))
-
-    def _shape(self, value: Value, path: Path) -> Shape:
-        """The shape of a value."""
-        return self.look_up(value, path)[1]
+        found = [self.look_up(operand, path) for operand in call.operands]
+        sizes = self._enter(plan, call, [each.shape for each in found], path)
+        made = self._made(call, plan, value.name, found, sizes)
+        return replace(made, value=replace(value, operands=(call,)))
 
     def _refuse(self, code: str, message: str, value: Value, path: Path, hint: str | None = None) -> NoReturn:
         place = self.recipe.at(*path).within(value.offset, value.length)
         self.problems.add(code, message, place, hint)
         raise Reported
+
+
+def _shared(found: Sequence[Meaning]) -> frozenset[str]:
+    """The scenes of what is computed from these: any of theirs."""
+    return frozenset[str]().union(*(each.scenes for each in found))
 
 
 def _worked_out(shape: Symbolic, sizes: Mapping[str, int | None]) -> Shape:
