@@ -5,7 +5,7 @@ from pathlib import Path
 import once
 import pytest
 import torch
-from tiny import CYCLE, GAN, PAIRED, PIX2PIX, write_files
+from tiny import CYCLE, GAN, PAIRED, PIX2PIX, faults, write_files
 
 from crossband import registry
 from crossband.graphs.language.diagnostics import InvalidFile, Problems
@@ -21,21 +21,6 @@ from crossband.recipes.language.syntax import Figure, Paper
 @pytest.fixture(name="folder", scope="module")
 def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_files(tmp_path_factory.mktemp("recipes"))
-
-
-def faults(text: str, folder: Path, *overrides: str) -> list[str]:
-    """Each fault of a recipe as `line:column code message | hint`."""
-    file = folder / "wrong.yaml"
-    file.write_text(text.lstrip("\n"), encoding="utf-8")
-    with pytest.raises(InvalidFile) as caught:
-        check(file, overrides)
-    found = []
-    for each in caught.value.problems:
-        mark = each.place.mark if each.place else None
-        where = f"{mark.line}:{mark.column}" if mark else "-"
-        said = f"{where} {each.code} {each.message}" + (f" | {each.hint}" if each.hint else "")
-        found.append(said.replace(f"{folder}/", ""))
-    return found
 
 
 @pytest.mark.parametrize("name", shipped())

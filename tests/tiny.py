@@ -2,6 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
+from crossband.graphs.language.diagnostics import InvalidFile
+from crossband.recipes import check
+
 TO_ONE = """
 graph: to_one
 inputs: {image: [3, H, W]}
@@ -164,3 +169,18 @@ def write_files(folder: Path, **recipes: str) -> Path:
     for name, text in (FILES | {f"{name}.yaml": text for name, text in recipes.items()}).items():
         (folder / name).write_text(text.lstrip("\n"), encoding="utf-8")
     return folder
+
+
+def faults(text: str, folder: Path, *overrides: str) -> list[str]:
+    """Each fault of a recipe as `line:column code message | hint`."""
+    file = folder / "wrong.yaml"
+    file.write_text(text.lstrip("\n"), encoding="utf-8")
+    with pytest.raises(InvalidFile) as caught:
+        check(file, overrides)
+    found = []
+    for each in caught.value.problems:
+        mark = each.place.mark if each.place else None
+        where = f"{mark.line}:{mark.column}" if mark else "-"
+        said = f"{where} {each.code} {each.message}" + (f" | {each.hint}" if each.hint else "")
+        found.append(said.replace(f"{folder}/", ""))
+    return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from crossband.graphs.plans.plan import Plan
@@ -21,7 +22,7 @@ class CheckedTerm:
     entry: LossEntry
     rows: tuple[tuple[Meaning, ...], ...]
 
-    @property
+    @cached_property
     def calls(self) -> tuple[tuple[Value, ...], ...]:
         """The rows as values to compute."""
         return tuple(tuple(each.value for each in row) for row in self.rows)

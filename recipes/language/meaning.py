@@ -143,7 +143,7 @@ class Meanings:
             message = f"`{call.name}` takes {wanted} value{'s' if wanted != '1' else ''}, got {len(found)}"
             self._refuse("E072", message, written, path)
         try:
-            shape = entry.factory.shape(*(each.shape for each in found))
+            shape = functions[call.name].factory.shape(*(each.shape for each in found))
         except FunctionError as error:
             self._refuse("E076", str(error), written, path)
         bands = {each.band for each in found}

@@ -65,8 +65,10 @@ class _Sense:
         for row in term.rows:
             for one, other in combinations(range(len(row)), 2):
                 if (row[one].band or row[other].band) and not row[one].scenes & row[other].scenes:
-                    image = row[one].value.kind == "name"  # of the two, what was made comes first in the message
-                    return (other, one) if image else (one, other)
+                    known = {number: row[number].scenes <= self.values.bands.keys() for number in (one, other)}
+                    made = {number: row[number].value.kind != "name" for number in (one, other)}
+                    first, second = sorted((one, other), key=lambda number: (known[number], not made[number]))
+                    return first, second
         return None
 
     def origin(self, term: CheckedTerm, number: int) -> str:
@@ -91,7 +93,8 @@ class _Sense:
         """Report networks whose images are not in the range of the data; if there are none, all else."""
         if not self.networks():
             for term in self.terms:
-                self.taken(term) or self.alike(term)
+                if not self.taken(term):
+                    self.alike(term)
             self.calls()
 
     def differ(self, one: Range, other: Range) -> bool:
@@ -170,16 +173,15 @@ class _Sense:
             return f"`unit` makes [0, 1] of [-1, 1]: `unit({term.term.inputs[number]})`"
         return "say `data.range: [0, 1]`"
 
-    def alike(self, term: CheckedTerm) -> bool:
-        """Report a term that compares images of two ranges, and say whether it does."""
+    def alike(self, term: CheckedTerm) -> None:
+        """Report a term that compares images of two ranges."""
         for row in term.rows if term.entry.is_aligned(term.term.arguments) else ():
             for one, other in combinations(range(len(row)), 2):
                 if self.differ(row[one].range, row[other].range):
                     texts = ", ".join(f"{self.text(term, each)} is {row[each].range}" for each in (one, other))
                     message = f"`{term.entry.name}` compares values of two ranges: {texts}"
                     self.values.problems.add("E081", message, self.values.recipe.at(*term.path), ONE_RANGE)
-                    return True
-        return False
+                    return
 
     def calls(self) -> None:
         """Report calls of functions on values in other ranges than they take, and networks that see two ranges."""
@@ -230,10 +232,10 @@ class _Sense:
         name = value.name if value.kind == "part" else next(iter(plan.outputs))
         ref, calls = plan.outputs.get(name) or plan.taps[name], {call.name: call for call in plan.calls}
         while call := calls.get(ref.source):
-            if call.entry.range is not hull or len(call.reads) > 1:
+            if call.entry.range is not hull or len(call.reads) != 1:
                 activation = call.arguments.get("activation", "none")
                 return call.entry.name if activation == "none" else activation
-            [ref] = call.reads
+            ref = call.reads[0]
         return None
 
     def text(self, term: CheckedTerm, number: int) -> str:
