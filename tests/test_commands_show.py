@@ -135,9 +135,15 @@ def test_show_what_is_registered(kind: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("psnr", r"^metric +psnr$.^title +PSNR$.^better +higher$.^unit +dB$.^measured over +each image$"),
+        (
+            "psnr",
+            r"^metric +psnr$.^title +PSNR$.^better +higher$.^unit +dB$.^takes +images in \[0, 1\]$.^range +at least 0$.^measured over +each image$",
+        ),
         ("fid", r"^measured over +the whole set$"),
-        ("pool", r"^function +pool$.^takes +1 value$.^gradient +does not pass$.^cite +shrivastava2017simgan$"),
+        (
+            "pool",
+            r"^function +pool$.^takes +1 value$.^gives +values in the same range$.^shows +other scenes than it is given$.^gradient +does not pass$.^cite +shrivastava2017simgan$",
+        ),
         ("PatchSample", r"^contract +b c h w, b c h w -> .{50,}$.^outputs +query, key$"),
         ("cat", r"^takes +2 or more values$"),
         ("Adam", r"^optimizer +Adam$.^cite +kingma2015adam$"),

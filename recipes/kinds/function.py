@@ -70,7 +70,7 @@ class FunctionEntry(Entry):
         values = "1 value" if most == 1 else f"{least} values" if most == least else f"{least} or more values"
         return {
             "takes": values + (f" in {self.takes}" if self.takes else ""),
-            "gives": f"values in {self.gives}" if self.gives else "values in the range of those that it takes",
+            "gives": f"values in {self.gives}" if self.gives else "values in the same range",
             "shows": "" if self.aligned else "other scenes than it is given",
             "gradient": "does not pass" if self.detaches else "",
         }

@@ -54,10 +54,11 @@ class LossEntry(Entry):
     examples: tuple[Mapping[str, Any], ...]
 
     def details(self) -> dict[str, Any]:  # noqa: D102  as in Entry
-        taken = summary(self.range.__doc__ or "") if callable(self.range) else self.range
-        ranges = {name: str(each) for name, each in taken.items()} if isinstance(taken, Mapping) else str(taken or "")
+        declared = summary(self.range.__doc__ or "") if callable(self.range) else self.range
+        named = isinstance(declared, Mapping)
+        taken = {name: str(each) for name, each in declared.items()} if named else str(declared or "")
         compares = summary(self.aligned.__doc__ or "") if callable(self.aligned) else "pixel by pixel" * self.aligned
-        return {"inputs": list(self.inputs), "range": ranges, "compares": compares}
+        return {"inputs": list(self.inputs), "takes": taken, "compares": compares}
 
     def ranges(self, arguments: Mapping[str, Any]) -> Mapping[str, Range]:
         """The range that each of its inputs is taken to be in; without those that may be anything."""
