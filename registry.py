@@ -32,15 +32,25 @@ MANY = 500  # names among which a near one is looked for
 FEW = 16  # names that a hint lists
 USUAL: Mapping[str, str] = {  # what parameters mean that have one meaning wherever they are
     "activation": "The activation behind it",
+    "alpha": "Decay of the running mean of squares",
+    "amsgrad": "Divide by the largest mean of squares so far",
     "betas": "Decay of the running means of the gradient and of its square",
+    "bias": "Whether it adds a learned constant",
     "ceil": "Keep the rest of a side that does not divide: its last window is a smaller one",
+    "centered": "Divide by the deviation of the gradient, not by its size",
+    "dampening": "The share of a gradient that the momentum leaves out",
+    "decoupled_weight_decay": "Draw weights to zero apart from the gradient",
+    "dilation": "Pixels from one value of its window to the next",
     "dropout": "The share of values that training sets to zero",
     "eps": "Added to a divisor, so that it is never zero",
+    "factor": "How many times larger or smaller the sides become",
     "groups": "Groups of channels that do not see each other",
     "kernel": "Side of its window, in pixels",
     "lr": "The learning rate at the start",
     "mode": "How values between pixels are found",
     "momentum": "The share of the last step that the next one keeps",
+    "momentum_decay": "How fast the momentum is let go",
+    "nesterov": "Take the gradient where the momentum leads",
     "norm": "The normalisation behind it",
     "out": "Channels of the output",
     "pad_mode": "What images are padded with",
@@ -480,13 +490,15 @@ def summary(doc: str) -> str:
 def meaning(entry: "Described", parameter: str) -> str:
     """What a parameter of a registered thing means: as its type hint says, its documentation, or the field.
 
-    Of the documentation, that is the first sentence that names it in backticks.
+    Of the documentation, that is the first sentence that names it in backticks, or else that uses it in a formula.
     """
     if told := entry.parameters[parameter].schema.get("description"):
         return str(told)
     sentences = re.split(r"(?<=[.;])\s+(?=[A-Z`])", " ".join(entry.doc.split()))
-    naming = re.compile(rf"`{re.escape(parameter)}(`|: [^`]*`)")
-    return next(filter(naming.search, sentences), USUAL.get(parameter, f"See `crossband show {entry.name}`"))
+    named = re.compile(rf"`{re.escape(parameter)}(`|: [^`]*`)")
+    used = re.compile(rf"`(?![^`]*->)[^`]*\b{re.escape(parameter)}\b[^`]*`")
+    found = [*filter(named.search, sentences), *filter(None, [USUAL.get(parameter)]), *filter(used.search, sentences)]
+    return found[0] if found else f"See `crossband show {entry.name}`"
 
 
 def explain(error: Any) -> tuple[str, str | None]:

@@ -30,12 +30,12 @@ class GradientNorm(nn.Module):
     """Divide the output of a critic (discriminator) by the norm of its own gradient, so that its slope stays bounded.
 
     Let f be the network and n the L2 norm, per image, of the gradient of its reduced output with respect to the
-    inputs `wrt` (null: all inputs), taken together. The output is
+    inputs `wrt` (null: all inputs), taken together. By its `formula` the output is
 
         signed:   f / (n + zeta)          in (-1, 1)
         squared:  (f / (n + zeta))^2      in [0, 1), which cannot tell f from -f
 
-    where zeta is |f| (`abs_f`) or a number, with which these ranges no longer hold. `reduce` chooses the number to
+    where `zeta` is |f| (`abs_f`) or a number, with which these ranges no longer hold. `reduce` chooses the number to
     differentiate for a map of scores: its `sum`, its `mean`, or `scalar`, which averages the map first, so that the
     output is one score per image, `b 1 1 1`. Only for `scalar` does the theorem hold that the gradient of the output
     has a norm of at most 1 (for critics of piecewise linear layers). `blend` mixes `blend` parts of the normalised

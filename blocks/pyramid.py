@@ -34,8 +34,8 @@ def _range(image: Range, *, levels: int, **_: Any) -> tuple[Range, ...]:
 class Pyramid(nn.Module):
     """An image at several sizes, each pooled from the one before: `b c h w` to `levels` of `b c ceil(h/n) ceil(w/n)`.
 
-    The outputs are `level1`, the image itself, `level2` at half its size, `level3` at a quarter. Windows of 3
-    pixels overlap, as between the critics of pix2pixHD; windows of 2 do not. Means leave out pixels beyond the edge.
+    The outputs are `level1`, the image itself, `level2` at half its size, `level3` at a quarter. A `window` of 3
+    pixels overlaps, as between the critics of pix2pixHD; one of 2 does not. Means leave out pixels beyond the edge.
     """
 
     def __init__(self, *, levels: Annotated[int, Ge(2), Le(MOST)] = 3, window: Literal[2, 3] = 3) -> None:

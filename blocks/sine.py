@@ -13,7 +13,7 @@ from crossband.blocks.contracts.ranges import SIGNED
 class Sine(nn.Module):
     """`sin(omega * x + phase)`, elementwise, both learned: `b c *size` to the same, with values from -1 to 1.
 
-    There is one pair for the layer or one for each channel; all start at the given values. Behind a normalisation,
+    There is one pair `per` layer or one for each channel; all start at the given values. Behind a normalisation,
     `omega: 1` starts nearly linear; the fixed 30 of SIREN is meant for coordinates, not for feature maps.
     """
 

@@ -6,7 +6,8 @@ A page is read from top to bottom in a folder of its own. In it
 - a fence `console` has commands after `$ `, each with all that it prints; a line `...` stands for any lines, and what
   is measured (`train`, `evaluate`) may have other digits. Without `$ ` its lines are commands that must end well;
 - ``**Mistake:** `x` for `y` `` puts x in the place of y in the file of the next command, for the fence that follows;
-- `<!-- keys recipe data -->` to `<!-- end -->` is the table of these keys of a format;
+- `<!-- keys recipe data -->` to `<!-- end -->` is the table of these keys of a format, `<!-- all losses -->` that of
+  everything of a kind;
 - a picture of the name of an SVG file that a command wrote is that file;
 - the folder has one photo, `photos/street.png`.
 
@@ -29,16 +30,18 @@ from crossband import registry
 from crossband.graphs.language.keys import below
 from crossband.recipes.commands import cli, listing
 from crossband.recipes.commands.show_entry import default_text, type_text
+from crossband.registry import Description
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "graphs/README.md", "recipes/FORMAT.md", "recipes/TUTORIAL.md")
 PARTS = re.compile(
     r"^```(?P<language>\w+)\n(?P<body>.*?)^```$"
     r"|\*\*Mistake:\*\* `(?P<wrong>[^`]+)`\s+for\s+`(?P<right>[^`]+)`"
-    r"|^<!-- keys (?P<format>\w+) ?(?P<path>[\w.]*) -->\n(?P<table>.*?)^<!-- end -->$"
+    r"|^<!-- (?P<table>keys|all) (?P<what>\w+) ?(?P<path>[\w.]*) -->\n.*?^<!-- end -->$"
     r"|!\[[^]]*\]\((?P<picture>[^)]+\.svg)\)",
     re.MULTILINE | re.DOTALL,
 )
+Rows = Iterator[tuple[str, ...]]
 MEASURED = ("train", "evaluate")  # commands whose figures depend on the machine
 ANY = "..."
 
@@ -66,9 +69,9 @@ class Page:
             self.mistake = part["wrong"], part["right"]
         elif part["picture"]:
             self._picture(part["picture"])
-        elif part["format"]:
-            head = found[0].partition("\n")[0]
-            return f"{head}\n{key_table(part['format'], part['path'])}<!-- end -->"
+        elif part["table"]:
+            rows = key_rows(part["what"], part["path"]) if part["table"] == "keys" else kind_rows(part["what"])
+            return "\n".join([found[0].partition("\n")[0], *map(_row, rows), "<!-- end -->"])
         elif part["language"] == "console":
             return f"```console\n{''.join(self._console(part['body']))}```"
         elif named := re.match(r"# (\S+\.(?:yaml|py))\n", part["body"]):
@@ -143,17 +146,34 @@ def _without_digits(text: str) -> str:
     return re.sub(r" +", " ", re.sub(r"-+", "-", re.sub(r"[-+]?\d[\d.,]*", "0", text.replace("**", ""))))
 
 
-def key_table(name: str, path: str) -> str:
-    """The keys of a format, at and below a path, or without one those outside every other, as a table."""
+def key_rows(name: str, path: str) -> Rows:
+    """The keys of a format, at and below a path, or without one those outside every other."""
     known = listing.known("formats")[name].parameters
     found = below(path, known) if path else {key: each for key, each in known.items() if "." not in key}
-    rows = [
-        (f"`{key}`", _cell(type_text(each.schema)), _cell(default_text(each)), _cell(each.schema["description"]))
-        for key, each in found.items()
-    ]
-    heading = ("key", "type", "default", "what it is")
-    return "".join(f"| {' | '.join(row)} |\n" for row in (heading, ("---",) * len(heading), *rows))
+    yield from (("key", "type", "default", "what it is"), ("---",) * 4)
+    for key, each in found.items():
+        yield f"`{key}`", type_text(each.schema), default_text(each), each.schema["description"]
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+def kind_rows(kind: str) -> Rows:
+    """Everything of a kind that the library has, what each takes or gives, and what it is."""
+    ours = [item for item in listing.items(kind) if not item.origin.startswith(os.sep)]
+    takes = {item.name: _takes(item) for item in ours}
+    named = any(takes.values())
+    yield from ((kind, *(["takes"] if named else []), "what it is"), ("---",) * (2 + named))
+    for item in ours:
+        yield (f"`{item.name}`", *([takes[item.name]] if named else []), item.summary)
+
+
+def _takes(item: Description) -> str:
+    """The contract of a block, the inputs of a loss, how a schedule is written, the bands of a data source."""
+    found = item.details
+    if "contract" in found:
+        return f"`{found['contract']}`"
+    if "bands" in found:
+        return ", ".join(f"{band} {channels}" for band, channels in found["bands"].items())
+    return found.get("written", found.get("takes", ", ".join(found.get("inputs", ()))))
+
+
+def _row(cells: tuple[str, ...]) -> str:
+    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"

@@ -17,6 +17,7 @@ from crossband.recipes import recipe_schema
 from crossband.recipes.commands import listing
 from crossband.recipes.data.geometry import Geometry
 from crossband.recipes.language.syntax import Data, Figure, Measure, Network, Phase, Recipe, Term
+from crossband.registry import meaning
 
 FORMATS = {item.name: item for item in listing.formats()}
 DEFAULTS = {  # where the code has the default of a key: that which the schema tells must be the same
@@ -50,6 +51,17 @@ def test_every_key_says_what_it_is(kind: str, arguments: bool) -> None:
     schema = (graph_schema if kind == "graph" else recipe_schema)(arguments=arguments)
     silent = [path for path, own in described(schema) if not str(own.get("description", "")).strip()]
     assert not silent, f"give each a `description` in {kind}s/language/schema.py"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in registry.KINDS.values() if kind.name != "function"], ids=str)
+def test_every_parameter_of_what_is_registered_says_what_it_is(kind: registry.Kind) -> None:
+    vague = [
+        (name, parameter)
+        for name, entry in kind.items()
+        for parameter in entry.parameters
+        if meaning(entry, parameter).startswith("See `crossband")
+    ]
+    assert not vague, "name it in backticks in the documentation, or give its type hint a `doc`"
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -3,9 +3,13 @@
 import re
 from pathlib import Path
 
+import once
 import pytest
 from pages import PAGES, ROOT, Page, fits
 
+from crossband import registry
+from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.language.reader import read_text
 from crossband.recipes.commands import listing
 
 SLOW = ("recipes/TUTORIAL.md",)
@@ -21,6 +25,21 @@ def test_a_page_shows_what_is_so(name: str, tmp_path: Path) -> None:
         assert path.read_text("utf-8") == picture, path
     links = {(page.path.parent / link).resolve() for link in re.findall(r"\]\(([^)#]+\.svg)\)", page.path.read_text())}
     assert links == page.pictures.keys()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_yaml_on_a_page_is_what_editors_take(name: str) -> None:
+    texts = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / name).read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    for text in texts:
+        data = read_text(text, Problems(), name)
+        assert data is not None
+        kind = "graph" if "graph" in data.data else "recipe"
+        assert [error.message for error in once.validator(kind).iter_errors(data.data)] == [], text
+
+
+def test_every_kind_is_listed_on_a_page() -> None:
+    text = "".join((ROOT / name).read_text("utf-8") for name in PAGES)
+    assert [kind for kind in registry.KINDS if f"<!-- all {kind} -->" not in text] == []
 
 
 def test_every_key_of_a_format_is_on_its_page() -> None:
