@@ -37,8 +37,8 @@ def _deterministic(*, weights: str, **_: Any) -> bool | str:
 class CatConv(nn.Module):
     """Join two maps of c channels and bring them back to c: `b c h w, b c h w -> b c h w`.
 
-    `weights: registered` is a learned 3x3 convolution from 2c channels to c. The published code of LadleNet creates this
-    convolution inside its forward pass, and so does `random_as_published`: every call draws new weights, in eval
+    `weights: registered` is a learned 3x3 convolution from 2c channels to c. The published code of LadleNet creates
+    it inside its forward pass, and so does `random_as_published`: every call draws new weights, in eval
     too, which are never trained and never saved, so one image gives a different output each time.
     `identity_mean` is the mean of the two maps, without any weights.
     """

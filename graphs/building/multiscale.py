@@ -33,9 +33,10 @@ def graph_wrapper(name: str, *, cite: str | None = None) -> Callable[[Rewrite], 
 def multi_scale(graph: Graph, *, scales: Annotated[int, Ge(1), Le(8)] = 3) -> Graph:
     """The same network on each scale of an image pyramid, with weights of its own for each.
 
-    There are so many `scales`. Scale 1 sees the inputs as they are, each further one sees them halved once more by 3x3 averages, `b c h w` to
-    `b c ceil(h/2) ceil(w/2)`, which leave out what lies beyond the edge. Every output and tap is there once for
-    each scale: `score` becomes `score_1`, `score_2`, `score_3`. Other wrappers go around the whole.
+    There are `scales` of them: scale 1 sees the inputs as they are, each further one sees them halved once more by
+    3x3 averages, `b c h w` to `b c ceil(h/2) ceil(w/2)`, which leave out what lies beyond the edge. Every output and
+    tap is there once for each scale: `score` becomes `score_1`, `score_2`, `score_3`. Other wrappers go around the
+    whole.
     """
     name = next(name for name in (graph.name, f"{graph.name}_one") if name not in graph.blocks)
     whole = replace(graph, outputs={**graph.outputs, **_as_outputs(graph)}, taps={}, blocks={})
