@@ -172,7 +172,8 @@ def _takes(item: Description) -> str:
         return f"`{found['contract']}`"
     if "bands" in found:
         return ", ".join(f"{band} {channels}" for band, channels in found["bands"].items())
-    return found.get("written", found.get("takes", ", ".join(found.get("inputs", ()))))
+    inputs = ", ".join(found.get("inputs", ()))
+    return found.get("written") or "; ".join(filter(None, [inputs, found.get("takes", "")]))
 
 
 def _row(cells: tuple[str, ...]) -> str:
