@@ -336,7 +336,7 @@ FOLDERS: dict[str, list[Path]] = {  # of YAML files: a kind has no two of one na
 REFERENCES: list[Path] = [ROOT / "blocks" / "references.bib"]
 
 plugin_failures: list[str] = []
-_loaded: set[str] = set()
+_loaded: dict[str, None] = {}  # the plugins, in the order in which they came
 
 
 def description(factory: Callable[..., Any]) -> dict[str, Any]:
@@ -352,7 +352,7 @@ def load_plugins() -> None:
     """
     if "entry points" in _loaded:
         return
-    _loaded.add("entry points")  # first, so that a plugin may itself look names up
+    _loaded["entry points"] = None  # first, so that a plugin may itself look names up
     for point in entry_points(group="crossband.plugins"):
         try:
             point.load()
@@ -380,7 +380,15 @@ def load_plugin(path: str | os.PathLike[str]) -> None:
         raise
     except Exception as error:
         raise CrossbandError(f"{path}: the plugin did not load: {error!r}") from error
-    _loaded.add(str(file))
+    _loaded[str(file)] = None
+
+
+def plugins() -> list[str]:
+    """The plugins that are loaded: each installed package with its version, then each file that was named."""
+    load_plugins()
+    packages = (point.dist for point in entry_points(group="crossband.plugins"))
+    named = dict.fromkeys(f"{package.name} {package.version}" for package in packages if package)
+    return [*named, *(file for file in _loaded if file != "entry points")]
 
 
 def folders(kind: str) -> list[Path]:

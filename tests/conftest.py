@@ -30,7 +30,7 @@ def scratch(monkeypatch: pytest.MonkeyPatch) -> None:
     for kind, folders in registry.FOLDERS.items():
         monkeypatch.setitem(registry.FOLDERS, kind, [*folders])
     monkeypatch.setattr(registry, "REFERENCES", [*registry.REFERENCES])
-    monkeypatch.setattr(registry, "_loaded", {*registry._loaded})
+    monkeypatch.setattr(registry, "_loaded", {**registry._loaded})
     monkeypatch.setattr(registry, "plugin_failures", [*registry.plugin_failures])
 
 

@@ -63,7 +63,7 @@ def refuse_unknown(walk: Walk, step: Step, notes: Notes) -> NoReturn:
     """Report that no block, local block or graph has this name."""
     name = step.block.removesuffix(".yaml").removesuffix(".yml")
     known = [*walk.local_blocks, *registry.blocks, *shipped()]
-    hint = suggest(name, known, few=0) or "`crossband ls blocks` lists them"
+    hint = suggest(name, known, few=0) or "`crossband ls blocks` lists them; one of your own comes by `--plugin FILE`"
     if name != step.block and GRAPHS.find(name, step.place and step.place.folder):
         hint = f"write `{name}`: a graph is used as a block by its name"
     failures = tuple((failure, None) for failure in registry.plugin_failures)

@@ -79,9 +79,9 @@ def _graph(path: str, size: tuple[int, int] | None) -> str:
 
 def _recipe(path: str, size: tuple[int, int] | None) -> str:
     from crossband.graphs.plans.cost import count_parameters
-    from crossband.recipes.language.checker import check as check_recipe
+    from crossband.recipes.model.plugins import check_file
 
-    experiment = check_recipe(path)
+    experiment = check_file(path)
     recipe, plans = experiment.recipe, experiment.plans
     _refuse_size([(plan, recipe.at("networks", name, key=True)) for name, plan in plans.items()], size)
     networks = [f"{name} {count_parameters(plan):,} parameters ({plan.sizes})" for name, plan in plans.items()]

@@ -12,17 +12,17 @@ from crossband.graphs.language.writer import dump
 from crossband.graphs.plans.cost import count_parameters
 from crossband.recipes.commands.listing import about
 from crossband.recipes.commands.output import plain, print_facts, print_json, print_table
-from crossband.recipes.language.checker import Experiment, check
-from crossband.recipes.language.experiment import call_of, turns, unfinished
+from crossband.recipes.language.experiment import Experiment, call_of, turns, unfinished
 from crossband.recipes.language.flow import Value
 from crossband.recipes.language.patches import patch_text
 from crossband.recipes.language.ramps import Ramp
 from crossband.recipes.language.syntax import Network, Paper, Recipe, Term
+from crossband.recipes.model.plugins import check_file
 
 
 def show_recipe(path: str, overrides: Sequence[str], form: str | None) -> None:
     """Print a recipe as tables of its networks, flow and losses, or in the `form` asked for. Raises InvalidFile."""
-    experiment = check(path, overrides)
+    experiment = check_file(path, overrides)
     if form == "resolved":
         click.echo(dump(experiment.recipe.resolved), nl=False)
         return

@@ -179,7 +179,10 @@ class _Parser:
             return None
         if not named:
             odd = next((key for key, value in written.items() if isinstance(value, str | list)), next(iter(written)))
-            hint = suggest(odd, registry.losses) or "`crossband ls losses` lists them"
+            hint = (
+                suggest(odd, registry.losses)
+                or "`crossband ls losses` lists them; one of your own comes by `--plugin FILE`"
+            )
             self.fault("E073", f"no loss named `{odd}`", *path, odd, hint=hint, key=True)
             return None
         inputs = self.inputs(written[named[0]], (*path, named[0]))

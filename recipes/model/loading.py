@@ -14,7 +14,6 @@ from crossband.graphs.language.serial import digest
 from crossband.graphs.plans.image_size import nearest
 from crossband.graphs.plans.plan import Plan
 from crossband.recipes.kinds.source import Band
-from crossband.recipes.language.checker import check
 from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.language.flow import Value
 from crossband.recipes.language.settings import setting_texts
@@ -22,6 +21,7 @@ from crossband.recipes.language.syntax import Data, Network
 from crossband.recipes.model.devices import choose_device, is_usable
 from crossband.recipes.model.model import Model, Origin
 from crossband.recipes.model.networks import build_network, build_written, direction_of, trained
+from crossband.recipes.model.plugins import check_run, named_if_missing
 from crossband.recipes.model.run_folder import RunFolder
 from crossband.recipes.model.task import Task
 from crossband.recipes.model.weights import CheckpointError, Weights, read_weights
@@ -51,7 +51,7 @@ def load(
     if path.is_dir():
         run = RunFolder(path)
         run.check()
-        model = _of_run(run, check(run.recipe, texts), Origin(path.absolute(), network, texts))
+        model = _of_run(run, check_run(run, texts), Origin(path.absolute(), network, texts))
     elif network is not None:
         raise CheckpointError(f"{path}: holds one network", hint="a network is chosen from a run folder")
     else:
@@ -110,7 +110,7 @@ def _of_file(path: Path, settings: Sequence[str]) -> Model:
     """The network of a weights file: as that of its run where it lies in the run's folder, else by itself."""
     weights, run = read_weights(path), RunFolder.around(path)
     if run:
-        experiment = check(run.recipe, settings)
+        experiment = check_run(run, settings)
         plan = experiment.plans.get(path.stem)
         if plan and digest(plan.graph) == weights.digest:
             return _of_run(run, experiment, Origin(run.path.absolute(), path.stem, tuple(settings)))
@@ -121,8 +121,10 @@ def _of_file(path: Path, settings: Sequence[str]) -> Model:
 
 def _of_weights(path: Path, weights: Weights) -> Model:
     problems, facts = Problems(), weights.facts
-    graph = problems.value(Resolver(problems).load_text(weights.graph, file=f"{path} (graph)"))
-    plan, name = check_graph(graph), facts.get("network", graph.name)
+    with named_if_missing(f"{path}: these weights were", facts.get("plugins", [])):
+        graph = problems.value(Resolver(problems).load_text(weights.graph, file=f"{path} (graph)"))
+        plan = check_graph(graph)
+    name = facts.get("network", graph.name)
     if (channels := _channels(plan)) is None:
         raise CheckpointError(f"{path}: the network `{graph.name}` makes no image from an image")
     bands, (low, high) = facts.get("task") or {}, facts.get("range", (0.0, 1.0))

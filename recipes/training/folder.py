@@ -20,6 +20,7 @@ from crossband.recipes.basics.files import replacing
 from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.language.schema import PATCH
 from crossband.recipes.metrics.evaluation import Table
+from crossband.recipes.model.plugins import plugins_with
 from crossband.recipes.model.run_folder import RunFolder
 from crossband.recipes.reporting.sheet import write_sheet
 from crossband.registry import CrossbandError
@@ -75,8 +76,10 @@ def write_environment(run: RunFolder, **more: Any) -> dict[str, str]:
         "started": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         **more,
     }
+    if plugins := plugins_with(run):  # also those of before it went on
+        found["plugins"] = plugins
     _write(run.environment, json.dumps(found, indent=2) + "\n")
-    return {name: str(value) for name, value in found.items()}
+    return {name: ", ".join(value) if isinstance(value, list) else str(value) for name, value in found.items()}
 
 
 def write_tables(run: RunFolder, tables: Mapping[str, Table]) -> None:

@@ -21,6 +21,7 @@ from crossband.recipes.language.settings import setting_texts
 from crossband.recipes.language.syntax import Data
 from crossband.recipes.model.devices import choose_device
 from crossband.recipes.model.evaluating import whole_scenes
+from crossband.recipes.model.plugins import named_if_missing, plugins_of
 from crossband.recipes.model.run_folder import RunFolder
 from crossband.recipes.model.task import Task
 from crossband.recipes.training.checkpoint import read_state
@@ -55,7 +56,10 @@ def train(
     if (recipe is None) == (resume is None):
         raise CrossbandError("give one of a recipe to train and a run to resume")
     old = None if resume is None else RunFolder(Path(resume))
-    experiment, source = prepare(str(old.recipe if old else recipe), setting_texts(settings), data)
+    if old:
+        old.check()
+    with named_if_missing(f"{old}: this run was", plugins_of(old) if old else ()):
+        experiment, source = prepare(str(old.recipe if old else recipe), setting_texts(settings), data)
     if old:
         _check_same(load_recipe(old.recipe).data, experiment.recipe.data)
     fabric = make_fabric(experiment)

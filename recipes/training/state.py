@@ -18,6 +18,7 @@ from crossband.recipes.language.functions import make_functions
 from crossband.recipes.language.ramps import Ramp
 from crossband.recipes.language.syntax import Phase
 from crossband.recipes.model.networks import begin_network, direction_of, seed_of
+from crossband.recipes.model.plugins import plugins_with
 from crossband.recipes.model.run_folder import RunFolder
 from crossband.recipes.model.weights import CheckpointError, difference, save_weights
 from crossband.recipes.training.engine import PhaseRun, phase_runs
@@ -124,6 +125,8 @@ class Training:
             "images": {band: asdict(kind) for band, kind in self.images.items()},
             "scale": {band: list(values) for band, values in recipe.data.scale.items()},
         }
+        if plugins := plugins_with(folder):
+            facts["plugins"] = plugins
         for name, network in self.networks.items():
             own = {"network": name, "task": direction_of(recipe, name), "test": recipe.networks[name].test}
             save_weights(folder.weights(name), network, {**own, **facts}, self.average.get(name))
