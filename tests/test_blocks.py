@@ -62,9 +62,11 @@ def test_blocks_pickle(name: str):
         "ASPP": {"rates": [1, 2], "out": 3},
         "Bottleneck": {"width": 2, "out": 3},
         "Conv": {"out": 3},
+        "ClassEmbedding": {"classes": 3, "out": 4},
         "ConvTranspose": {"out": 3},
         "Linear": {"out": 3},
         "SeparableConv": {"out": 3},
+        "TimeEmbedding": {"out": 4},
         "RSU": {"depth": 3, "mid": 2, "out": 3},
     }
     entry = registry.blocks[name]

@@ -209,6 +209,15 @@ def test_a_block_may_say_why_it_does_not_export():
     check_laws("Custom", laws=["export"])
 
 
+@pytest.mark.usefixtures("scratch")
+def test_a_block_may_say_why_no_gradient_reaches_its_inputs_and_must_then_not_pass_one():
+    custom(lambda x: x.detach().round(), differentiable="steps have no slope")
+    check_laws("Custom", laws=["gradients"])
+    custom(lambda x: x * 2, differentiable="steps have no slope")
+    with pytest.raises(LawBroken, match=r"the law `gradients`.*it says why no gradient reaches its inputs"):
+        check_laws("Custom", laws=["gradients"])
+
+
 RANDOM = {"contract": "b c h w -> b c h w", "deterministic": lambda *, noisy, **_: not noisy or "it adds noise"}
 
 

@@ -34,6 +34,7 @@ class BlockEntry(Entry):
     exports: bool | str
     deterministic: bool | str | Callable[..., bool | str]
     exact: bool | str
+    differentiable: bool | str
     examples: tuple[Mapping[str, Any], ...]
     later: tuple[str, ...]
 
@@ -84,6 +85,7 @@ def block(
     exports: bool | str = True,
     deterministic: bool | str | Callable[..., bool | str] = True,
     exact: bool | str = True,
+    differentiable: bool | str = True,
     examples: Sequence[Mapping[str, Any]] = (),
     later: Sequence[str] = (),
     cite: str | None = None,
@@ -109,6 +111,7 @@ def block(
     deterministic: True, or the reason why equal inputs give different outputs even in eval; or a function from
         the arguments to either.
     exact: True, or the reason why it refuses inputs that `forward` would take.
+    differentiable: True, or the reason why no gradient reaches its inputs.
     examples: for its laws, where those that are drawn do not serve: each gives values of some parameters and sizes
         of some axes of the contract, `{"heads": 4, "c": 64, "h": 32}`; the others are drawn.
     later: parameters that it got when there were weights of it already: the digest of a graph does not name them where
@@ -148,6 +151,7 @@ def block(
             exports=exports,
             deterministic=deterministic,
             exact=exact,
+            differentiable=differentiable,
             examples=tuple(examples),
             later=tuple(later),
             **description(cls),

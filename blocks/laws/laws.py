@@ -147,16 +147,20 @@ def inputs(example: "Example") -> None:
 
 
 def gradients(example: "Example") -> None:
-    """Every parameter gets a finite gradient, and so does every input whose values count."""
+    """Every parameter gets a finite gradient, and so does every input whose values count, or the block says why not."""
     module, tensors = example.module(), [tensor.requires_grad_() for tensor in example.tensors()]
     outputs = _run(module, tensors)
-    torch.stack(
-        [(output * torch.linspace(-1, 1, output.numel()).view_as(output)).sum() for output in outputs]
-    ).sum().backward()
+    weighted = [(output * torch.linspace(-1, 1, output.numel()).view_as(output)).sum() for output in outputs]
+    if (total := torch.stack(weighted).sum()).requires_grad:
+        total.backward()
     for name, parameter in module.named_parameters():
         require(parameter.grad is not None, f"the parameter `{name}` gets no gradient")
         require(bool(torch.isfinite(_grad(parameter)).all()), f"the gradient of `{name}` is not finite")
-    require(any(tensor.grad is not None for tensor in tensors), "no input gets a gradient")
+    reached = any(tensor.grad is not None for tensor in tensors)
+    if isinstance(example.entry.differentiable, str):
+        require(not reached, "it says why no gradient reaches its inputs (`differentiable=`), and one does")
+    else:
+        require(reached, "no input gets a gradient")
     for number, tensor in enumerate(tensors, 1):
         require(bool(torch.isfinite(_grad(tensor)).all()), f"the gradient of input {number} is not finite")
 

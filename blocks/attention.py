@@ -1,0 +1,120 @@
+"""Scaled dot-product attention with several heads (Vaswani et al. 2017, section 3.2), between all pixels of maps."""
+
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from crossband.blocks.contracts.block import block
+from crossband.blocks.contracts.bounds import Count
+from crossband.blocks.contracts.ranges import Range
+from crossband.blocks.conv import pixels
+from crossband.blocks.norm import NORMS, Norm
+
+DIVIDES = "c % heads == 0  # channels that divide into the heads"
+PIXELS = "pixels(h, w) >= 2  # more than one pixel to normalise"
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
+    """Attention of maps: query `b c h w`, key `b c k l` and value `b e k l` give `b e h w`.
+
+    Each head has its own share of the channels, that follow each other. Energies are divided by the root of their
+    number in the keys.
+    """
+    h = query.shape[2]
+    query, key, value = (rearrange(x, "b (heads c) h w -> b heads (h w) c", heads=heads) for x in (query, key, value))
+    return rearrange(scaled_dot_product_attention(query, key, value), "b heads (h w) c -> b (heads c) h w", h=h)
+
+
+def _range_of_values(query: Range, key: Range, value: Range, **_: object) -> Range:
+    """That of the values."""
+    return value
+
+
+@block(
+    "Attention",
+    contract="b c h w, b c k l, b e k l -> b e h w",
+    where=[DIVIDES, "e % heads == 0  # channels of values that divide into the heads"],
+    range=_range_of_values,
+    cite="vaswani2017attention",
+)
+class Attention(nn.Module):
+    """For each pixel of the query, the mean of the values, weighted by how their keys fit it.
+
+    `b c h w, b c k l, b e k l -> b e h w`: queries, keys and values in this order.
+
+        out_u = sum_v softmax_v(query_u . key_v / sqrt(c / heads)) value_v,   for each head
+
+    It has no weights: what makes queries, keys and values of features, for example a Conv of kernel 1, stands in front
+    of it. Each head has its own `c / heads` channels.
+    """
+
+    def __init__(self, *, heads: Count = 4) -> None:
+        super().__init__()
+        self.heads = heads
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """`b c h w, b c k l, b e k l -> b e h w`."""
+        return attend(query, key, value, self.heads)
+
+    def extra_repr(self) -> str:
+        """The arguments, for `repr`."""
+        return f"heads={self.heads}"
+
+
+@block(
+    "SelfAttention",
+    contract="b c h w -> b c h w",
+    where=[DIVIDES, PIXELS],
+    cite="vaswani2017attention",
+    pixels=pixels,
+)
+class SelfAttention(nn.Module):
+    """Each pixel attends to all pixels: `b c h w` to the same.
+
+        out = x + project(attention(queries, keys and values of norm(x)))
+
+    All four are linear in the channels, with biases. Positions are not told apart, which in networks with convolutions
+    features do. Time is O((h w)^2); see WindowAttention and CrissCross for less.
+    """
+
+    def __init__(self, c: int, *, heads: Count = 4, norm: Norm = "layer") -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = NORMS[norm](c)
+        self.all = nn.Conv2d(c, 3 * c, 1)
+        self.project = nn.Conv2d(c, c, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`b c h w` to the same."""
+        query, key, value = self.all(self.norm(x)).chunk(3, dim=1)
+        return x + self.project(attend(query, key, value, self.heads))
+
+
+@block(
+    "CrossAttention",
+    contract="b c h w, b d *size -> b c h w",
+    where=[DIVIDES, PIXELS],
+    cite="vaswani2017attention",
+    pixels=pixels,
+)
+class CrossAttention(nn.Module):
+    """Each pixel of a map attends to all places of another: `b c h w, b d *size -> b c h w`.
+
+        out = x + project(attention(queries of norm(x), keys and values of the other))
+
+    The other input may be a map of any size and any channels, for example of another band, or a vector, which is one
+    place. All four are linear in the channels, with biases.
+    """
+
+    def __init__(self, c: int, d: int, *, heads: Count = 4, norm: Norm = "layer") -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = NORMS[norm](c)
+        self.query = nn.Conv2d(c, c, 1)
+        self.both = nn.Conv2d(d, 2 * c, 1)
+        self.project = nn.Conv2d(c, c, 1)
+
+    def forward(self, x: Tensor, other: Tensor) -> Tensor:
+        """`b c h w, b d *size -> b c h w`."""
+        key, value = self.both(other.reshape(*other.shape[:2], -1, 1)).chunk(2, dim=1)
+        return x + self.project(attend(self.query(self.norm(x)), key, value, self.heads))
