@@ -4,7 +4,7 @@ A page is read from top to bottom in a folder of its own. In it
 
 - a fence `yaml` (or `python`) whose first line is `# NAME.yaml` is that file; any other `python` is run;
 - a fence `console` has commands after `$ `, each with all that it prints; a line `...` stands for any lines, and what
-  is measured (`train`, `evaluate`) may have other digits. Without `$ ` its lines are commands that must end well;
+  `train` and `evaluate` measure may have other digits. Without `$ ` its lines are commands that must end well;
 - ``**Mistake:** `x` for `y` `` puts x in the place of y in the file of the next command, for the fence that follows;
 - `<!-- keys recipe data -->` to `<!-- end -->` is the table of these keys of a format, `<!-- all losses -->` that of
   everything of a kind;
@@ -100,7 +100,7 @@ class Page:
                 code, said = run(line)
                 self.ran.append(line)
                 assert code == 0 or not silent, f"{self.path.name}: {line}: {said}"
-                said = shown if silent or fits(shown, said, line) else said
+                said = shown if silent or fits(shown, said, measured=not code and line.split()[1] in MEASURED) else said
                 yield ("" if silent else "$ ") + first.replace("\0", "\n") + "\n" + said
         self.mistake = None
 
@@ -133,9 +133,9 @@ def run(line: str) -> tuple[int, str]:
     return done.exit_code, "\n".join(map(str.rstrip, said.strip("\n").splitlines())) + ("\n" if said.strip() else "")
 
 
-def fits(shown: str, said: str, line: str) -> bool:
+def fits(shown: str, said: str, *, measured: bool = False) -> bool:
     """Whether what a page shows is what is said, but for lines left out and, in what is measured, digits."""
-    if line.split()[1] in MEASURED:
+    if measured:
         shown, said = _without_digits(shown), _without_digits(said)
     pieces = re.split(rf"^{re.escape(ANY)}\n", shown, flags=re.MULTILINE)
     return re.fullmatch(r"(?:.*\n)*?".join(map(re.escape, pieces)), said) is not None
