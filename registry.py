@@ -18,7 +18,7 @@ import types
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeAlias, TypeVar
@@ -61,6 +61,7 @@ USUAL: Mapping[str, str] = {  # what parameters mean that have one meaning where
     "stride": "Pixels from one window to the next",
     "weight_decay": "How strongly weights are drawn to zero",
 }
+ALIKE = 0.65  # of two names: the least part of their letters that agree, for a hint to name one for the other
 SHOWN = 20  # errors of one group that an error which gathers them shows
 
 
@@ -125,9 +126,7 @@ class Parameter:
 
     @cached_property
     def _validator(self) -> Any:
-        from jsonschema import Draft202012Validator
-
-        return Draft202012Validator(dict(self.schema))
+        return validator(self.schema)
 
     def fault(self, value: object) -> "Fault | None":
         """What is wrong with `value`, or None where it fits."""
@@ -171,9 +170,10 @@ class Entry:
                 yield name, ArgumentError(message, hint=suggest(name, self.parameters))
             elif fault := self.parameters[name].fault(value):
                 yield name, ArgumentError(f"{self.name}: `{fault.where}` {fault.message}", hint=fault.hint)
-        for name, parameter in self.parameters.items():
-            if parameter.required and name not in arguments:
-                yield name, ArgumentError(f"{self.name} needs the parameter `{name}`")
+        missing = [name for name, parameter in self.parameters.items() if parameter.required and name not in arguments]
+        misspelt = {meant for name in arguments if name not in self.parameters for meant in near(name, missing)[:1]}
+        for name in (name for name in missing if name not in misspelt):
+            yield name, ArgumentError(f"{self.name} needs the parameter `{name}`")
 
     @property
     def module(self) -> str:
@@ -337,6 +337,8 @@ FOLDERS: dict[str, list[Path]] = {  # of YAML files: a kind has no two of one na
 }
 REFERENCES: list[Path] = [ROOT / "blocks" / "references.bib"]
 
+_YES_AND_NO = {"yes": "true", "on": "true", "no": "false", "off": "false"}  # true and false in older YAML
+
 plugin_failures: list[str] = []
 _loaded: dict[str, None] = {}  # the plugins, in the order in which they came
 
@@ -476,11 +478,27 @@ def _as_yaml(value: object) -> object:
 
 
 def near(name: str, known: Collection[str]) -> list[str]:
-    """The known names most like `name`, best first, letter case aside; none where too many are known to compare."""
+    """The known names most like `name`, best first, letter case aside; none where too many are known to compare.
+
+    One is like another also where it is the beginning or the end of it, `gen` of `generator`, `l1` of `l1_loss`, or
+    made of its initials, `lr` of `learning_rate`.
+    """
     if len(known) > MANY:
         return []
-    by_lower = {other.lower(): other for other in known}
-    return [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)]
+    by_lower, lower = {other.lower(): other for other in known}, name.lower()
+    found = difflib.get_close_matches(lower, by_lower, n=3, cutoff=ALIKE)
+    long = len(lower) > 2  # so that it says something
+    parts = [each for each in by_lower if long and each.startswith(lower)]
+    parts += [each for each in by_lower if lower.startswith(each if len(each) > 2 else f"{each}_")]
+    parts += [each for each in by_lower if long and each.endswith(lower)]
+    parts += [each for each in by_lower if _initials(lower) == each or _initials(each) == lower]
+    return [by_lower[match] for match in found or sorted(parts, key=len)]
+
+
+def _initials(name: str) -> str:
+    """`lr` of `learning_rate`; nothing of a name of one word."""
+    words = name.split("_")
+    return "".join(word[:1] for word in words) if len(words) > 1 else ""
 
 
 def suggest(name: str, known: Collection[str], *, few: int = FEW) -> str | None:
@@ -511,6 +529,19 @@ def meaning(entry: "Described", parameter: str) -> str:
     return found[0] if found else f"See `crossband show {entry.name}`"
 
 
+def validator(schema: Mapping[str, Any]) -> Any:
+    """A validator of JSON Schema that takes no `3.0` for a whole number: no block does."""
+    return _validators()(dict(schema))
+
+
+@cache
+def _validators() -> Any:
+    from jsonschema import Draft202012Validator, validators
+
+    checker = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+    return validators.extend(Draft202012Validator, type_checker=checker)
+
+
 def explain(error: Any) -> tuple[str, str | None]:
     """A jsonschema ValidationError in words that follow the name of the thing, "must be at least 1, got 0"; a hint."""
     found, limit = show(error.instance), error.validator_value
@@ -520,7 +551,7 @@ def explain(error: Any) -> tuple[str, str | None]:
         return f"takes no key `{odd}`", suggest(odd, known)
     wanted = {
         "type": lambda: f"must be {_type_words(limit)}",
-        "enum": lambda: f"must be one of {', '.join(show(choice) for choice in limit)}",
+        "enum": lambda: f"must be one of {', '.join({str(choice): show(choice) for choice in limit}.values())}",
         "const": lambda: f"must be {show(limit)}",
         "minimum": lambda: f"must be at least {limit}",
         "maximum": lambda: f"must be at most {limit}",
@@ -532,7 +563,41 @@ def explain(error: Any) -> tuple[str, str | None]:
         "minLength": lambda: "must not be empty",
         "minProperties": lambda: "must not be empty",
     }.get(error.validator)
-    return (f"{wanted()}, got {found}" if wanted else f"is not valid: {error.message}"), None
+    hint = None
+    if error.validator == "enum" and isinstance(error.instance, str):
+        hint = suggest(error.instance, [choice for choice in limit if isinstance(choice, str)], few=0)
+    elif error.validator == "type":
+        least = error.schema.get("minItems", 1)
+        hint = correction(error.instance, limit) if least == 1 else f"write {least} values in brackets"
+    return (f"{wanted()}, got {found}" if wanted else f"is not valid: {error.message}"), hint
+
+
+def correction(value: object, kinds: str | Sequence[str]) -> str | None:
+    """The hint for a value that is of none of these types of JSON Schema, but could be written as one; else None."""
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    numbers = bool({"integer", "number"} & {*kinds})
+    match value:
+        case str() if numbers and is_number(value):
+            return f"`'{value}'` is text: write {value}"
+        case str() if numbers and is_number(value.replace(",", ".")):
+            return f"write {value.replace(',', '.')}, with a point"
+        case str() if "boolean" in kinds and value.lower() in _YES_AND_NO:
+            return f"write `{_YES_AND_NO[value.lower()]}`"
+        case float() if numbers and value.is_integer():
+            return f"write {int(value)}"
+        case str() | int() | float() if "array" in kinds and not isinstance(value, bool):
+            return f"write `[{value}]`"
+        case Mapping() if "array" in kinds and value:
+            items = [f"{{{key}: ...}}" if item else str(key) for key, item in value.items()]
+            return f"write a list: `[{', '.join(items)}]`"
+        case [{**first}, *_] if "object" in kinds and first:
+            return f"give each a name in the place of its dash: `its_name: {{{next(iter(first))}: ...}}`"
+    return None
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number as YAML writes it."""
+    return bool(re.fullmatch(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", text))
 
 
 def show(value: object) -> str:
@@ -544,7 +609,8 @@ def show(value: object) -> str:
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, Sequence):
-        return "a list" if len(value) > 8 else "[" + ", ".join(show(item) for item in value) + "]"
+        short = len(value) <= 8 and not any(isinstance(item, Mapping) for item in value)
+        return "[" + ", ".join(show(item) for item in value) + "]" if short else "a list"
     return repr(value)
 
 

@@ -9,7 +9,7 @@ A page is read from top to bottom in a folder of its own. In it
 - `<!-- keys recipe data -->` to `<!-- end -->` is the table of these keys of a format, `<!-- all losses -->` that of
   everything of a kind;
 - a picture of the name of an SVG file that a command wrote is that file;
-- the folder has one photo, `photos/street.png`.
+- the folder has one photo, `photos/street.png`, and an empty folder `raw` for images of one's own.
 
 `python tests/write_pages.py` writes all of it anew; `tests/test_pages.py` holds that it would change nothing.
 """
@@ -59,6 +59,7 @@ class Page:
     def read(self, folder: Path) -> str:
         """The page as it should be, from running all of it in a folder."""
         (folder / "photos").mkdir()
+        (folder / "raw").mkdir()
         Image.new("RGB", (60, 40), "gray").save(folder / "photos" / "street.png")
         with contextlib.chdir(folder):
             return PARTS.sub(self._part, self.path.read_text("utf-8"))

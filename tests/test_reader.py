@@ -183,6 +183,7 @@ def test_a_report_whole():
         3 errors in x.yaml""")
 
 
+BEGIN = "begin with `graph: its_name`, or a recipe with `recipe: its_name`"
 QUOTE = "put text that contains brackets, commas or `: ` in quotes"
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
@@ -193,15 +194,15 @@ CHAIN = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1,
 @pytest.mark.parametrize(
     ("text", "place", "message", "hint"),
     [
-        ("", "1:1", "E002 the file is empty", None),
-        ("# only this", "1:1", "E002 the file is empty", None),
+        ("", "1:1", "E002 the file is empty", BEGIN),
+        ("# only this", "1:1", "E002 the file is empty", BEGIN),
         (
             "a: 1\n---\nb: 2",
             "2:1",
             "E002 the file holds more than one document",
             "remove the line `---`, or put what follows in a file of its own",
         ),
-        ("a: [1, 2\nb: 3", "2:2", "E002 not YAML: did not find expected `,` or `]`", f"close the bracket, and {QUOTE}"),
+        ("a: [1, 2\nb: 3", "1:4", "E002 not YAML: `[` is never closed", f"close the bracket, and {QUOTE}"),
         ("a: {b: 1\n\n\n", "1:9", "E002 not YAML: did not find expected `,` or `}`", f"close the bracket, and {QUOTE}"),
         ("a:\n\tb: 1", "2:1", "E002 not YAML: a tab stands in the indentation", "indent with spaces"),
         (

@@ -15,6 +15,7 @@ from crossband.recipes.data import Source, source
 from crossband.recipes.kinds.optimizer import make_optimizer
 from crossband.recipes.kinds.schedule import Rate, factor
 from crossband.recipes.language.reading import RECIPES
+from crossband.recipes.language.schema import FORMS
 from crossband.recipes.language.syntax import Figure, Paper
 
 
@@ -59,10 +60,14 @@ def test_each_row_of_the_paper_adds_one_thing() -> None:
 # (what to change in PAIRED, by what, the only fault)
 PAIRED_MISTAKES = [
     ("recipe: paired\n", "", "1:1 E007 the recipe needs the key `recipe` | add `recipe:`"),
-    ("steps: 8\n", "steps: 8\nbatch: 4\n", "14:1 E005 the recipe takes no key `batch`"),
+    (
+        "steps: 8\n",
+        "steps: 8\nbatch: 4\n",
+        "14:1 E005 the recipe takes no key `batch` | it belongs to `data`: write `data: {batch: ...}`",
+    ),
     ("batch: 2", "bach: 2", "12:78 E005 `data` takes no key `bach` | did you mean `batch`?"),
     ("batch: 2", "batch: 0", "12:85 E006 `batch` must be at least 1, got 0"),
-    ("steps: 8\n", "", "1:1 E007 the recipe says how long it trains by one of `epochs` and `steps`"),
+    ("steps: 8\n", "", "1:1 E007 the recipe does not say how long it trains | add `epochs: 100`, or `steps: 10000`"),
     ("graph: to_one.yaml", "graph: u2nett", "5:22 E070 no graph named `u2nett` | did you mean `u2net`?"),
     (
         "graph: to_one.yaml",
@@ -80,7 +85,11 @@ PAIRED_MISTAKES = [
         "generator(visible",
         "7:26 E071 expected `,` or `)` here | close the bracket; inside a list, put a call that has commas in quotes",
     ),
-    ("generator(visible)", "generator(visible, infrared)", "7:9 E072 `generator` takes 1 input (`image`), got 2"),
+    (
+        "generator(visible)",
+        "generator(visible, infrared)",
+        "7:9 E072 `generator` takes 1 input (`image`), got 2 | write `generator(image)`",
+    ),
     ("generator(visible)", "generator", "7:9 E070 `generator` is a network | call it: `generator(visible)`"),
     ("generator(visible)", "generator(fake)", "7:19 E022 `fake` reads itself: fake -> fake"),
     (
@@ -91,8 +100,16 @@ PAIRED_MISTAKES = [
     ),
     ("fake.main", "fake.man", "10:23 E070 `generator` has no output or tap `man` | did you mean `main`?"),
     ("{l1: ", "{l11: ", "9:11 E073 no loss named `l11` | did you mean `l1`?"),
-    ("l1: [fake.*, infrared]", "l1: fake.main", "9:15 E072 `l1` takes 2 inputs (output, target), got 1"),
-    ("{l1: [fake.*, infrared]}", "{l1: [fake.*, infrared], eps: 1}", "9:35 E072 l1 has no parameter `eps`"),
+    (
+        "l1: [fake.*, infrared]",
+        "l1: fake.main",
+        "9:15 E072 `l1` takes 2 inputs (output, target), got 1 | write `l1: [output, target]`",
+    ),
+    (
+        "{l1: [fake.*, infrared]}",
+        "{l1: [fake.*, infrared], eps: 1}",
+        "9:35 E072 l1 has no parameter `eps` | choose from `weight`",
+    ),
     (
         "weight: =weight}",
         "weight: =weight, mode: real}",
@@ -106,7 +123,8 @@ PAIRED_MISTAKES = [
     (
         "[fake.main, infrared]",
         "[fake.main, visible]",
-        "10:22 E076 `fft_l1` compares images of one shape: `generator(visible).main` is 1x16x16, `visible` is 3x16x16",
+        "10:22 E076 `fft_l1` compares images of one shape: `generator(visible).main` is 1x16x16, `visible` is 3x16x16"
+        " | compare it with `infrared`",
     ),
     (
         "[fake.main, infrared]",
@@ -221,11 +239,16 @@ PHASE_MISTAKES = [
             "cycle: {l1: [back_vis, visible], weight: 10}",
             "cycle: {l1: [fake_vis, visible], weight: 10}\n      odd: {mse: [is_ir(infrared), is_ir(pool(fake_ir))]}",
         ),
-        ["24:7 E075 the loss `odd` depends on no network that its phase trains"],
+        [
+            "24:7 E075 the loss `odd` depends on no network that its phase trains | put it in a phase that trains `is_ir`"
+        ],
     ),
     (
         CYCLE.replace("      vis: {mse: [is_vis(visible), is_vis(pool(fake_vis))], weight: 0.5}\n", ""),
-        ["15:20 E075 the phase `critics` trains `is_vis`, and none of its losses depends on it"],
+        [
+            "15:20 E075 the phase `critics` trains `is_vis`, and none of its losses depends on it | give it a loss of what "
+            "`is_vis` makes, or say `frozen: true` of it"
+        ],
     ),
     (
         CYCLE.replace("is_ir(pool(fake_ir))", "'is_ir(pool(fake_ir, fake_ir))'"),
@@ -332,7 +355,7 @@ def test_several_mistakes_are_told_at_once(folder: Path) -> None:
 def test_empty_sections(folder: Path, section: str) -> None:
     text = PAIRED.replace("params: {weight: 0.5}\n", "").replace("=weight", "1")
     assert faults(text, folder, f"{section}={{}}") == [
-        f"1:{len(section) + 2} E006 `{section}` must not be empty, got a mapping"
+        f"1:{len(section) + 2} E006 `{section}` must not be empty, got a mapping | {FORMS[section]}"
     ]
 
 

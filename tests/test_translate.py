@@ -261,7 +261,7 @@ def test_16_bits_go_in_and_come_out_as_they_were(tmp_path: Path) -> None:
         ("nothing", None, "nothing: no such run folder or weights file"),
         ("data.txt", None, "data.txt: not a weights file"),
         ("cycle", "to_irr", "cycle: the network `to_irr` is none of the run\nhint: did you mean `to_ir`?"),
-        ("cycle", "is_ir", "cycle: the network `is_ir` makes no image from an image\nhint: did you mean"),
+        ("cycle", "is_ir", "cycle: the network `is_ir` makes no image from an image\nhint: choose from `to_ir`"),
         ("cycle/weights/is_ir.safetensors", None, "cycle: the network `is_ir` makes no image from an image"),
         ("critic.safetensors", None, "critic.safetensors: the network `critic` makes no image from an image"),
         (

@@ -6,11 +6,14 @@ from dataclasses import replace
 
 from crossband.blocks.contracts.sizes import Condition, Shape, Size
 from crossband.graphs.checking.explain import render_shape
+from crossband.graphs.checking.scope import SHAPE
 from crossband.graphs.checking.state import Found, Walk
 from crossband.graphs.language.diagnostics import Reported
 from crossband.graphs.language.syntax import Output
 from crossband.graphs.plans.plan import Requirement
 from crossband.registry import suggest
+
+OTHER_SIZE = "give a size that differs from that of the inputs a name of its own: `[1, h, w]`"
 
 
 def kept_output(walk: Walk, output: Output, named: dict[str, Size]) -> tuple[Found | None, Output | None]:
@@ -48,7 +51,8 @@ def _promise(walk: Walk, output: Output) -> list[int | str]:
         if isinstance(item, str) and item in walk.graph.params and item not in walk.axes:
             hint = f"write `={item}` for its value"
             walk.refuse("E006", f"`{item}` is a param, not a size that an input gives", own, hint, walk.notes)
-        promise.append(walk.scope.size(item, own))
+        derived = isinstance(item, str) and re.search(rf"\b({'|'.join(walk.axes)})\b", item)
+        promise.append(walk.scope.size(item, own, OTHER_SIZE if derived else SHAPE))
     return promise
 
 

@@ -12,9 +12,10 @@ from crossband.graphs.language.document import YamlValue
 from crossband.graphs.language.expressions import ExpressionError, is_expression, names_in, parse
 from crossband.graphs.language.schema import NAME
 from crossband.graphs.language.syntax import Graph, Notes
-from crossband.registry import Entry, Fault, near, show, suggest
+from crossband.registry import Entry, Fault, correction, is_number, near, show, suggest
 
 MAX_ITEMS = 1000  # of a list that an expression makes
+SHAPE = "write `[3, H, W]`, or `[=channels, H, W]` with a param"
 PlaceOf: TypeAlias = Callable[[str], Place | None]
 
 
@@ -74,14 +75,14 @@ class Scope:
             self._report(error, place)
             raise Reported from None
 
-    def size(self, value: YamlValue, place: Place | None) -> int | str:
+    def size(self, value: YamlValue, place: Place | None, hint: str = SHAPE) -> int | str:
         """One item of a shape: a number of at least 1, or an axis name. Raises Reported after reporting a fault."""
         size = self.value(value, place)
         if (type(size) is int and size >= 1) or (isinstance(size, str) and re.fullmatch(NAME, size)):
             return size
         worked_out = f", which `{value}` gives" if is_expression(value) else ""
         message = f"a size is a whole number of at least 1 or a name, got {show(size)}{worked_out}"
-        self.problems.add("E006", message, place, "write `[3, H, W]`, or `[=channels, H, W]` with a param", self.notes)
+        self.problems.add("E006", message, place, hint, self.notes)
         raise Reported
 
     def with_names(self, names: Mapping[str, Any]) -> "Scope":
@@ -97,8 +98,14 @@ class Scope:
         scope = self
         ordered, circle = _in_order(declared)
         for name in ordered:
+            place = place_of(name) if place_of else None
             try:
-                value = scope.value(declared[name], place_of(name) if place_of else None)
+                value = scope.value(declared[name], place)
+                if isinstance(value, str) and is_number(value):
+                    self.problems.add(
+                        "E006", f"`{name}` must be a number, got {show(value)}", place, correction(value, "number")
+                    )
+                    raise Reported
                 scope = scope.with_names({name: value})
             except Reported:
                 scope = replace(scope, broken=scope.broken | {name})

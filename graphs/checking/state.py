@@ -124,7 +124,10 @@ class Walk:
         if node not in self.flows:
             known = [*self.graph.inputs, *self.graph.nodes]
             self.miswired = True
-            self.report(code, f"no node or input named `{node}`", place, suggest(node, known))
+            parts = node.split()
+            several = len(parts) > 1 and {*parts} <= {*known}
+            hint = f"a comma is missing: `{', '.join(parts)}`" if several else suggest(node, known)
+            self.report(code, f"no node or input named `{node}`", place, hint)
             return None
         flow = self.flows[node]
         if flow is None:

@@ -106,6 +106,9 @@ def _circle(walk: Walk, names: Sequence[str], nodes: Mapping[str, Node]) -> None
 def _node(walk: Walk, node: Node) -> tuple[NodeOutputs, Node | None]:
     """The outputs of a node, and the node free of expressions; None if it only passes its inputs on."""
     reads = node.reads or ()
+    if not node.steps:  # it could not be read, which is reported: what it reads or gives is unknown
+        walk.used.update(name.partition(".")[0] for name in reads)
+        raise Reported
     values = [(name, walk.look_up(name, _reads_place(node, number))) for number, name in enumerate(reads)]
     inputs = [(name, *value) for name, value in values if value]
     counts = _counts(walk, node)

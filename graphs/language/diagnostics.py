@@ -60,6 +60,7 @@ CODES: Mapping[str, str] = {
     "E081": "values are not in the range that is asked for, or images of different ranges meet",
     "E082": "a value stands for another band than it is used for, or a task for none",
     "E083": "images that show different scenes are compared pixel by pixel",
+    "E084": "a file that is there is not of the kind that is wanted",
 }
 
 _INDENT = "  "

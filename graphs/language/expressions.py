@@ -56,6 +56,7 @@ _HINTS = {  # for what other languages write
     "&": "write `and`",
     "|": "write `or`",
     "!": "write `not`",
+    "^": "write `**` for a power",
 }
 
 

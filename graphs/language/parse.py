@@ -1,5 +1,6 @@
 """Parse a graph file into a `Graph`: validate its structure, give each part its place."""
 
+import itertools
 import keyword
 import re
 from collections.abc import Callable, Mapping
@@ -13,11 +14,12 @@ from crossband.graphs.language.reader import Document
 from crossband.graphs.language.schema import NAME, NODE_KEYS, graph_schema
 from crossband.graphs.language.sites import VARIANT
 from crossband.graphs.language.syntax import Graph, Insertion, Node, Output, Step
-from crossband.graphs.language.validate import unusable, usable_name
-from crossband.registry import near, show, suggest
+from crossband.graphs.language.validate import is_of_kind, unusable, usable_name
+from crossband.registry import near, show
 
 T = TypeVar("T")
 FREE = ((), ("params",), ("outputs",), ("taps",))  # sections whose names do not become attributes of a module
+MEANT = {"in": "from", "input": "from", "inputs": "from", "reads": "from", "times": "repeat", "shared": "share"}
 FORMS = {  # how each section is written
     "params": "write `params: {width: 64}`",
     "choices": "write `choices: {norm: [instance, batch]}`",
@@ -37,7 +39,7 @@ def parse(document: Document, problems: Problems) -> Graph | None:
     Parts with a wrong structure are left out and the graph is `partial`, so that the rest can still be checked. None if
     the rest cannot be checked either.
     """
-    return parse_at(document.data, document.place(), problems)
+    return parse_at(document.data, document.place(), problems) if is_of_kind(document, "graph", problems) else None
 
 
 def parse_at(data: Any, place: Place, problems: Problems) -> Graph | None:
@@ -147,7 +149,13 @@ class _Parser:
     def mapping(self, name: str, data: Mapping[str, Any], place: Place) -> Node:
         blocks = [key for key in data if key not in NODE_KEYS]
         steps: tuple[Step, ...] = ()
-        if len(blocks) + ("do" in data) != 1:
+        if more := self.inputs_outside(data):
+            names = ", ".join([data["from"], *more])
+            message = f"`from` is `{data['from']}` alone, and `{more[0]}` a key of the node"
+            self.problems.add(
+                "E006", message, place.child(more[0]).on_key(), f"several inputs are a list: `from: [{names}]`"
+            )
+        elif len(blocks) + ("do" in data) != 1:
             self.one_block(blocks, "do" in data, place)
         else:
             steps = self.chain(data["do"], place.child("do")) if "do" in data else (self.step(blocks[0], data, place),)
@@ -160,6 +168,16 @@ class _Parser:
             share=data.get("share", False),
             doc=data.get("doc"),
             place=place,
+        )
+
+    @staticmethod
+    def inputs_outside(data: Mapping[str, Any]) -> list[str]:
+        """The names behind `from: a, b, Block: {}`, which YAML takes for keys without a value."""
+        if not isinstance(data.get("from"), str) or len(data) < 3:
+            return []
+        rest = list(data)[list(data).index("from") + 1 :]
+        return list(
+            itertools.takewhile(lambda key: data[key] is None and key not in NODE_KEYS and key[0].islower(), rest)
         )
 
     def chain(self, items: list[Any], place: Place) -> tuple[Step, ...]:
@@ -206,11 +224,19 @@ class _Parser:
 
     def one_block(self, blocks: list[str], chain: bool, place: Place) -> None:
         """Report a node or step that names no block, or several: most often a misspelt key beside the block."""
-        meant = [block for block in blocks if near(block, NODE_KEYS)]
+        meant = {
+            block: near(block, NODE_KEYS) or [MEANT[block]]
+            for block in blocks
+            if near(block, NODE_KEYS) or block in MEANT
+        }
         if meant and len(blocks) + chain - len(meant) == 1:
-            for block in meant:
+            for block, (key, *_) in meant.items():
                 here = place.child(block).on_key()
-                self.problems.add("E005", f"a node takes no key `{block}`", here, suggest(block, NODE_KEYS))
+                self.problems.add("E005", f"a node takes no key `{block}`", here, f"did you mean `{key}`?")
+            return
+        if odd := [key for key in blocks if key in NODE_KEYS]:
+            hint = "say it of the whole node: `{from: [a, b], do: [Block, ...]}`"
+            self.problems.add("E005", f"a step of a chain takes no key `{odd[0]}`", place.child(odd[0]).on_key(), hint)
             return
         named = " and ".join(f"`{block}`" for block in [*blocks, *(["do"] if chain else [])])
         hint = "write `{Block: {...}}`, beside it `from`, `repeat`, `share`, `doc`; several blocks go under `do`"

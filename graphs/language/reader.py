@@ -6,6 +6,7 @@ hand, over the events of PyYAML's parser, because PyYAML itself resolves scalars
 overflows the stack on deep nesting.
 """
 
+import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import yaml
 
 from crossband.graphs.language.diagnostics import Problems
 from crossband.graphs.language.document import LINE_BREAK, Document, Element, Mark, Place
+from crossband.graphs.language.misread import misread
 from crossband.registry import near, show, suggest
 
 MAX_BYTES = 1_000_000
@@ -33,18 +35,6 @@ _WORDS = {"": None, "~": None} | {
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-
-_QUOTE = "put text that contains brackets, commas or `: ` in quotes"
-_HINTS = {  # by a part of the parser's message
-    "mapping values are not allowed": "begin each key on its own line, and put text that contains `: ` in quotes",
-    "expected `,` or": f"close the bracket, and {_QUOTE}",
-    "could not find expected `:`": "write `key: value`, with a space after the colon",
-    "unexpected end of stream": "close the quote",
-    "unknown escape character": "use single quotes, in which a backslash is plain text",
-    "expected key": f"begin the keys of one mapping at the same column, and {_QUOTE}",
-    "expected <block end>": f"begin the keys of one mapping at the same column, and {_QUOTE}",
-    "expected `-` indicator": "begin the items of one list at the same column",
-}
 
 
 def read(path: str | os.PathLike[str], problems: Problems) -> Document | None:
@@ -129,7 +119,8 @@ class _Builder:
                     raise self._refuse("E002", "the file holds more than one document", self._mark(event), hint)
                 root = self._node(next(self._events), 0, flow=False)
         if root is None:
-            raise self._refuse("E002", "the file is empty", Mark(1, 1, 0))
+            hint = "begin with `graph: its_name`, or a recipe with `recipe: its_name`"
+            raise self._refuse("E002", "the file is empty", Mark(1, 1, 0), hint)
         return root
 
     def _node(self, event: Any, depth: int, *, flow: bool) -> Element:
@@ -197,8 +188,22 @@ class _Builder:
                 self._refuse("E003", f"{show(key)} is given twice", key_mark, notes=(("first given here", first),))
             else:
                 entries[key] = (key_mark, child)
+        if flow:
+            self._refuse_open_list(entries)
         mark = self._mark(opening, event) if flow or not first_key else first_key
         return Element(entries, mark, size, below)
+
+    def _refuse_open_list(self, entries: dict[str, tuple[Mark, Element]]) -> None:
+        """Report `{image: 3, H, W}`: a list without its brackets, which YAML takes for keys without a value."""
+        keys = list(entries)
+        without = [child.value is None and child.mark == mark for mark, child in entries.values()]
+        for number, key in enumerate(keys):
+            rest = list(itertools.takewhile(lambda each: without[each], range(number + 1, len(keys))))
+            first = entries[key][1].value
+            if len(rest) > 1 and isinstance(first, str | int | float):
+                items = ", ".join([str(first), *(keys[each] for each in rest)])
+                hint = f"write a list in brackets: `{key}: [{items}]`"
+                raise self._refuse("E006", f"`{keys[rest[0]]}` has no value", entries[keys[rest[0]]][0], hint)
 
     def _key(self, event: Any, depth: int, *, flow: bool) -> str | None:
         mark = self._mark(event)
@@ -223,6 +228,9 @@ class _Builder:
         if flow and text.startswith("=") and text.count("(") > text.count(")"):
             hint = "inside `{}` and `[]`, put an expression that contains a comma in quotes: '=min(a, b)'"
             self._refuse("E014", f"the expression {show(text)} is cut off by the comma", mark, hint)
+        elif flow and text.count("(") > text.count(")"):
+            hint = "put a call that contains a comma in quotes; arguments of a block are `{Block: {name: value}}`"
+            raise self._refuse("E002", f"{show(text)} is cut off by the comma", mark, hint)
         value = resolve(text)
         if _NOT_FINITE.fullmatch(text):
             self._refuse("E006", f"{show(text)} is not a finite number", mark)
@@ -237,28 +245,9 @@ class _Builder:
         return Mark(start.line + 1, start.column + 1, max(0, stop - start.column))
 
     def _not_yaml(self, error: Any) -> None:
-        problem = (error.problem or "it cannot be read").replace("'", "`")
-        mark, notes = self._error_mark(error.problem_mark), ()
-        hint = next((hint for part, hint in _HINTS.items() if part in problem), None)
-        if "cannot start any token" in problem or "tab character" in problem:
-            found = self._document.line(mark.line)[mark.column - 1 :][:1]
-            hint = f"put text that begins with `{found}` in quotes"
-            if found == "\t" or "tab" in problem:
-                problem, hint = "a tab stands in the indentation", "indent with spaces"
-        elif error.context and error.context_mark:
-            start = self._error_mark(error.context_mark)
-            if any(part in problem for part in ("find expected `:`", "unexpected end of stream")):
-                mark = start  # the parser gives up much later, often on another line
-            else:
-                notes = ((error.context, Place(self._document, span=start)),)
-        self._refuse("E002", f"not YAML: {problem}", mark, hint, notes)
-
-    def _error_mark(self, mark: Any) -> Mark:
-        """Position where the parser stopped. At the end of the text it counts one line too many."""
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        while line > 1 and not self._document.line(line).strip():
-            line, column = line - 1, len(self._document.line(line - 1)) + 1
-        return Mark(line, column, 1)
+        message, mark, hint, notes = misread(self._document, error)
+        places = [(text, Place(self._document, span=where)) for text, where in notes]
+        self._refuse("E002", message, mark, hint, places)
 
     def _too_deep(self, mark: Mark) -> "_Refused":
         return self._refuse("E004", f"nested more than {MAX_DEPTH} deep", mark)

@@ -78,10 +78,14 @@ def _graph(path: str, size: tuple[int, int] | None) -> str:
 
 
 def _recipe(path: str, size: tuple[int, int] | None) -> str:
+    from crossband.graphs.language.diagnostics import Problems
     from crossband.graphs.plans.cost import count_parameters
+    from crossband.recipes.language.files import check_files
     from crossband.recipes.model.plugins import check_file
 
-    experiment = check_file(path)
+    experiment, problems = check_file(path), Problems()
+    check_files(experiment.recipe, problems)
+    problems.raise_if_any()
     recipe, plans = experiment.recipe, experiment.plans
     _refuse_size([(plan, recipe.at("networks", name, key=True)) for name, plan in plans.items()], size)
     networks = [f"{name} {count_parameters(plan):,} parameters ({plan.sizes})" for name, plan in plans.items()]

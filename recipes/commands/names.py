@@ -66,16 +66,17 @@ def kind_of(file: str) -> str:
     """`graph` or `recipe`, by the key at the top of a YAML file. Raises InvalidFile where it is neither."""
     from crossband.graphs.language.diagnostics import Problems
     from crossband.graphs.language.reader import read
+    from crossband.graphs.language.validate import is_of_kind
 
     problems = Problems()
     document = read(file, problems)
-    keys = list(document.data) if document and isinstance(document.data, Mapping) else []
-    if document and not {"graph", "recipe"} & {*keys}:
-        problems.add(
-            "E007", "a file needs the key `graph` or `recipe`", document.place(), "begin with `graph: its_name`"
-        )
+    keys = document.data if document and isinstance(document.data, Mapping) else {}
+    kind = "recipe" if "recipe" in keys and "graph" not in keys else "graph"
+    if document and is_of_kind(document, kind, problems) and not {"graph", "recipe"} & {*keys}:
+        hint = "begin with `graph: its_name`, or a recipe with `recipe: its_name`"
+        problems.add("E007", "a file needs the key `graph` or `recipe`", document.place(), hint)
     problems.raise_if_any()
-    return "graph" if "graph" in keys else "recipe"
+    return kind
 
 
 def settings(texts: Sequence[str]) -> dict[str, Any]:

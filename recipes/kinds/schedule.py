@@ -168,9 +168,13 @@ def how_to_write(name: str) -> str:
 
 
 def refuse_short(written: Mapping[str, Any], length: int) -> None:
-    """Raise ScheduleError where a schedule, whose arguments are right, ends before a run of `length` does."""
-    entry = entry_of(written)
-    end = written.get("warmup", 0) + entry.ends(**_own(entry, written)) if entry.ends else length
+    """Raise ScheduleError where a schedule, whose arguments are right, ends before a run of `length` does, or begins
+    after it."""
+    entry, warmup = entry_of(written), written.get("warmup", 0)
+    if warmup > length:
+        message = f"the warm-up lasts {warmup}, and the recipe ends at {length}"
+        raise ScheduleError(message, hint="`warmup` counts epochs, or steps where the recipe is so long in `steps`")
+    end = warmup + entry.ends(**_own(entry, written)) if entry.ends else length
     if end < length:
         message = f"the schedule ends at {end}, and the recipe goes on to {length}"
         raise ScheduleError(message, hint="its parts add up to `epochs` (or `steps`)")

@@ -197,15 +197,17 @@ class _Checker:
         else:
             self.arguments(registry.optimizers[name], arguments, "E077", *optimizer_path, "optimizer", name)
         try:
-            if self.arguments(entry_of(phase.schedule), phase.schedule, "E077", *schedule_path, "schedule"):
-                refuse_short(phase.schedule, self.recipe.epochs or self.recipe.steps or 0)
+            right = self.arguments(entry_of(phase.schedule), phase.schedule, "E077", *schedule_path, "schedule")
+            length = self.recipe.epochs or self.recipe.steps
+            if right and length:
+                refuse_short(phase.schedule, length)
         except ScheduleError as error:
             self.fault("E077", error.message, *schedule_path, "schedule", hint=error.hint)
 
     def loss(self, term: Term) -> CheckedTerm | None:
         """Check a term: look up its calls, and compare their number, outputs and shapes with what the loss takes."""
         entry = registry.losses[term.loss]
-        right = self.arguments(entry, term.arguments, "E072", *term.path)
+        right = self.arguments(entry, term.arguments, "E072", *term.path, beside=("weight",))
         where = (*term.path, term.loss)
         listed = isinstance(_at(self.recipe.resolved, where), list)
         found: list[list[Meaning]] = []
@@ -219,8 +221,11 @@ class _Checker:
         wanted = entry.inputs
         if len(found) != len(wanted):
             inputs = f"{len(wanted)} input{'s' if len(wanted) != 1 else ''} ({', '.join(wanted)})"
-            message = f"`{term.loss}` takes {inputs}, got {len(found)}"
-            self.fault("E072", message, *where)
+            message, hint = (
+                f"`{term.loss}` takes {inputs}, got {len(found)}",
+                f"write `{term.loss}: [{', '.join(wanted)}]`",
+            )
+            self.fault("E072", message, *where, hint=hint if len(wanted) > 1 else f"write `{term.loss}: {wanted[0]}`")
             return None
         count = max(len(outputs) for outputs in found)
         if any(len(outputs) not in (1, count) for outputs in found):
@@ -239,10 +244,12 @@ class _Checker:
         """Whether the inputs of a loss have the same shape; report a fault if not."""
         first, *others = row
         for other in others:
-            if any(a != b for a, b in zip(first.shape, other.shape, strict=True) if None not in (a, b)):
+            if _differ(first.shape, other.shape):
                 sizes = ", ".join(f"`{each.value}` is {words(each.shape)}" for each in (first, other))
                 message = f"`{loss}` compares images of one shape: {sizes}"
-                self.fault("E076", message, *where)
+                like = [band for band, own in self.values.bands.items() if not _differ(first.shape, own.shape)]
+                hint = f"compare it with {' or '.join(f'`{band}`' for band in like)}" if like else None
+                self.fault("E076", message, *where, hint=hint)
                 return False
         return True
 
@@ -270,13 +277,19 @@ class _Checker:
                 return False
         return True
 
-    def arguments(self, entry: Entry, given: Mapping[str, Any], code: str, *path: str) -> bool:
-        """Whether the arguments of a registered thing fit its schemas; report each fault at its place."""
+    def arguments(
+        self, entry: Entry, given: Mapping[str, Any], code: str, *path: str, beside: Sequence[str] = ()
+    ) -> bool:
+        """Whether the arguments of a registered thing fit its schemas; report each fault at its place.
+
+        `beside` are further keys of the mapping, which are not arguments.
+        """
         before = len(self.problems)
         for name, problem in entry.problems(given):
             unknown = name in given and name not in entry.parameters
             where = [*path, *([name] if name in given else [])]
-            self.fault(code, problem.message, *where, key=unknown, hint=problem.hint)
+            hint = suggest(name, [*entry.parameters, *beside]) if unknown else problem.hint
+            self.fault(code, problem.message, *where, key=unknown, hint=hint)
         return len(self.problems) == before
 
     def data(self) -> None:
@@ -295,9 +308,28 @@ class _Checker:
             message = f"the task is {asked}, and the data source `{name}` gives {given} images only"
             hint = f"say `pairing: {given}` in `task`, or take another source"
             self.fault("E079", message, *path, hint=hint, key=not bare)
+        self.geometry()
+
+    def geometry(self) -> None:
+        """Check that the range rises, and that the window is not larger than what it is cut out of."""
+        data = self.recipe.data
+        low, high = data.range
+        if low >= high:
+            message = f"`range` must rise, got [{low:g}, {high:g}]"
+            hint = f"write `range: [{high:g}, {low:g}]`" if low > high else "write `range: [0, 1]`"
+            self.fault("E006", message, "data", "range", hint=hint)
+        load, size = (_sides(data.geometry.get(key)) for key in ("load", "size"))
+        if load and size and (size[0] > load[0] or size[1] > load[1]):
+            message = (
+                f"the window `size` {size[0]}x{size[1]} is larger than `load` {load[0]}x{load[1]}, of which it is cut"
+            )
+            self.fault("E006", message, "data", "size", hint="make `size` smaller, or `load` larger")
 
     def networks(self, steps: Sequence[CheckedPhase]) -> None:
         """Check that every network is trained, unless frozen, and that phases train what their losses depend on."""
+        phases, known = self.recipe.phases, self.recipe.networks.keys()
+        if not phases or any({*phase.train} - known for phase in phases):
+            return  # what trains a network is unknown, which is reported
         for name, network in self.recipe.networks.items():
             trained = any(name in step.phase.train for step in steps)
             if not trained and not network.frozen:
@@ -309,17 +341,22 @@ class _Checker:
             short = "losses" in self.recipe.resolved
             path = () if short else ("phases", step.phase.name)
             reached: set[str] = set()
+            astray = False
             for name, loss in step.losses.items():
                 own = {network for value in loss.learned_from() for network in reaches(value, self.plans)}
                 if not own & set(step.phase.train):
                     message = f"the loss `{name}` depends on no network that its phase trains"
-                    self.fault("E075", message, *path, "losses", name, key=True)
+                    others = " or ".join(f"`{each}`" for each in sorted(own))
+                    hint = f"put it in a phase that trains {others}" if own else None
+                    self.fault("E075", message, *path, "losses", name, key=True, hint=hint)
+                    astray = True
                 reached |= own
             for number, name in enumerate(step.phase.train):
-                if name not in reached:
+                if name not in reached and not astray:  # else its own loss is the one that was just told
                     message = f"the phase `{step.phase.name}` trains `{name}`, and none of its losses depends on it"
                     where = ("networks", name) if short else (*path, "train", number)
-                    self.fault("E075", message, *where, key=short)
+                    hint = f"give it a loss of what `{name}` makes, or say `frozen: true` of it"
+                    self.fault("E075", message, *where, key=short, hint=hint)
 
     def result(self) -> Meaning | None:
         """The value that is the translation: `evaluate.output`, or else the first value of the flow."""
@@ -400,7 +437,16 @@ class _Checker:
 
 def _window(recipe: Recipe) -> tuple[int, int] | None:
     """Height and width of the images in training; None if the recipe does not fix them."""
-    size = recipe.data.geometry.get("size") or recipe.data.geometry.get("load")
+    return _sides(recipe.data.geometry.get("size") or recipe.data.geometry.get("load"))
+
+
+def _differ(one: Shape, other: Shape) -> bool:
+    """Whether two shapes differ in what is known of both."""
+    return any(a != b for a, b in zip(one, other, strict=True) if None not in (a, b))
+
+
+def _sides(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    """Height and width of a size that may be one number for both."""
     return (size, size) if isinstance(size, int) else size
 
 

@@ -14,7 +14,7 @@ from crossband.graphs.language.diagnostics import Problems, Reported
 from crossband.graphs.language.document import Document, Mark, Place
 from crossband.graphs.language.expressions import is_expression, names_in
 from crossband.graphs.language.reader import read_text
-from crossband.recipes.language.bands import known_numbers
+from crossband.recipes.language.bands import ROLES, known_numbers
 from crossband.recipes.language.schema import MERGED, PATCH
 from crossband.registry import suggest
 
@@ -161,7 +161,8 @@ def worked_out(layers: Layers, problems: Problems) -> dict[str, Any]:
     """
     given, params = known_numbers(layers.data), layers.data.get("params")
     params = params if isinstance(params, Mapping) else {}
-    scope = Scope(given, problems).params(params, lambda name: layers.place("params", name))
+    unknown = frozenset(f"{word}_channels" for word in ROLES) - given.keys()  # as the task is wrong, which is told
+    scope = Scope(given, problems, broken=unknown).params(params, lambda name: layers.place("params", name))
 
     def value(found: Any, path: Path_) -> Any:
         if isinstance(found, Mapping):

@@ -111,8 +111,8 @@ class Meanings:
             return self.flow(name)
         if name in self.bands:
             return replace(self.bands[name], value=value)
-        if name in self.recipe.resolved["flow"]:
-            raise Reported  # it could not be read
+        if name in self.recipe.resolved["flow"] or name in (self.recipe.source, self.recipe.target):
+            raise Reported  # it could not be read, or the data have no such band: both are reported
         if name in self.plans:
             self._refuse("E070", f"`{name}` is a network", value, path, f"call it: `{name}({self.recipe.source})`")
         known = [*ROLES, *self.bands, *self.recipe.flow]
@@ -169,7 +169,8 @@ class Meanings:
         if len(shapes) != len(plan.inputs):
             names = ", ".join(f"`{name}`" for name in plan.inputs)
             count = f"{len(plan.inputs)} input{'s' if len(plan.inputs) != 1 else ''} ({names})"
-            self._refuse("E072", f"`{value.name}` takes {count}, got {len(shapes)}", value, path)
+            hint = f"write `{value.name}({', '.join(plan.inputs)})`"
+            self._refuse("E072", f"`{value.name}` takes {count}, got {len(shapes)}", value, path, hint)
         sizes: dict[str, int | None] = {}
         for (name, wanted), shape, operand in zip(plan.inputs.items(), shapes, value.operands, strict=True):
             for number, (size, found) in enumerate(zip(wanted[1:], shape, strict=True)):

@@ -1,5 +1,6 @@
 """Read a recipe file into a `Recipe`: merge its parents, work out its expressions, validate its structure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from crossband import registry
 from crossband.graphs.language.diagnostics import Place, Problems
 from crossband.graphs.language.document import Document
 from crossband.graphs.language.reader import read
-from crossband.graphs.language.validate import validate
+from crossband.graphs.language.validate import is_of_kind, validate
 from crossband.recipes.kinds.schedule import CONSTANT, how_to_write
 from crossband.recipes.language.bands import ROLES, bound
 from crossband.recipes.language.catalog import RECIPES
@@ -17,11 +18,12 @@ from crossband.recipes.language.flow import CallError, Value, parse
 from crossband.recipes.language.layers import Layers, Setting, read_setting, worked_out
 from crossband.recipes.language.paths import with_absolute_paths
 from crossband.recipes.language.ramps import Ramp, RampError, ramp_of
-from crossband.recipes.language.schema import PATCH, complete_schema
+from crossband.recipes.language.schema import FORMS, PATCH, complete_schema
 from crossband.recipes.language.syntax import Data, Every, Figure, Measure, Network, Paper, Phase, Recipe, Term
-from crossband.registry import suggest
+from crossband.registry import correction, suggest
 
 GEOMETRY = ("size", "load", "crop", "flip", "flip_vertical")
+REMOVE = "remove one; `epochs: null` removes an inherited one"
 RUNNING = ("epochs", "steps", "seed", "device", "accumulate", "clip", "ema")
 
 
@@ -51,7 +53,7 @@ def read_recipe(documents: Sequence[Document], settings: Sequence[Setting], prob
     layers = Layers(documents, settings).with_variants(problems)
     data = worked_out(layers, problems)
     layers.__dict__["data"] = data  # from here on with expressions worked out
-    if not validate(layers, complete_schema(), problems, "recipe"):
+    if not validate(layers, complete_schema(), problems, "recipe", FORMS):
         return None
     data = with_absolute_paths(data, layers)
     variants = {name: data.pop(name, {}) for name in ("variants", "variant")}["variants"]  # applied, or not chosen
@@ -72,7 +74,7 @@ def _documents(name: str, problems: Problems) -> list[Document] | None:
             return None
         seen.add(path.resolve())
         document = read(path, problems)
-        if document is None or not _is_mapping(document, problems):
+        if document is None or not _is_mapping(document, problems) or not is_of_kind(document, "recipe", problems):
             return None
         found.append(document)
         if not isinstance(document.data.get("extends"), str):
@@ -114,8 +116,11 @@ class _Parser:
             paper=self.papers(data.get("paper", [])),
             **{key: data[key] for key in RUNNING if key in data},
         )
-        if (found.epochs is None) == (found.steps is None):
-            self.fault("E007", "the recipe says how long it trains by one of `epochs` and `steps`", "epochs")
+        if found.epochs and found.steps:
+            self.fault("E007", "`epochs` and `steps` are both given", "steps", key=True, hint=REMOVE)
+        elif not (found.epochs or found.steps):
+            message, hint = "the recipe does not say how long it trains", "add `epochs: 100`, or `steps: 10000`"
+            self.fault("E007", message, "epochs", hint=hint)
         return found
 
     def network(self, written: Mapping[str, Any]) -> Network:
@@ -125,8 +130,13 @@ class _Parser:
 
     def phases(self, data: Mapping[str, Any]) -> tuple[Phase, ...]:
         """The phases in order. `losses` at the top level are short for one phase that trains every network."""
-        if ("phases" in data) == ("losses" in data):
-            self.fault("E007", "the recipe needs one of `phases` and `losses`", "losses")
+        if "phases" in data and "losses" in data:
+            hint = "remove one: `losses` at the top are short for one phase that trains every network"
+            self.fault("E007", "`losses` and `phases` are both given", "losses", key=True, hint=hint)
+            return ()
+        if "phases" not in data and "losses" not in data:
+            hint = "add `losses: {pixel: {l1: [fake, target]}}`, or `phases`"
+            self.fault("E007", "the recipe needs one of `losses` and `phases`", "losses", hint=hint)
             return ()
         if "losses" in data:
             every = [name for name, network in data["networks"].items() if not network.get("frozen", False)]
@@ -179,10 +189,8 @@ class _Parser:
             return None
         if not named:
             odd = next((key for key, value in written.items() if isinstance(value, str | list)), next(iter(written)))
-            hint = (
-                suggest(odd, registry.losses)
-                or "`crossband ls losses` lists them; one of your own comes by `--plugin FILE`"
-            )
+            lists = "`crossband ls losses` lists them; one of your own comes by `--plugin FILE`"
+            hint = suggest(re.sub(r"_?loss$", "", odd, flags=re.IGNORECASE), registry.losses) or lists
             self.fault("E073", f"no loss named `{odd}`", *path, odd, hint=hint, key=True)
             return None
         inputs = self.inputs(written[named[0]], (*path, named[0]))
@@ -202,7 +210,8 @@ class _Parser:
                 self.fault("E072", error.message, *where, hint=error.hint)
                 return None
         if isinstance(written, bool) or not isinstance(written, int | float):
-            self.fault("E006", f"`weight` must be a number, got {registry.show(written)}", *path)
+            message = f"`weight` must be a number, got {registry.show(written)}"
+            self.fault("E006", message, *path, hint=correction(written, "number"))
             return None
         return float(written)
 
@@ -212,7 +221,11 @@ class _Parser:
         elif isinstance(written, list) and all(isinstance(text, str) for text in written):
             found = [self.value(text, *path, number) for number, text in enumerate(written)]
         else:
-            self.fault("E006", f"`{path[-1]}` takes a call or a list of calls, got {registry.show(written)}", *path)
+            odd = next(((n, each) for n, each in enumerate(_list(written)) if not isinstance(each, str)), None)
+            where, value = ((*path, odd[0]), odd[1]) if odd else (path, written)
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            hint = f"write `weight: {value}` beside `{path[-1]}`" if number else f"write `{path[-1]}: [fake, target]`"
+            self.fault("E006", f"`{path[-1]}` takes values of the flow, got {registry.show(value)}", *where, hint=hint)
             return ()
         return tuple(value for value in found if value) if all(found) else ()
 
@@ -274,6 +287,10 @@ class _Parser:
 
     def fault(self, code: str, message: str, *path: str | int, hint: str | None = None, key: bool = False) -> None:
         self.problems.add(code, message, self.layers.place(*path, key=key), hint)
+
+
+def _list(written: Any) -> list[Any]:
+    return written if isinstance(written, list) else []
 
 
 def _pair(value: Any) -> Any:

@@ -27,6 +27,23 @@ SIZE: Schema = {
     "else": {"type": "integer", "minimum": 1},
 }
 
+FORMS = {  # how each section is written
+    "task": "write `task: {from: visible, to: infrared}`",
+    "networks": "write `networks: {generator: {graph: unet, params: {...}}}`",
+    "flow": "write `flow: {fake: generator(source)}`",
+    "losses": "write `losses: {pixel: {l1: [fake, target], weight: 1}}`",
+    "phases": "write `phases: {generator: {train: [generator], losses: {...}}}`",
+    "optimizer": "write `optimizer: {Adam: {lr: 2e-4}}`",
+    "schedule": "write `schedule: {hold: 100, decay: 100}`",
+    "data.source": "write `source: {pairs: {folder: ...}}`",
+    "data.range": "write the numbers that stand for 0 and 1, `range: [-1, 1]`",
+    "data.size": "write `size: 256`, or `size: [256, 320]`",
+    "data.load": "write `load: 286`, or `load: [286, 358]`",
+    "every": "write `every: {sample: 500}`",
+    "evaluate": "write `evaluate: {metrics: [psnr, ssim]}`",
+    "variants": "write `variants: {tiny: {steps: 3}}`",
+}
+
 
 def recipe_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> Schema:
     """The schema of a recipe file.

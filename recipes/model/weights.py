@@ -17,7 +17,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import crossband
-from crossband.recipes.basics.files import replacing
+from crossband.graphs.language.document import RELATIVE
+from crossband.graphs.language.reader import near_file
+from crossband.recipes.basics.files import PICKLED, is_pickled, replacing
 from crossband.registry import CrossbandError
 
 KEY = "crossband"
@@ -66,13 +68,16 @@ def read_weights(path: str | os.PathLike[str]) -> Weights:
     """Read a weights file. Raises CheckpointError if it is missing, damaged or not from crossband."""
     file = Path(path)
     if not file.is_file():
-        raise CheckpointError(f"{file}: no such weights file")
+        raise CheckpointError(f"{file}: no such weights file", hint=near_file(file) or RELATIVE)
+    if is_pickled(file):
+        raise CheckpointError(f"{file}: is pickled, and crossband reads safetensors", hint=PICKLED)
     try:
         with safe_open(file, "pt") as stream:
             header = json.loads((stream.metadata() or {}).get(KEY, "null"))
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118  not a dict
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{file}: not a weights file: {error}") from None
+        hint = "`crossband train` writes them into the folder `weights` of a run"
+        raise CheckpointError(f"{file}: not a weights file: {error}", hint=hint) from None
     if not isinstance(header, dict) or not {"graph", "digest", "facts"} <= header.keys():
         hint = "files that `crossband train` writes hold their network's graph"
         raise CheckpointError(f"{file}: these weights do not say which network they belong to", hint=hint)

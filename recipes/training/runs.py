@@ -16,6 +16,7 @@ from crossband.recipes.data.scale import scale_faults
 from crossband.recipes.kinds.source import DataError, Source
 from crossband.recipes.language.checker import check, check_recipe
 from crossband.recipes.language.experiment import Experiment
+from crossband.recipes.language.files import check_files
 from crossband.recipes.language.reading import load_recipe
 from crossband.recipes.language.settings import setting_texts
 from crossband.recipes.language.syntax import Data
@@ -58,8 +59,9 @@ def train(
     old = None if resume is None else RunFolder(Path(resume))
     if old:
         old.check()
+    name, again = (old.recipe if old else recipe), old is not None
     with named_if_missing(f"{old}: this run was", plugins_of(old) if old else ()):
-        experiment, source = prepare(str(old.recipe if old else recipe), setting_texts(settings), data)
+        experiment, source = prepare(str(name), setting_texts(settings), data, resumed=again)
     if old:
         _check_same(load_recipe(old.recipe).data, experiment.recipe.data)
     fabric = make_fabric(experiment)
@@ -71,8 +73,13 @@ def train(
     return session.run(old)
 
 
-def prepare(name: str | Path, overrides: Sequence[str] = (), data: Any = None) -> tuple[Experiment, Source]:
-    """A checked recipe with its data opened, each held to the other. Raises InvalidFile and DataError."""
+def prepare(
+    name: str | Path, overrides: Sequence[str] = (), data: Any = None, *, resumed: bool = False
+) -> tuple[Experiment, Source]:
+    """A checked recipe with its data opened, each held to the other. Raises InvalidFile and DataError.
+
+    A resumed run no longer needs the weights that it began from.
+    """
     source = None
     if isinstance(data, str | os.PathLike):
         overrides = [*overrides, *folder_settings(load_recipe(name, overrides).data, data)]
@@ -80,9 +87,11 @@ def prepare(name: str | Path, overrides: Sequence[str] = (), data: Any = None) -
         written = load_recipe(name, overrides)
         source = data if isinstance(data, Source) else Memory(data, (written.source, written.target))
         overrides = [*overrides, f"data.source={json.dumps(_described(source))}"]
-    experiment = check(name, overrides)
+    experiment, problems = check(name, overrides), Problems()
+    if not resumed:
+        check_files(experiment.recipe, problems)
+        problems.raise_if_any()
     source = source or open_source(experiment.recipe.data)
-    problems = Problems()
     channels = {band: found.channels for band, found in source.bands.items()}
     size = source.size(source.names("train")[0])
     checked = problems.value(check_recipe(experiment.recipe, problems, channels, size))
