@@ -156,6 +156,7 @@ def write(name: str, folder: Path) -> None:
     for row in data["rows"]:
         mistake = _row(row, data)
         said = answer(mistake, folder)
+        assert "this is a fault of crossband" not in said.output, f"{mistake.id}: crossband {mistake.run}"
         row["says"] = said.output + "\n"
         points = score(mistake, said)
         total += sum(points.values())

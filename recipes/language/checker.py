@@ -13,6 +13,7 @@ from crossband.graphs.language.document import Place
 from crossband.graphs.language.resolve import Resolver
 from crossband.graphs.language.syntax import Graph
 from crossband.graphs.plans.plan import Plan
+from crossband.recipes.kinds.function import Shape
 from crossband.recipes.kinds.loss import LossEntry, LossInputError
 from crossband.recipes.kinds.schedule import ScheduleError, entry_of, refuse_short
 from crossband.recipes.language.bands import ROLES, channels_of
@@ -311,13 +312,8 @@ class _Checker:
         self.geometry()
 
     def geometry(self) -> None:
-        """Check that the range rises, and that the window is not larger than what it is cut out of."""
+        """Check that the window is not larger than what it is cut out of."""
         data = self.recipe.data
-        low, high = data.range
-        if low >= high:
-            message = f"`range` must rise, got [{low:g}, {high:g}]"
-            hint = f"write `range: [{high:g}, {low:g}]`" if low > high else "write `range: [0, 1]`"
-            self.fault("E006", message, "data", "range", hint=hint)
         load, size = (_sides(data.geometry.get(key)) for key in ("load", "size"))
         if load and size and (size[0] > load[0] or size[1] > load[1]):
             message = (
