@@ -630,26 +630,54 @@ def _type_words(kinds: str | Sequence[str]) -> str:
 def parameters_of(factory: Callable[..., Any], *, skip: Sequence[str] = ()) -> dict[str, Parameter]:
     """The keyword parameters of a class or function, with schemas from its type hints.
 
-    `skip` names parameters that something other than YAML supplies. Raises RegistryError on a
-    parameter without a type hint, or with one that YAML cannot express.
+    `skip` names parameters that something other than YAML supplies. Raises RegistryError, which says what to write, on
+    a parameter without a type hint, or with one that YAML cannot express.
     """
     function = factory.__init__ if isinstance(factory, type) else factory
-    hints = typing.get_type_hints(function, include_extras=True)
+    try:
+        hints = typing.get_type_hints(function, include_extras=True)
+    except (NameError, TypeError) as error:
+        raise RegistryError(f"{_origin(factory)}: a type hint cannot be read: {error}") from None
     found: dict[str, Parameter] = {}
     for name, parameter in inspect.signature(factory).parameters.items():
         if name in skip:
             continue
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or name not in hints:
+            raise _without_hint(factory, parameter)
         try:
             schema = schema_of(hints[name])
-        except (KeyError, TypeError) as error:
-            raise RegistryError(
-                f"{_origin(factory)}: the parameter `{name}` needs a type hint that YAML knows: {error}"
-            ) from None
+        except TypeError as error:
+            message = (
+                f"the parameter `{name}` needs a type hint that YAML knows, not {inspect.formatannotation(hints[name])}"
+            )
+            kinds = "int, float, str, bool, None, Literal, list, tuple, dict, TypedDict, FilePath"
+            hint = f"use {kinds}, a union of them, or Annotated with bounds: `{name}: Annotated[int, Ge(1)] = 8`"
+            raise RegistryError(f"{_origin(factory)}: {message}", hint=hint) from error
         default = _as_yaml(parameter.default)
         if default is not REQUIRED:
             schema = {**schema, "default": default}
         found[name] = Parameter(name, schema, default)
     return found
+
+
+def _without_hint(factory: Callable[..., Any], parameter: inspect.Parameter) -> RegistryError:
+    """The error for a parameter that says nothing of what it takes, with the line to write."""
+    name, default = parameter.name, parameter.default
+    if isinstance(factory, type) and "__init__" not in vars(factory):
+        message = f"`{factory.__name__}` has no `__init__` of its own, whose parameters YAML could give"
+        hint = "write `def __init__(self, ...)` with a type hint for each parameter"
+    elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+        stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
+        message, hint = (
+            f"`{stars}{name}` takes anything, which YAML cannot check",
+            "name each parameter: `width: int = 8`",
+        )
+    else:
+        kind = "int" if default is REQUIRED else "int | None" if default is None else type(default).__name__
+        kind = {"list": "list[int]", "tuple": "tuple[int, int]", "dict": "dict[str, int]"}.get(kind, kind)
+        message = f"the parameter `{name}` needs a type hint"
+        hint = f"write `{name}: {kind}`" if default is REQUIRED else f"write `{name}: {kind} = {default!r}`"
+    return RegistryError(f"{_origin(factory)}: {message}", hint=hint)
 
 
 def schema_of(hint: Any) -> dict[str, Any]:

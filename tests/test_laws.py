@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from crossband import registry
-from crossband.blocks import block
+from crossband import blocks, registry
+from crossband.blocks import block, wrapper
+from crossband.blocks.contracts.contract import ContractError
+from crossband.blocks.contracts.sizes import Shape
 from crossband.blocks.laws import LAWS, LawBroken, NothingDrawn, check_laws
 from crossband.blocks.laws.examples import can_refuse
 from crossband.blocks.laws.values import values_of
@@ -76,9 +78,12 @@ BREAKERS: dict[str, Callable[[Tensor], Tensor]] = {
 @pytest.mark.usefixtures("scratch")
 @pytest.mark.parametrize("law", BREAKERS)
 def test_a_block_that_breaks_a_law_is_told_which(law: str):
-    custom(BREAKERS[law])
-    with pytest.raises(LawBroken, match=rf"^the law `{law}` \(.+\) is broken by Custom\(c=\d+\) on \(2, \d+, "):
+    cls = custom(BREAKERS[law])
+    with pytest.raises(LawBroken, match=rf"^the law `{law}` \(.+\) is broken by ") as error:
         check_laws("Custom", laws=[law])
+    call = re.search(r"is broken by (Custom\(c=\d+\)\(torch\.randn\(2, \d+, \d+, \d+\)\)): ", str(error.value))
+    assert call
+    assert isinstance(eval(call[1], {"Custom": cls, "torch": torch}), Tensor)  # what is said can be copied and run
 
 
 @pytest.mark.usefixtures("scratch")
@@ -271,6 +276,71 @@ def test_sizes_are_found_that_satisfy_conditions(case: str):
     assert check_laws(Custom, laws=["contract"], count=3) == {"contract": 3}
 
 
+def picky(x: Shape) -> tuple[Shape, ...]:
+    if len(x) != 4 or not isinstance(x[1], int) or x[1] % 32 or (isinstance(x[2], int) and x[2] < 20):
+        raise ContractError("takes a multiple of 32 channels, and at least 20 rows")
+    return (x,)
+
+
+@pytest.mark.usefixtures("scratch")
+def test_sizes_are_found_that_a_shape_function_takes():
+    custom(lambda x: x, contract=None, shape=picky)
+    assert check_laws("Custom", laws=["contract"], count=3) == {"contract": 3}
+
+
+@pytest.mark.usefixtures("scratch")
+def test_the_shapes_of_inputs_can_be_given():
+    seen = set()
+
+    def see(x: Tensor, y: Tensor) -> Tensor:
+        seen.add((tuple(x.shape), tuple(y.shape)))
+        return x + y
+
+    join("b c h w, b c h w -> b c h w", see)
+    given = [[(2, 64, 3, 5), (2, 64, 3, 5)], [(1, 3, 9, 9)] * 2]
+    assert check_laws("Join", shapes=given, laws=["contract", "deterministic"])["contract"] > 0
+    assert seen == {tuple(map(tuple, each)) for each in given}
+    custom(lambda x: x, where=["h*w == 91"])
+    check_laws("Custom", shapes=[(2, 4, 7, 13)], laws=["contract", "batch"], count=2)
+
+
+REFUSED = {
+    "what is no shape": (
+        {"shapes": ["64"]},
+        "`shapes=` of ReLU gives '64', no shapes",
+        "write `shapes=[(2, 8, 16, 16)]`",
+    ),
+    "sizes below 1": (
+        {"shapes": [(2, 0, 3, 3)]},
+        "gives (2, 0, 3, 3), no shapes",
+        "write `shapes=[(2, 8, 16, 16)]`",
+    ),
+    "an axis and all axes": (
+        {"shapes": [(2, 8, 3, 3)], "examples": [{"c": 8}]},
+        "an example of ReLU gives the axis `c`, and `shapes=` gives all axes",
+        "leave one of them out",
+    ),
+    "a law that is no list": ({"laws": "gradients"}, "the names of laws are a list", 'write `laws=["gradients"]`'),
+    "a law misspelt": ({"laws": ["grads"]}, "there is no law `grads`", "did you mean `gradients`?"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_call_that_cannot_be_is_told_what_to_write(case: str):
+    arguments, message, hint = REFUSED[case]
+    with pytest.raises(CrossbandError) as error:
+        check_laws("ReLU", **arguments)
+    assert message in error.value.message
+    assert error.value.hint == hint
+
+
+def test_a_module_is_not_its_class():
+    with pytest.raises(
+        CrossbandError, match=r"of a block, by its name or its class, .*\nhint: write `check_laws\(ReLU\)`"
+    ):
+        check_laws(blocks.ReLU())  # type: ignore[arg-type]
+
+
 class Odd(nn.Module):
     """A block whose arguments follow a rule that no type says."""
 
@@ -308,7 +378,7 @@ def test_where_nothing_can_be_drawn_it_says_for_which_law_why_and_what_to_give()
     assert message == "the law `arguments` was not tried on Custom: no example could be drawn"
     assert hint == (
         "hint: give examples, `@block(..., examples=[{...}])` or `check_laws('Custom', examples=[{...}])`, "
-        "with values for some of `b`, `c`, `h`, `w`"
+        "with values for some of `b`, `c`, `h`, `w`; or the shapes of its inputs, `shapes=[...]`"
     )
     assert notes[0].startswith("note: it needs `c*c == 10+h*h*h`, but c is ")
 
@@ -320,13 +390,6 @@ def test_a_class_of_the_name_of_a_block_is_not_the_block():
         check_laws(nn.LSTM)
 
 
-def test_an_unknown_law_is_named_with_the_nearest():
-    with pytest.raises(CrossbandError, match=r"there is no law `grads`\nhint: "):
-        check_laws("ReLU", laws=["grads"])
-    with pytest.raises(CrossbandError, match=r"there is no law `gradient`\nhint: did you mean `gradients`"):
-        check_laws("ReLU", laws=["gradient"])
-
-
 @pytest.mark.usefixtures("scratch")
 def test_a_block_needs_no_constructor():
     join("b c h w, b c h w -> b c h w", lambda x, y: x + y)
@@ -334,6 +397,50 @@ def test_a_block_needs_no_constructor():
     check_laws("Join", count=3)
     with pytest.raises(registry.ArgumentError, match="Join has no parameter `c`"):
         registry.blocks["Join"].factory(c=1)
+
+
+UNSAID = {
+    "no hint": ("self, c, *, width", "the parameter `width` needs a type hint", "write `width: int`"),
+    "no hint and a default": ("self, *, slope=0.2", "`slope` needs a type hint", "write `slope: float = 0.2`"),
+    "no hint and a list": ("self, *, sizes=[1]", "`sizes` needs a type hint", "write `sizes: list[int] = [1]`"),
+    "no hint and None": ("self, *, stride=None", "`stride` needs a type hint", "write `stride: int | None = None`"),
+    "anything": ("self, **options", "`**options` takes anything", "name each parameter: `width: int = 8`"),
+    "a hint that YAML cannot say": (
+        "self, *, norm: nn.Module",
+        "the parameter `norm` needs a type hint that YAML knows, not torch.nn.modules.module.Module",
+        "use int, float, str, bool, None,",
+    ),
+    "a hint that is nowhere": ("self, *, norm: 'Unknown'", "a type hint cannot be read: name 'Unknown'", ""),
+    "channels that are no axis": (
+        "self, channels: int",
+        "the block `Custom` takes `channels` first, which is no axis of its contract `b c h w -> b c h w`",
+        "give it the name of its axis, as in `c: int`, or make it an option, `*, channels: int`",
+    ),
+}
+
+
+@pytest.mark.usefixtures("scratch")
+@pytest.mark.parametrize("case", UNSAID)
+def test_a_parameter_that_does_not_say_what_it_takes_is_told_what_to_write(case: str):
+    head, message, hint = UNSAID[case]
+    made: dict[str, Any] = {"nn": nn}
+    exec(f"class Custom(nn.Module):\n    def __init__({head}):\n        super().__init__()", made)
+    with pytest.raises(CrossbandError) as error:
+        block("Custom", contract=SAME)(made["Custom"])
+    assert message in error.value.message
+    assert (error.value.hint or "").startswith(hint)
+
+
+@pytest.mark.usefixtures("scratch")
+def test_a_constructor_that_is_inherited_is_told_of():
+    with pytest.raises(
+        CrossbandError, match=r"`Custom` has no `__init__` of its own.*\nhint: write `def __init__\(self"
+    ):
+        block("Custom", contract=SAME)(type("Custom", (nn.Linear,), {}))
+    with pytest.raises(
+        CrossbandError, match=r"`Custom` has no `__init__` that.*\nhint: .*`def __init__\(self, network: nn.M"
+    ):
+        wrapper("Custom")(type("Custom", (nn.Module,), {}))
 
 
 class Options(TypedDict):

@@ -135,6 +135,12 @@ def block(
             raise ContractError(f"the contract of `{name}` uses `{unknown[0]}`: neither an axis nor a parameter")
         if missing := sorted({*later} - taken.keys()):
             raise ContractError(f"`{name}` has no parameter `{missing[0]}`, which `later` names")
+        stray = [p for p in taken.values() if parsed and "__init__" in vars(cls) and _stray(p, parsed)]
+        if stray:
+            raise ContractError(
+                f"the block `{name}` takes `{stray[0].name}` first, which is no axis of its contract `{contract}`",
+                hint=f"give it the name of its axis, as in `c: int`, or make it an option, `*, {stray[0].name}: int`",
+            )
         positional = (axis for axis, parameter in taken.items() if parameter.kind is not parameter.KEYWORD_ONLY)
         inferred = tuple(axis for axis in taken if axis in parsed.axes) if parsed else tuple(positional)
         entry = BlockEntry(
@@ -173,6 +179,9 @@ def wrapper(
     """
 
     def register(cls: Module) -> Module:
+        if cls.__init__ is nn.Module.__init__:
+            hint = "write `def __init__(self, network: nn.Module) -> None:`, and keep the network"
+            raise ContractError(f"the wrapper `{name}` has no `__init__` that takes the network", hint=hint)
         network = next(iter(inspect.signature(cls).parameters))
         parameters = parameters_of(cls, skip=(network,))
         entry = WrapperEntry(name=name, factory=cls, parameters=parameters, range=range, cite=cite, **description(cls))
@@ -181,6 +190,12 @@ def wrapper(
         return cls
 
     return register
+
+
+def _stray(parameter: inspect.Parameter, contract: Contract) -> bool:
+    """Whether a parameter that is required by its place, as channels are, is none of the axes of a contract."""
+    by_place = parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    return by_place and parameter.default is parameter.empty and parameter.name not in contract.axes
 
 
 def _without_parameters(self: nn.Module) -> None:

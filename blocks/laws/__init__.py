@@ -8,7 +8,7 @@
 Hypothesis draws arguments from the types and bounds of the parameters, and shapes from the contract and its
 conditions. What cannot be guessed is given as examples, with the block or here: values of some of its parameters,
 and sizes of some axes of its contract, `{"heads": 4, "c": 64, "h": 32}`; the others are drawn. A failure names the
-law, the arguments and the sizes. Needs the package hypothesis.
+law and the simplest call that breaks it, as Python to be copied. Needs the package hypothesis.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,28 +48,33 @@ def check_laws(
     *,
     laws: Sequence[str] | None = None,
     examples: Sequence[Mapping[str, Any]] = (),
+    shapes: Sequence[Any] = (),
     count: int | None = None,
 ) -> dict[str, int]:
     """Hold a registered block, by name or class, to its laws: all, or those named. Give how often each was tried.
 
-    `examples` are used instead of those that the block itself gives (`@block(..., examples=)`). `count` is how many
-    are drawn for each law; by default what the Hypothesis profile says. A law that a block cannot break, since by its
-    contract it refuses nothing, counts 0. Raises LawBroken that names the law, and what the block itself raised, if
-    anything, as its cause; NothingDrawn where no example is found; CrossbandError for an unknown law, or a class
-    that is not the one registered.
+    `examples` are used instead of those that the block itself gives (`@block(..., examples=)`). `shapes` are the only
+    inputs that it is tried on, `[(2, 64, 32, 32)]`; for several inputs `[[(2, 64, 32, 32), (2, 64, 1, 1)]]`. `count`
+    is how many examples are drawn for each law; by default what the Hypothesis profile says. A law that a block cannot
+    break, since by its contract it refuses nothing, counts 0.
+
+    Raises LawBroken that names the law and the simplest call found that breaks it, and has what the block itself
+    raised, if anything, as its cause; NothingDrawn where no example is found; CrossbandError for an unknown law, for
+    examples that do not fit the block, or a class that is not the one registered.
     """
     from crossband.blocks.laws import examples as drawn
 
     entry = _entry_of(block)
-    given = tuple(examples) or entry.examples
-    drawn.check_names(entry, given)
+    shaped = drawn.input_shapes(entry, shapes)
+    given = tuple(examples) or (() if shaped else entry.examples)
+    drawn.check_names(entry, given, shaped)
     tried: dict[str, int] = {}
     for name, law in chosen(LAWS, laws).items():
         if name == "exact" and not drawn.can_refuse(entry):
             tried[name] = 0
             continue
         refusals = Refusals()
-        strategy = (drawn.misfits if name == "exact" else drawn.examples)(entry, given, refusals)
+        strategy = (drawn.misfits if name == "exact" else drawn.examples)(entry, given, shaped, refusals)
         if name == "exact" and isinstance(entry.exact, str):
             tried[name] = _hold_reason(entry, strategy)
         else:
@@ -81,6 +86,10 @@ def check_laws(
 
 def _entry_of(block: str | type[nn.Module]) -> BlockEntry:
     """The registered block. Raises CrossbandError for a class that only has its name."""
+    if not isinstance(block, (str, type)):
+        message = f"the laws are of a block, by its name or its class, got {registry.show(block)}"
+        hint = f"write `check_laws({type(block).__name__})`" if isinstance(block, nn.Module) else None
+        raise CrossbandError(message, hint=hint)
     entry: BlockEntry = registry.blocks[block if isinstance(block, str) else block.__name__]
     if isinstance(block, type) and block is not entry.factory:
         message = f"`{block.__module__}.{block.__name__}` is not a registered block: `{entry.name}` is another class"
@@ -116,5 +125,5 @@ def _how_to_give(entry: BlockEntry) -> str:
     names = ", ".join(f"`{name}`" for name in (*named_axes(entry), *entry.parameters))
     return (
         f"give examples, `@block(..., examples=[{{...}}])` or `check_laws({entry.name!r}, examples=[{{...}}])`, "
-        f"with values for some of {names}"
+        f"with values for some of {names}; or the shapes of its inputs, `shapes=[...]`"
     )

@@ -29,11 +29,13 @@ Shapes = tuple[tuple[int, ...], ...]
 Form = tuple[tuple[str | int, ...], ...]
 SIDES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 16, 17)
 SIZES = ((2,), (1, 2, 3, 4, 6, 8, 16), SIDES)  # of the batch, the channels, and every axis behind them
+LARGER = (*SIDES, 20, 24, 25, 32, 33, 48, 64, 96, 128)  # tried where the usual ones are refused by a shape function
 USUAL = [st.sampled_from(sizes) for sizes in SIZES]
 NUMBERS = st.integers(1, 3)  # of inputs, where any number is taken
 FURTHER = st.sampled_from([2, 2, 0, 1])  # axes for the `*name` of a contract: most often those of an image
 CHANGES = st.sampled_from(["none", "a single pixel", "one axis", "one axis"])  # of inputs that are to be refused
-ATTEMPTS = 20  # before one draw is given up; in the last one, sizes are looked for that fit hard conditions
+ATTEMPTS = 20  # before one draw is given up
+PATIENCE = 4  # attempts before sizes are looked for that fit hard conditions
 SEARCHED = 500  # combinations of sizes among which they are looked for
 LARGEST = 1 << 22  # numbers in an input that is found so
 
@@ -48,8 +50,10 @@ class Example:
     result: Result
 
     def __str__(self) -> str:
+        """The call in Python, to be copied: `Conv(c=1, out=2)(torch.randn(2, 1, 4, 4))`."""
         options = ", ".join(f"{name}={value!r}" for name, value in {**self.result.inferred, **self.arguments}.items())
-        return f"{self.entry.name}({options}) on {', '.join(map(str, self.shapes))}"
+        inputs = ", ".join(f"torch.randn{shape}" for shape in self.shapes)
+        return f"{self.entry.name}({options})({inputs})"
 
     def module(self, seed: int = 0) -> nn.Module:
         """The block, its weights drawn with this seed."""
@@ -63,21 +67,23 @@ class Example:
         return [torch.randn(batch or shape[0], *shape[1:], generator=generator) for shape in self.shapes]
 
 
-def examples(entry: BlockEntry, given: Sequence[Mapping[str, Any]], refusals: Refusals) -> st.SearchStrategy[Example]:
-    """Examples that a block takes. Each of `given` fixes some of its parameters and axes."""
+def examples(
+    entry: BlockEntry, given: Sequence[Mapping[str, Any]], shaped: Sequence[Shapes], refusals: Refusals
+) -> st.SearchStrategy[Example]:
+    """Examples that a block takes. Each of `given` fixes some of its parameters and axes, of `shaped` all shapes."""
     guesses, numbers = _guesses(entry, given), _numbers(entry)
 
     @st.composite
     def taken(draw: st.DrawFn) -> Example:
-        for attempt in range(ATTEMPTS):
+        for attempt in range(1, ATTEMPTS + 1):
             fixed, options = draw(guesses)
             if problems := _problems(entry, options):
                 refusals.reasons.update(problems)
                 continue
             form = form_of(entry, fixed.get(NUMBER) or draw(numbers), draw(FURTHER))
-            shapes = _shapes(draw, entry, form, fixed)
+            shapes = draw(st.sampled_from(shaped)) if shaped else _shapes(draw, entry, form, fixed)
             accepted = _accepts(entry, shapes, options, refusals)
-            if not accepted and attempt == ATTEMPTS - 1 and (fitting := _fitting(form, entry, fixed, options)):
+            if not (accepted or shaped or attempt % PATIENCE) and (fitting := _fitting(form, entry, fixed, options)):
                 shapes, accepted = draw(st.sampled_from(fitting)), True
             if accepted:
                 refusals.in_a_row = 0
@@ -87,7 +93,9 @@ def examples(entry: BlockEntry, given: Sequence[Mapping[str, Any]], refusals: Re
     return taken()
 
 
-def misfits(entry: BlockEntry, given: Sequence[Mapping[str, Any]], refusals: Refusals) -> st.SearchStrategy[Example]:
+def misfits(
+    entry: BlockEntry, given: Sequence[Mapping[str, Any]], shaped: Sequence[Shapes], refusals: Refusals
+) -> st.SearchStrategy[Example]:
     """Inputs of the form of a block that it refuses: one axis differs from where it should agree, or a condition fails.
 
     Not those that torch would broadcast, 1 where another size is wanted: every contract refuses them on purpose.
@@ -101,7 +109,7 @@ def misfits(entry: BlockEntry, given: Sequence[Mapping[str, Any]], refusals: Ref
             form = form_of(entry, fixed.get(NUMBER) or draw(numbers), draw(FURTHER))
             change = draw(CHANGES)
             single = {axis: 1 for pattern in form for axis in pattern[2:]} if change == "a single pixel" else {}
-            shapes = _shapes(draw, entry, form, {**single, **fixed})
+            shapes = draw(st.sampled_from(shaped)) if shaped else _shapes(draw, entry, form, {**single, **fixed})
             if change == "one axis":
                 shapes = _one_axis_changed(draw, shapes)
             try:
@@ -170,13 +178,39 @@ def named_axes(entry: BlockEntry) -> tuple[str, ...]:
     return (*dict.fromkeys(axis for pattern in form_of(entry) for axis in pattern if isinstance(axis, str)), *number)
 
 
-def check_names(entry: BlockEntry, given: Sequence[Mapping[str, Any]]) -> None:
-    """Raise CrossbandError where an example fixes what is neither a parameter nor an axis of the block."""
-    known = (*named_axes(entry), *entry.parameters)
-    for name in (name for example in given for name in example if name not in known):
-        raise CrossbandError(
-            f"an example of {entry.name} gives `{name}`, which it does not have", hint=suggest(name, known)
-        )
+def check_names(entry: BlockEntry, given: Sequence[Mapping[str, Any]], shaped: Sequence[Shapes]) -> None:
+    """Raise CrossbandError where an example fixes what is neither a parameter nor an axis of the block.
+
+    Beside given shapes no example may fix an axis.
+    """
+    axes = named_axes(entry)
+    for name in (name for example in given for name in example if name not in entry.parameters):
+        if name not in axes:
+            hint = suggest(name, (*axes, *entry.parameters))
+            raise CrossbandError(f"an example of {entry.name} gives `{name}`, which it does not have", hint=hint)
+        if shaped:
+            raise CrossbandError(
+                f"an example of {entry.name} gives the axis `{name}`, and `shapes=` gives all axes",
+                hint="leave one of them out",
+            )
+
+
+def input_shapes(entry: BlockEntry, shapes: Sequence[Any]) -> list[Shapes]:
+    """The shapes of all inputs, once for each example; for a block of one input its shape alone may be given.
+
+    Raises CrossbandError for what are no such shapes.
+    """
+    found = [(each,) if _is_shape(each) else each for each in shapes]
+    for each in found:
+        if not (isinstance(each, Sequence) and each and all(map(_is_shape, each))):
+            number = len(form_of(entry, 2))
+            one = str((2, 8, 16, 16)) if number == 1 else f"[{', '.join(['(2, 8, 16, 16)'] * number)}]"
+            raise CrossbandError(f"`shapes=` of {entry.name} gives {each!r}, no shapes", hint=f"write `shapes=[{one}]`")
+    return [tuple(map(tuple, each)) for each in found]
+
+
+def _is_shape(value: object) -> bool:
+    return isinstance(value, Sequence) and bool(value) and all(type(size) is int and size > 0 for size in value)
 
 
 def form_of(entry: BlockEntry, number: int = 1, further: int = 2) -> Form:
@@ -237,7 +271,7 @@ def _fitting(form: Form, entry: BlockEntry, fixed: Mapping[str, Any], options: M
     For each choice of the axes that must be known, the conditions are asked of many sizes of the others at once.
     """
     if not entry.contract:
-        return []
+        return _found(form, entry, options) if entry.shape else []
     near = _near(entry, options)
     places = {axis: place for pattern in form for place, axis in enumerate(pattern) if isinstance(axis, str)}
     pools = {axis: sorted({*SIZES[min(place, 2)], *(near if place else ())}) for axis, place in places.items()}
@@ -261,6 +295,18 @@ def _fitting(form: Form, entry: BlockEntry, fixed: Mapping[str, Any], options: M
             found.add(tuple(tuple(filled[axis] if isinstance(axis, str) else axis for axis in p) for p in form))
     volumes = {shapes: max(map(math.prod, shapes)) for shapes in found}
     return [shapes for shapes in sorted(found, key=lambda shapes: volumes[shapes])[:20] if volumes[shapes] <= LARGEST]
+
+
+def _found(form: Form, entry: BlockEntry, options: Mapping[str, Any]) -> list[Shapes]:
+    """Shapes that a shape function takes, of somewhat larger sizes: it can only be asked for one after the other."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(SEARCHED):
+        sizes = {axis: int(rng.choice(LARGER)) for pattern in form for axis in pattern} | {"b": 2}
+        shapes = tuple(tuple(sizes[axis] for axis in pattern) for pattern in form)
+        if _accepts(entry, shapes, options, Refusals()):
+            found.append(shapes)
+    return sorted(found)[:20]
 
 
 def _near(entry: BlockEntry, options: Mapping[str, Any]) -> set[int]:

@@ -62,6 +62,8 @@ def require(holds: bool, what: str) -> None:
 
 def chosen(laws: Mapping[str, Law], names: Sequence[str] | None) -> dict[str, Law]:
     """The laws of these names, all where none are given. Raises CrossbandError on an unknown name."""
+    if isinstance(names, str):
+        raise CrossbandError(f"the names of laws are a list, got `{names}`", hint=f'write `laws=["{names}"]`')
     for name in names or ():
         if name not in laws:
             raise CrossbandError(f"there is no law `{name}`", hint=suggest(name, laws))
