@@ -141,7 +141,7 @@ class Parameter:
         return None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Entry:
     """A registered thing: what it is called, what it takes, what it says of itself, where it is from.
 
@@ -156,6 +156,9 @@ class Entry:
     doc: str
     origin: str
     cite: str | None = None
+
+    def __repr__(self) -> str:
+        return _named(self)
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -208,7 +211,7 @@ class Entry:
             raise ArgumentError("\n".join(problem.message for problem in problems), hint="; ".join(hints) or None)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Description:
     """What there is to read of a thing with a name: plain data, which can be kept and read without importing the thing.
 
@@ -222,6 +225,9 @@ class Description:
     origin: str = ""
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return _named(self)
 
     @property
     def summary(self) -> str:
@@ -245,6 +251,11 @@ class Description:
         schemas = found.pop("params", {}).items()
         parameters = {name: Parameter(name, schema, schema.get("default", REQUIRED)) for name, schema in schemas}
         return cls(**found, parameters=parameters)
+
+
+def _named(thing: Entry | Description) -> str:
+    """A thing on one line: `<block RSU: depth, mid, out, dilated>`."""
+    return f"<{thing.kind} {thing.name}{': ' * bool(thing.parameters)}{', '.join(thing.parameters)}>"
 
 
 Described = Entry | Description  # both have a name, parameters, a doc, the source to cite and an origin
@@ -298,6 +309,9 @@ class Kind(Mapping[str, E]):
     def __len__(self) -> int:
         self._complete()
         return len(self._entries)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} {self.plural}: {', '.join(self)}>"
 
     def __contains__(self, name: object) -> bool:
         self._complete()

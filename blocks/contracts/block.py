@@ -19,7 +19,7 @@ ShapeFunction = Callable[..., tuple[Shape, ...] | Result]
 Reach = int | str | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class BlockEntry(Entry):
     """A registered block. The parameters of `block` document its fields."""
 
@@ -56,7 +56,7 @@ class BlockEntry(Entry):
         return {"contract": contract, "where": where, "outputs": outputs, "range": range_text(self.range)}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class WrapperEntry(Entry):
     """A wrapper around a whole network; with `rewrites`, a function from its graph to another, before it is built."""
 

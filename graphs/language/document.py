@@ -20,7 +20,7 @@ class Mark:
     length: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Element:
     """A value and its position. `size` counts the value and everything inside it, `depth` the levels below it.
 

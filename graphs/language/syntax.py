@@ -22,7 +22,7 @@ class Step:
     arguments: Mapping[str, YamlValue] = field(default_factory=dict)
     repeat: YamlValue = 1
     share: bool = False
-    place: Place | None = field(default=None, compare=False)
+    place: Place | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Node:
     repeat: YamlValue = 1
     share: bool = False
     doc: str | None = None
-    place: Place | None = field(default=None, compare=False)
-    notes: Notes = field(default=(), compare=False)
+    place: Place | None = field(default=None, compare=False, repr=False)
+    notes: Notes = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Output:
     name: str
     shape: tuple[YamlValue, ...]
     reads: str | None = None
-    place: Place | None = field(default=None, compare=False)
+    place: Place | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Graph:
     extends: str | None = None
     cite: tuple[str, ...] = ()
     doc: str | None = None
-    place: Place | None = field(default=None, compare=False)
+    place: Place | None = field(default=None, compare=False, repr=False)
     partial: bool = field(default=False, compare=False)
     homes: Mapping[tuple[str, str], Place] = field(default_factory=dict, compare=False)
     lineage: Mapping[str, Note] = field(default_factory=dict, compare=False)

@@ -12,7 +12,7 @@ from torch import fx, nn
 from crossband.graphs.language.diagnostics import InvalidFile, Place, Problems
 from crossband.graphs.language.serial import digest, dump
 from crossband.graphs.language.syntax import Notes
-from crossband.graphs.plans.plan import Plan, Ref
+from crossband.graphs.plans.plan import Plan, Ref, few
 from crossband.registry import ArgumentError, CrossbandError, suggest
 
 
@@ -38,6 +38,15 @@ def assemble(plan: Plan, *, taps: Sequence[str] = (), seed: int | None = None) -
 
 class Network(fx.GraphModule):
     """A GraphModule that keeps its `meta` when it is pickled."""
+
+    def __repr__(self) -> str:
+        reads, gives = ([node for node in self.graph.nodes if node.op == op] for op in ("placeholder", "output"))
+        result = gives[0].args[0]
+        given = f"{{{few(result)}}}" if isinstance(result, dict) else "a tensor"
+        count = sum(parameter.numel() for parameter in self.parameters())
+        return f"<Network {type(self).__name__}: {few(map(str, reads))} -> {given}; {count:,} parameters>"
+
+    __str__ = __repr__  # `print_readable()` of a GraphModule prints its code
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickled, (*super().__reduce__(), self.meta)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch.utils.flop_counter import FlopCounterMode
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Cost:
     """Parameters of a network, and multiply-accumulates (MACs) for one image, in total and by node.
 
@@ -27,6 +27,9 @@ class Cost:
     macs: int
     node_parameters: Mapping[str, int]
     node_macs: Mapping[str, int]
+
+    def __repr__(self) -> str:
+        return f"<Cost: {self.parameters:,} parameters, {self.macs:,} MACs, {len(self.node_macs)} nodes>"
 
 
 def build_meta(plan: Plan) -> nn.Module:

@@ -1,6 +1,6 @@
 """A checked graph: the blocks to call in order, with every argument, shape and condition known."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,7 +24,7 @@ class Ref:
     index: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Call:
     """One application of a block. `module` names its module; two calls with one module share weights."""
 
@@ -37,6 +37,10 @@ class Call:
     shapes: tuple[Shape, ...]
     place: Place | None
     notes: Notes = ()
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
+        return f"<Call {self.name}: {self.entry.name}({options}) of {', '.join(ref.source for ref in self.reads)}>"
 
 
 @dataclass(frozen=True)
@@ -132,5 +136,10 @@ class Plan:
 
 def _words(shapes: Mapping[str, Shape]) -> str:
     """A few values with their shapes without the batch."""
-    texts = [f"{name} {'x'.join(map(str, shape[1:]))}" for name, shape in shapes.items()]
+    return few(f"{name} {'x'.join(map(str, shape[1:]))}" for name, shape in shapes.items())
+
+
+def few(texts: Iterable[str]) -> str:
+    """The first few of some texts on a line, and how many more there are."""
+    texts = list(texts)
     return ", ".join(texts if len(texts) <= FEW else [*texts[:FEW], f"and {len(texts) - FEW} more"])

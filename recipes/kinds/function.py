@@ -53,7 +53,7 @@ class Function:
 F = TypeVar("F", bound=type[Function])
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class FunctionEntry(Entry):
     """A registered function of a flow. No gradient passes through one that `detaches`."""
 

@@ -35,7 +35,7 @@ class LossInputError(CrossbandError, ValueError):
     """A loss was given tensors that it cannot compare."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class LossEntry(Entry):
     """A registered loss: `inputs` are the names of its tensors in order; see `loss` for the others."""
 

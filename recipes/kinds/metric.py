@@ -18,7 +18,7 @@ from crossband.registry import Entry, RegistryError, description, metrics
 TAKES = {False: ("output", "target", "source"), True: ("outputs", "targets")}  # whole set: parameters of the function
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class MetricEntry(Entry):
     """A registered metric: how it is called, read and computed; see `metric`."""
 

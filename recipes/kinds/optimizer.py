@@ -18,7 +18,7 @@ NotNegative = Annotated[float, Ge(0)]
 Weights = Iterable[nn.Parameter]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class OptimizerEntry(Entry):
     """A registered optimizer: its factory takes the weights first, and its parameters as keywords."""
 

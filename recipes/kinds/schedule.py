@@ -47,7 +47,7 @@ class ScheduleError(CrossbandError, ValueError):
     """A mapping is not one schedule, or is shorter than the run."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ScheduleEntry(Entry):
     """A registered schedule: its factory gives a part of the learning rate; see `schedule`."""
 

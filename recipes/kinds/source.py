@@ -80,7 +80,7 @@ class Source(ABC):
         return None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class SourceEntry(Entry):
     """A registered data source: its bands with their channels, and whether it gives paired or unpaired images."""
 

@@ -39,12 +39,15 @@ class CheckedTerm:
             yield from (value for name, value in zip(self.entry.inputs, call, strict=True) if name not in constant)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CheckedPhase:
     """A checked phase."""
 
     phase: Phase
     losses: Mapping[str, CheckedTerm]
+
+    def __repr__(self) -> str:
+        return f"<CheckedPhase {self.phase.name}: trains {', '.join(self.phase.train)} by {', '.join(self.losses)}>"
 
     def inputs(self) -> Iterator[Value]:
         """The inputs of all its losses."""
@@ -74,7 +77,7 @@ class Turn:
     kept: frozenset[Value]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Experiment:
     """A recipe that passed every check: what to build, what to compute, and in which order."""
 
@@ -85,6 +88,9 @@ class Experiment:
     result: Value
     kept: frozenset[Value]
     bands: Mapping[str, int]
+
+    def __repr__(self) -> str:
+        return f"<Experiment: {self.recipe!r}>"
 
 
 def turns(phases: Sequence[CheckedPhase], kept: frozenset[Value], networks: Mapping[str, Any]) -> Iterator[Turn]:

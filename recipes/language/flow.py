@@ -24,7 +24,7 @@ class CallError(CrossbandError):
         self.message, self.offset, self.length, self.hint = message, offset, length, hint
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Value:
     """A value of a flow: a `name`, a `call` of `name` on `operands`, or the `part` called `name` of its operand.
 
@@ -37,6 +37,9 @@ class Value:
     operands: tuple["Value", ...] = ()
     offset: int = field(default=0, compare=False)
     length: int = field(default=0, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<Value {self}>"
 
     def __str__(self) -> str:
         match self.kind:
