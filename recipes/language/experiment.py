@@ -14,7 +14,7 @@ from crossband.recipes.language.syntax import Phase, Recipe, Term
 from crossband.registry import functions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CheckedTerm:
     """A checked term: `weight` times the sum of the loss over `rows`, each of which is a tuple of inputs."""
 
@@ -31,6 +31,10 @@ class CheckedTerm:
     def path(self) -> tuple[str, ...]:
         """The place of its inputs in the recipe."""
         return (*self.term.path, self.term.loss)
+
+    def __repr__(self) -> str:
+        inputs, several = ", ".join(map(str, self.term.inputs)), len(self.calls) > 1
+        return f"<CheckedTerm {self.term.loss}({inputs}){f', {len(self.calls)} calls' * several}>"
 
     def learned_from(self) -> Iterator[Value]:
         """Its inputs that get a gradient: not constants, and not the image in which a score is differentiated."""
