@@ -1,5 +1,6 @@
 """What is public prints so that it fits a screen."""
 
+import copy
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -56,7 +57,7 @@ def test_what_is_registered_prints_on_a_line_with_its_params(kind: str):
 def test_a_network_says_what_it_takes_and_gives():
     network = crossband.build("u2netp")
     said = "<Network u2netp: image -> {fused, side1, side2, and 4 more}; 1,131,181 parameters>"
-    assert [repr(network), str(network)] == [said] * 2
+    assert [repr(network), str(network), repr(copy.deepcopy(network))] == [said] * 3
     assert repr(pickle.loads(pickle.dumps(network))) == said
     assert repr(once.network("rgb_to_lab")) == "<Network rgb_to_lab: image -> {L, ab}; 0 parameters>"
     assert repr(once.network("resnet9")).startswith("<Network resnet9: image -> a tensor; ")

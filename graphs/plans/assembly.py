@@ -44,7 +44,8 @@ class Network(fx.GraphModule):
         result = gives[0].args[0]
         given = f"{{{few(result)}}}" if isinstance(result, dict) else "a tensor"
         count = sum(parameter.numel() for parameter in self.parameters())
-        return f"<Network {type(self).__name__}: {few(map(str, reads))} -> {given}; {count:,} parameters>"
+        name = str(self.meta.get("graph", f"graph: {type(self).__name__}")).split()[1]  # copies lose their class's name
+        return f"<Network {name}: {few(map(str, reads))} -> {given}; {count:,} parameters>"
 
     __str__ = __repr__  # `print_readable()` of a GraphModule prints its code
 
