@@ -16,7 +16,7 @@ from crossband.graphs.language.resolve import GRAPHS, shipped
 from crossband.graphs.language.sites import label_of
 from crossband.graphs.language.syntax import Graph, Notes, Step
 from crossband.graphs.plans.plan import Call, Ref, Requirement
-from crossband.registry import suggest
+from crossband.registry import show, suggest
 
 USUAL = 512  # pixels of an image side, for which sizes inside must stay sensible
 LARGEST = 1 << 20
@@ -33,9 +33,8 @@ def call_block(walk: Walk, use: Use, entry: BlockEntry) -> tuple[NodeOutputs, St
     _require(walk, use, result.conditions)
     _refuse_giants(walk, use, result.outputs)
     complete = {**arguments, **result.inferred}
-    if walk.findings.modules.setdefault(use.module, complete) != complete:
-        message = f"{entry.name} is shared, but its channels would change from one use to the next"
-        walk.refuse("E030", message, use.place, use.found, use.notes)
+    if (there := walk.findings.modules.setdefault(use.module, complete)) != complete:
+        _refuse_sharing(walk, use, [(name, there.get(name), value) for name, value in complete.items()])
     reads = tuple(ref for _, ref, _ in use.inputs)
     walk.findings.calls.append(
         Call(use.call, use.module, use.node, entry, complete, reads, result.outputs, use.place, use.notes)
@@ -43,6 +42,20 @@ def call_block(walk: Walk, use: Use, entry: BlockEntry) -> tuple[NodeOutputs, St
     outputs = zip(entry.outputs, result.outputs, strict=False)  # a block may give fewer than it has names for
     flow = {name: (Ref(use.call, index), shape) for index, (name, shape) in enumerate(outputs)}
     return flow, Step(entry.name, arguments)
+
+
+def _refuse_sharing(walk: Walk, use: Use, arguments: Sequence[tuple[str, object, object]]) -> NoReturn:
+    """Report weights that would not fit each of their uses; `arguments` have their values there and here."""
+    name, found, wanted = next(each for each in arguments if each[1] != each[2])
+    inferred = name in registry.blocks[use.step.block].inferred
+    if node := use.shares:
+        what = f"{found} channels" if inferred else f"`{name}` {show(found)}"
+        message = f"`{node.name}` cannot share the weights of `{node.share}`: {use.step.block} has {what} there"
+        message += f", here {wanted if inferred else show(wanted)}"
+        walk.refuse("E030", message, node.place and node.place.child("share"), use.found, node.notes)
+    change = "its channels" if inferred else f"`{name}`"
+    message = f"{use.step.block} is shared, but {change} would change from one use to the next"
+    walk.refuse("E030", message, use.place, use.found, use.notes)
 
 
 def check_alone(walk: Walk, step: Step, notes: Notes) -> None:
@@ -118,11 +131,10 @@ def bind_inputs(
     conditions: list[Condition] = []
     for number, (name, shape) in enumerate(zip(graph.inputs, use.shapes, strict=True)):
         place = graph.at("inputs", name)
-        if not graph.inputs[name]:
+        axes_of = graph.inputs[name]
+        if axes_of is None:
             raise Reported  # it could not be read, which is reported
-        written[name] = tuple(
-            scope.size(item, place and place.child(axis)) for axis, item in enumerate(graph.inputs[name])
-        )
+        written[name] = tuple(scope.size(item, place and place.child(axis)) for axis, item in enumerate(axes_of))
         if len(written[name]) != len(shape) - 1:
             form = ", ".join(map(str, written[name]))
             message = f"`{use.step.block}` takes `{name}` as [{form}], got {render_shape(shape)}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from crossband import registry
 from crossband.blocks.contracts.sizes import Shape, symbol
 from crossband.graphs.checking.apply import refuse_shadows
+from crossband.graphs.checking.expand import expanded, expressions_of
 from crossband.graphs.checking.refused import fixed_sizes, refuse_fixed_sizes, refuse_hopeless
 from crossband.graphs.checking.scope import Scope, check_choices
 from crossband.graphs.checking.state import Findings, NodeOutputs, Walk
@@ -82,6 +83,8 @@ def _plan(findings: Findings, graph: Graph) -> Plan | None:
     scope = Scope({}, findings.problems).params(graph.params, lambda name: graph.at("params", name))
     wrong = check_choices(graph, scope.names, lambda name: graph.at("params", name), findings.problems)
     scope = replace(scope, broken=scope.broken | wrong)
+    written = graph
+    graph = expanded(graph, scope)
     inputs = {name: _input(graph, name, scope) for name in graph.inputs}
     axes = {str(size): size for shape in inputs.values() if shape for size in shape[1:] if not isinstance(size, int)}
     flows: dict[str, NodeOutputs | None] = {
@@ -89,15 +92,15 @@ def _plan(findings: Findings, graph: Graph) -> Plan | None:
     }
     wrap = wrappers_of(findings, graph, scope)
     graph = rewritten(graph, wrap)
-    written = {
+    plain = {
         name: tuple(size if isinstance(size, int) else str(size) for size in (inputs[name] or ())[1:])
         for name in inputs
     }
-    walk = Walk(findings, replace(graph, inputs=written), scope.with_names(axes), flows, graph.blocks, axes)
+    walk = Walk(findings, replace(graph, inputs=plain), scope.with_names(axes), flows, graph.blocks, axes)
     refuse_shadows(walk, graph)
     outputs, resolved = run(walk)
     taps = _taps(walk)
-    report_unused(walk, graph)
+    report_unused(walk, graph, expressions_of(written))
     sizes = derive([requirement.condition for requirement in findings.requirements], list(axes))
     if not findings.problems:
         refuse_hopeless(findings, graph, sizes)
@@ -119,13 +122,14 @@ def _plan(findings: Findings, graph: Graph) -> Plan | None:
 def _input(graph: Graph, name: str, scope: Scope) -> Shape | None:
     """The symbolic shape of an input of the whole graph; None after reporting a fault."""
     place = graph.at("inputs", name)
-    if not graph.inputs[name]:  # could not be read
+    axes = graph.inputs[name]
+    if axes is None:  # could not be read
         return None
     try:
-        items = [scope.size(item, place and place.child(number)) for number, item in enumerate(graph.inputs[name])]
+        items = [scope.size(item, place and place.child(number)) for number, item in enumerate(axes)]
     except Reported:
         return None
-    if not isinstance(items[0], int):
+    if items and not isinstance(items[0], int):
         hint = "write `[3, H, W]`, or `[=channels, H, W]` with a param"
         message = f"the channels of `{name}` must be a number, got `{items[0]}`"
         scope.problems.add("E006", message, place and place.child(0), hint)

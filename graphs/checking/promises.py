@@ -9,7 +9,7 @@ from crossband.graphs.checking.explain import render_shape
 from crossband.graphs.checking.scope import SHAPE
 from crossband.graphs.checking.state import Found, Walk
 from crossband.graphs.language.diagnostics import Reported
-from crossband.graphs.language.syntax import Output
+from crossband.graphs.language.syntax import ANY_SHAPE, Output
 from crossband.graphs.plans.plan import Requirement
 from crossband.registry import suggest
 
@@ -23,7 +23,7 @@ def kept_output(walk: Walk, output: Output, named: dict[str, Size]) -> tuple[Fou
     """
     value = _value(walk, output)
     try:
-        promise = _promise(walk, output)
+        promise = _promise(walk, output, len(value[1]) if value else 0)
     except Reported:
         return None, None
     if value is None or not _kept(walk, output, promise, value[1], named):
@@ -42,10 +42,13 @@ def _value(walk: Walk, output: Output) -> Found | None:
     return walk.look_up(name, place and (place.child("from") if says else place.on_key()))
 
 
-def _promise(walk: Walk, output: Output) -> list[int | str]:
+def _promise(walk: Walk, output: Output, rank: int) -> list[int | str]:
+    """The promised shape, free of expressions; new names for a shape of `rank` axes if any is promised."""
     place = output.place
     here = place and (place.child("shape") if isinstance(place.written(), dict) else place)
-    promise = []
+    if output.shape == ANY_SHAPE:
+        return [f"{output.name}_{axis}" for axis in range(1, rank)]
+    promise: list[int | str] = []
     for number, item in enumerate(output.shape):
         own = here and here.child(number)
         if isinstance(item, str) and item in walk.graph.params and item not in walk.axes:

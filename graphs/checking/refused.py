@@ -55,7 +55,7 @@ class Fixed:
     def freed(self, graph: Graph) -> Graph:
         """The graph with the names in place of the numbers."""
         inputs = {
-            name: tuple(self.names.get((name, axis), item) for axis, item in enumerate(shape))
+            name: shape and tuple(self.names.get((name, axis), item) for axis, item in enumerate(shape))
             for name, shape in graph.inputs.items()
         }
         return replace(graph, inputs=inputs)
@@ -66,7 +66,7 @@ def fixed_sizes(graph: Graph) -> Fixed | None:
     scope = Scope({}, Problems()).params(graph.params)
     numbers: dict[tuple[str, int], int] = {}
     for name, shape in graph.inputs.items():
-        for axis, item in enumerate(shape[1:], 1):
+        for axis, item in enumerate((shape or ())[1:], 1):
             try:
                 size = scope.size(item, None)
             except Reported:

@@ -10,6 +10,7 @@ from crossband.blocks.contracts.sizes import Dim
 from crossband.graphs.language.diagnostics import Place, Problems, Reported
 from crossband.graphs.language.document import YamlValue
 from crossband.graphs.language.expressions import ExpressionError, is_expression, names_in, parse
+from crossband.graphs.language.names import Index, parts
 from crossband.graphs.language.schema import NAME
 from crossband.graphs.language.syntax import Graph, Notes
 from crossband.registry import Entry, Fault, correction, is_number, near, show, suggest
@@ -54,8 +55,11 @@ class Scope:
     notes: Notes = ()
     broken: frozenset[str] = frozenset()
 
-    def value(self, value: YamlValue, place: Place | None) -> Any:
-        """`value` with its expressions worked out. Raises Reported after reporting a fault."""
+    def value(self, value: YamlValue, place: Place | None, shift: int = 0, hint: str | None = None) -> Any:
+        """`value` with its expressions worked out. Raises Reported after reporting a fault.
+
+        `shift` is where an expression inside a name begins, `hint` what to say of a name that has no value.
+        """
         if isinstance(value, list):
             return [self.value(item, place and place.child(number)) for number, item in enumerate(value)]
         if isinstance(value, dict):
@@ -72,8 +76,22 @@ class Scope:
                 raise ExpressionError(f"the list has more than {MAX_ITEMS} items", 0, len(value))
             return result
         except ExpressionError as error:
-            self._report(error, place)
+            self._report(error, place, shift, hint)
             raise Reported from None
+
+    def index(self, index: Index, place: Place | None) -> int:
+        """The whole number of an index inside a name. Raises Reported after reporting a fault."""
+        hint = "write `repeat: 4, index: i` in the node, or declare it under `params:`"
+        number = self.value(f"={index.text}", place, index.start - 1, hint)
+        if type(number) is not int:
+            message = f"an index is a whole number, got {show(number)}, which `{index.text}` gives"
+            self.problems.add("E027", message, place, None, self.notes)
+            raise Reported
+        return number
+
+    def name(self, name: str, place: Place | None) -> str:
+        """A name with its indices worked out. Raises Reported after reporting a fault."""
+        return "".join(part if isinstance(part, str) else str(self.index(part, place)) for part in parts(name))
 
     def size(self, value: YamlValue, place: Place | None, hint: str = SHAPE) -> int | str:
         """One item of a shape: a number of at least 1, or an axis name. Raises Reported after reporting a fault."""
@@ -142,14 +160,14 @@ class Scope:
         defaults = {name: parameter.default for name, parameter in entry.parameters.items() if not parameter.required}
         return {**defaults, **values}
 
-    def _report(self, error: ExpressionError, place: Place | None) -> None:
-        here = place and place.within(error.offset, error.length)
+    def _report(self, error: ExpressionError, place: Place | None, shift: int, hint: str | None) -> None:
+        here = place if place is None or place.key else place.within(error.offset + shift, error.length)
         if isinstance(self.names.get(error.unknown or ""), Dim):
             message = f"`{error.unknown}` depends on the image"
             hint = "an expression takes params, and in a local block the channels of its inputs"
             self.problems.add("E015", message, here, hint, self.notes)
         elif error.unknown:
-            nothing = "declare it under `params:`"
+            nothing = hint or "declare it under `params:`"
             self.problems.add("E015", error.message, here, error.hint or nothing, self.notes)
         else:
             self.problems.add("E014", error.message, here, error.hint, self.notes)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NoReturn, TypeAlias
 
 from crossband.blocks.contracts.sizes import Condition, Shape, Size
@@ -10,7 +11,7 @@ from crossband.graphs.checking.scope import Scope
 from crossband.graphs.language.diagnostics import Diagnostic, Place, Problems, Reported
 from crossband.graphs.language.resolve import Resolver
 from crossband.graphs.language.sites import label_of
-from crossband.graphs.language.syntax import Graph, Note, Notes, Step
+from crossband.graphs.language.syntax import Graph, Node, Note, Notes, Step
 from crossband.graphs.plans.admissible import possible
 from crossband.graphs.plans.plan import Call, Ref, Requirement
 from crossband.registry import suggest
@@ -72,6 +73,8 @@ class Use:
     call: str
     node: str  # of the whole graph, that contains this use
     notes: Notes = ()
+    parts: frozenset[str] = frozenset()  # what is read of its node by the name of an output or tap
+    shares: Node | None = None  # the node that applies the step of another node, with its weights
 
     @property
     def place(self) -> Place | None:
@@ -116,8 +119,10 @@ class Walk:
     used: set[str] = field(default_factory=set)
     miswired: bool = False  # a node reads an unknown name or itself, which may be why another seems unused
     passed_on: dict[str, str] = field(default_factory=dict)  # nodes repeated 0 times, and what they read
+    taps: dict[str, list[str]] = field(default_factory=dict)  # of the graphs that nodes use
+    lent: dict[str, list[Step]] = field(default_factory=dict)  # the steps of nodes whose weights others share
 
-    def look_up(self, name: str, place: Place | None, code: str = "E020") -> Found | None:
+    def look_up(self, name: str, place: Place | None, code: str = "E020", notes: Notes = ()) -> Found | None:
         """The value called `name` or `node.output`; None if a fault, now or before, makes it unknown."""
         node, _, output = name.partition(".")
         self.used.add(node)
@@ -127,7 +132,9 @@ class Walk:
             parts = node.split()
             several = len(parts) > 1 and {*parts} <= {*known}
             hint = f"a comma is missing: `{', '.join(parts)}`" if several else suggest(node, known)
-            self.report(code, f"no node or input named `{node}`", place, hint)
+            self.findings.problems.add(
+                code, f"no node or input named `{node}`", place, hint, (*notes, *self.notes)
+            )
             return None
         flow = self.flows[node]
         if flow is None:
@@ -135,10 +142,22 @@ class Walk:
         if not output:
             return next(iter(flow.values()))
         if output not in flow:
-            hint = suggest(output, flow) if len(flow) > 1 else f"it gives one value: read `{node}`"
+            known = [*flow, *self.taps.get(node, ())]
+            hint = suggest(output, known) if len(known) > 1 else f"it gives one value: read `{node}`"
             self.report(code, f"`{node}` has no output `{output}`", place, hint)
             return None
         return flow[output]
+
+    @cached_property
+    def parts(self) -> Mapping[str, frozenset[str]]:
+        """What is read of each node by the name of an output, `unet.deep`."""
+        ends = [str(output.reads) for output in self.graph.outputs.values() if output]
+        reads = [read for node in self.graph.nodes.values() if node for read in node.reads or ()]
+        found: dict[str, set[str]] = {}
+        for read in (*reads, *ends, *map(str, self.graph.taps.values())):
+            node, _, part = read.partition(".")
+            found.setdefault(node, set()).add(part)
+        return {node: frozenset(parts) for node, parts in found.items()}
 
     def can_hold(self, condition: Condition) -> bool:
         """Whether some image size meets a condition."""

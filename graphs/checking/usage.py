@@ -5,28 +5,29 @@ from typing import Any
 
 from crossband.graphs.checking.state import Walk
 from crossband.graphs.language.diagnostics import Place
+from crossband.graphs.language.document import YamlValue
 from crossband.graphs.language.expressions import names_in
 from crossband.graphs.language.syntax import Graph
 from crossband.registry import near, suggest
 
+FEW = 4  # names to list
 
-def report_unused(walk: Walk, graph: Graph) -> None:
+
+def report_unused(walk: Walk, graph: Graph, expressions: Sequence[YamlValue] = ()) -> None:
     """Report nodes and inputs of a walked graph that nothing reads, and params and local blocks that nothing uses.
 
+    `expressions` are those that said which nodes there are, before the walk.
     Params and blocks are reported only if the graph's own file declares them: inherited ones may stay unused.
     """
-    if graph.partial:
+    if graph.partial or walk.graph.partial:
         return  # a missing part may use them
-    for name, node in () if walk.miswired else graph.nodes.items():
-        if node and name not in walk.used:
-            _report(
-                walk, "nothing reads the node", name, node.place, "read it, make it an output or a tap, or remove it"
-            )
+    if not walk.miswired:
+        _report_unread(walk, graph)
     for name in () if walk.miswired else graph.inputs:
         if name not in walk.used:
             _report(walk, "nothing reads the input", name, graph.at("inputs", name), "let a node read it, or remove it")
     texts = set(_texts(graph))
-    named = names_in(list(texts))
+    named = names_in([*texts, *expressions])
     for name in graph.params:
         meant = name in texts or near(name, sorted(named - graph.params.keys()))  # so written, which is reported
         if name not in named and not meant and graph.owns(place := graph.at("params", name)):
@@ -37,6 +38,32 @@ def report_unused(walk: Walk, graph: Graph) -> None:
     for name, block in graph.blocks.items():
         if block and name not in uses and graph.owns(block.place):
             _report(walk, "nothing uses the block", name, block.place, "use it as a node, or remove it")
+
+
+def _report_unread(walk: Walk, graph: Graph) -> None:
+    """Report nodes that nothing reads: those of one name with an index once, and inherited ones once."""
+    unread = [node for name, node in walk.graph.nodes.items() if node and name not in walk.used]
+    inherited = [node.name for node in unread if graph.lineage and not graph.owns(node.place)]
+    own: dict[Place | None, list[str]] = {}
+    for node in unread:
+        if node.name not in inherited:
+            own.setdefault(node.place, []).append(node.name)
+    for place, names in own.items():
+        what = "nothing reads the node" + "s" * (len(names) > 1)
+        hint = f"read {'it, make it' if len(names) == 1 else 'them, make them'} an output or a tap, or remove "
+        walk.report("E021", f"{what} {_listed(names)}", place and place.on_key(), hint + ("it", "them")[len(names) > 1])
+    if inherited:
+        place = graph.at("extends")
+        message = f"`{graph.name}` leaves unread what it inherits: {_listed(inherited)}"
+        hint = "`keep: [NODE, ...]` keeps the nodes that it names, with all that they read, and drops the rest"
+        walk.report("E021", message, place and place.on_key(), hint)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names in a row, the middle of many left out."""
+    quoted = [f"`{name}`" for name in names]
+    quoted = quoted if len(quoted) <= FEW else [*quoted[: FEW - 1], f"{len(quoted) - FEW + 1} more"]
+    return f"{', '.join(quoted[:-1])} and {quoted[-1]}" if len(quoted) > 1 else quoted[0]
 
 
 def _report(walk: Walk, what: str, name: str, place: Place | None, hint: str) -> None:
@@ -53,7 +80,7 @@ def _texts(graph: Graph) -> Iterator[str]:
     """Every text in the values of a graph, except in its local blocks, which have params of their own."""
     nodes = list(filter(None, graph.nodes.values()))
     steps = [step for node in nodes for step in node.steps] + list(filter(None, graph.wrap.values()))
-    shapes = [*graph.inputs.values(), *(output.shape for output in graph.outputs.values() if output)]
+    shapes = [*filter(None, graph.inputs.values()), *(output.shape for output in graph.outputs.values() if output)]
     repeats = [each.repeat for each in (*nodes, *steps)]
     yield from _texts_in([*graph.params.values(), *shapes, *repeats, *(step.arguments for step in steps)])
 

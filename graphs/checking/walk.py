@@ -1,6 +1,7 @@
 """Walk through the nodes of a graph, or of one use of a local block, each after the nodes that it reads."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from crossband import registry
@@ -13,28 +14,40 @@ from crossband.graphs.checking.apply import (
     refuse_shadows,
     refuse_unknown,
 )
+from crossband.graphs.checking.expand import (
+    condition,
+    expanded,
+    expressions_of,
+    reads_place,
+    repetitions,
+    with_values,
+)
 from crossband.graphs.checking.explain import trail
 from crossband.graphs.checking.promises import kept_output
+from crossband.graphs.checking.scope import Scope
 from crossband.graphs.checking.state import MAX_DEPTH, MAX_STEPS, Found, Input, NodeOutputs, Use, Walk
 from crossband.graphs.checking.usage import report_unused
 from crossband.graphs.language.diagnostics import Place, Reported
-from crossband.graphs.language.document import YamlValue
 from crossband.graphs.language.resolve import GRAPHS
-from crossband.graphs.language.schema import MAX_REPEAT
 from crossband.graphs.language.sites import Site, sites_of, written_out
 from crossband.graphs.language.syntax import Graph, Node, Notes, Output, Step
-from crossband.registry import show
+from crossband.registry import suggest
 
 
 def run(walk: Walk) -> tuple[dict[str, Found | None], Graph]:
     """Walk through a graph; return its outputs, and the graph free of expressions."""
     nodes = {name: node for name, node in walk.graph.nodes.items() if node}
     resolved: dict[str, Node] = {}
+    failed: set[Place | None] = set()  # one fault of a name with an index is enough
     for node in _ordered(walk, nodes):
         try:
+            if node.notes and node.place in failed:
+                walk.used.update(_read_by(node, walk.flows))
+                raise Reported
             walk.flows[node.name], written = _node(walk, node)
         except Reported:
             walk.flows[node.name] = None
+            failed.add(node.place)
             continue
         if written:
             resolved[node.name] = written
@@ -95,7 +108,7 @@ def _circle(walk: Walk, names: Sequence[str], nodes: Mapping[str, Node]) -> None
     first = next(number for number, (name, read) in enumerate(pairs) if place_of[name] <= place_of[read])
     names = [*names[first:], *names[:first]]
     node, read = nodes[names[0]], names[1 % len(names)]
-    place = _reads_place(node, [name.partition(".")[0] for name in node.reads or ()].index(read))
+    place = reads_place(node, [name.partition(".")[0] for name in node.reads or ()].index(read))
     if len(names) == 1:
         walk.report("E023", f"`{node.name}` reads itself", place, "a node reads inputs and other nodes")
     else:
@@ -106,27 +119,54 @@ def _circle(walk: Walk, names: Sequence[str], nodes: Mapping[str, Node]) -> None
 def _node(walk: Walk, node: Node) -> tuple[NodeOutputs, Node | None]:
     """The outputs of a node, and the node free of expressions; None if it only passes its inputs on."""
     reads = node.reads or ()
-    if not node.steps:  # it could not be read, which is reported: what it reads or gives is unknown
+    if not node.steps and not isinstance(node.share, str):  # it could not be read, which is reported
         walk.used.update(name.partition(".")[0] for name in reads)
         raise Reported
-    values = [(name, walk.look_up(name, _reads_place(node, number))) for number, name in enumerate(reads)]
+    places = [reads_place(node, number) for number in range(len(reads))]
+    values = [(name, walk.look_up(name, at, notes=node.notes)) for name, at in zip(reads, places, strict=True)]
     inputs = [(name, *value) for name, value in values if value]
-    counts = _counts(walk, node)
+    own = _owner(walk, node)
+    counts = _counts(walk, own)
     if counts is None or len(inputs) < len(values):
-        _check_alone(walk, node, node.steps)
+        _check_alone(walk, own, own.steps)
         raise Reported
     repeat, *of_steps = counts
-    _check_alone(walk, node, [step for step, count in zip(node.steps, of_steps, strict=True) if repeat * count == 0])
-    sites = sites_of(node, repeat, of_steps)
+    _check_alone(walk, own, [step for step, count in zip(own.steps, of_steps, strict=True) if repeat * count == 0])
+    sites = sites_of(own, repeat, of_steps)
     if not sites:
-        return _passed_on(walk, node, inputs), None
-    flow, steps = _through(walk, node, sites, inputs)
-    written = written_out(node, steps, repeat, of_steps)
-    return flow, replace(written, reads=tuple(walk.read_name(name) for name in reads))
+        return _passed_on(walk, node, own, inputs), None
+    flow, steps = _through(walk, node, own, sites, inputs)
+    plain = tuple(walk.read_name(name) for name in reads)
+    if own is node:
+        return flow, replace(written_out(node, steps, repeat, of_steps), reads=plain, index=())
+    return flow, replace(node, steps=(), reads=plain, share=own.name)
 
 
-def _through(walk: Walk, node: Node, sites: Sequence[Site], inputs: Sequence[Input]) -> tuple[NodeOutputs, list[Step]]:
-    """The outputs of a node's chain, and the chain free of expressions.
+def _owner(walk: Walk, node: Node) -> Node:
+    """The node whose steps and weights a node has: itself, or the one that it shares them with."""
+    own, seen = node, [node.name]
+    while isinstance(name := own.share, str):
+        place = own.place and own.place.child("share")
+        if name in seen:
+            circle = seen[seen.index(name) :]
+            if node.name == next(each for each in walk.graph.nodes if each in circle):  # once, at the first of them
+                message = f"nodes share weights in a circle: {trail([*circle, name], ' <- ')}"
+                walk.report("E028", message, node.place and node.place.child("share"), "give one of them a block")
+            raise Reported
+        if name not in walk.graph.nodes:
+            hint = suggest(name, walk.graph.nodes) or "a node under a condition is there only where its `if` is true"
+            walk.refuse("E028", f"there is no node `{name}` to share the weights of", place, hint, walk.notes)
+        own = walk.graph.nodes[name] or node
+        seen.append(name)
+    if not own.steps:
+        raise Reported  # it could not be read, which is reported
+    return own
+
+
+def _through(
+    walk: Walk, node: Node, owner: Node, sites: Sequence[Site], inputs: Sequence[Input]
+) -> tuple[NodeOutputs, list[Step]]:
+    """The outputs of a node's chain, which is that of its `owner`, and the chain free of expressions.
 
     A step reads the first output of the step before it. In a repetition, of a step or of the node, all outputs replace
     as many inputs from the first on, and the other inputs stay.
@@ -136,20 +176,25 @@ def _through(walk: Walk, node: Node, sites: Sequence[Site], inputs: Sequence[Inp
     made: dict[str | int, Step] = {}
     steps: list[Step] = []
     before, taken = 0, inputs
-    for index, (step, label, number, repetition, step_repetition) in enumerate(sites):
+    for position, (step, label, number, repetition, step_repetition) in enumerate(sites):
         repeats = step_repetition > 0 or repetition > before
         if flow:
             taken = _carried(node, flow, inputs if repetition > before else taken if step_repetition else taken[:1])
         before = repetition
-        own = f"{node.name}.{label}" if several else node.name
-        call = f"{own}.{number}" if number > 1 else own
+        inside = f".{label}" if several else ""
+        call = f"{node.name}{inside}.{number}" if number > 1 else f"{node.name}{inside}"
         notes = _notes(walk, node, step)
-        use = Use(step, taken, walk.modules + own, walk.calls + call, walk.top or node.name, notes)
+        parts = walk.parts.get(node.name, frozenset()) if step is owner.steps[-1] else frozenset()
         try:
+            indices = {**dict.fromkeys(owner.index, repetition + 1), **_index_of(step, step_repetition + 1)}
+            known = with_values(step, walk.scope.with_names(indices).noted(notes), indices)
+            module = f"{walk.modules}{owner.name}{inside}"
+            shares = None if owner is node else node
+            use = Use(known, taken, module, walk.calls + call, walk.top or node.name, notes, parts, shares)
             flow, resolved = _apply(walk, use)
         except Reported:
-            rest = {id(site.step): site.step for site in sites[index + 1 :] if site.step is not step}
-            _check_alone(walk, node, list(rest.values()))
+            rest = {id(site.step): site.step for site in sites[position + 1 :] if site.step is not step}
+            _check_alone(walk, owner, list(rest.values()))
             raise
         if made.setdefault(label, resolved) != resolved:
             message = f"`{step.block}` is shared, but would not be the same in each of its uses"
@@ -158,7 +203,15 @@ def _through(walk: Walk, node: Node, sites: Sequence[Site], inputs: Sequence[Inp
             message = f"`{step.block}` keeps an input in each repetition, but would not be the same in each"
             walk.refuse("E030", message, use.place, use.found, notes)
         steps.append(resolved)
+    if walk.lent.setdefault(owner.name, steps) != steps:
+        message = f"`{node.name}` shares the weights of `{owner.name}`, but its blocks would not be the same"
+        walk.refuse("E030", message, node.place and node.place.child("share"), None, walk.notes)
     return flow, steps
+
+
+def _index_of(step: Step, repetition: int) -> dict[str, int]:
+    """The index of a step by its name, if it has one."""
+    return {step.index: repetition} if step.index else {}
 
 
 def _carried(node: Node, flow: NodeOutputs, inputs: Sequence[Input]) -> list[Input]:
@@ -170,7 +223,10 @@ def _carried(node: Node, flow: NodeOutputs, inputs: Sequence[Input]) -> list[Inp
 def _check_alone(walk: Walk, node: Node, steps: Sequence[Step]) -> None:
     """Report faults of steps whose inputs are unknown."""
     for step in steps:
-        check_alone(walk, step, _notes(walk, node, step))
+        notes = _notes(walk, node, step)
+        indices = {**dict.fromkeys(node.index, 1), **_index_of(step, 1)}
+        with suppress(Reported):
+            check_alone(walk, with_values(step, walk.scope.with_names(indices).noted(notes), indices), notes)
 
 
 def _notes(walk: Walk, node: Node, step: Step) -> Notes:
@@ -178,15 +234,16 @@ def _notes(walk: Walk, node: Node, step: Step) -> Notes:
     here = node.place and node.place.on_key()
     mark, own = here and here.mark, step.place and step.place.mark
     if here and mark and own and mark.line != own.line:
-        return (f"in the node `{node.name}`", here), *walk.notes
-    return walk.notes
+        return *(node.notes or ((f"in the node `{node.name}`", here),)), *walk.notes
+    return *node.notes, *walk.notes
 
 
 def _counts(walk: Walk, node: Node) -> list[int] | None:
     """The repetitions of a node and of each of its steps; None after reporting a fault."""
     place = node.place and node.place.child("repeat")
     try:
-        counts = [_repeat(walk, node.repeat, place), *(_repeat(walk, step.repeat, step.place) for step in node.steps)]
+        scope = walk.scope.noted(walk.notes)
+        counts = [repetitions(scope, node.repeat, place), *(_times(scope, step) for step in node.steps)]
     except Reported:
         return None
     blocks = counts[0] * sum(counts[1:])
@@ -196,17 +253,15 @@ def _counts(walk: Walk, node: Node) -> list[int] | None:
     return counts
 
 
-def _repeat(walk: Walk, value: YamlValue, place: Place | None) -> int:
-    count = walk.scope.value(value, place)
-    if not isinstance(count, int) or not 0 <= count <= MAX_REPEAT:
-        message = f"`repeat` must be a whole number from 0 to {MAX_REPEAT}, got {show(count)}"
-        walk.refuse("E006", message, place, None, walk.notes)
-    return int(count)  # a comparison such as `'en5' in places` counts as 0 or 1
+def _times(scope: Scope, step: Step) -> int:
+    """How often a step of a chain is applied: not at all if its `if` is false."""
+    place = step.place and step.place.document.place(*step.place.path[:-1], "if")
+    return repetitions(scope, step.repeat, step.place) if condition(scope, step.when, place) else 0
 
 
-def _passed_on(walk: Walk, node: Node, inputs: Sequence[Input]) -> NodeOutputs:
+def _passed_on(walk: Walk, node: Node, owner: Node, inputs: Sequence[Input]) -> NodeOutputs:
     """The outputs of a node that is repeated 0 times: its first inputs, as many as its chain would give."""
-    names = _outputs_of(walk, node)
+    names = _outputs_of(walk, owner)
     if len(names) > len(inputs):
         message = f"`{node.name}` is repeated 0 times and gives {len(names)} values, but reads {len(inputs)}"
         walk.refuse("E024", message, node.place and node.place.on_key(), "let it read as many as it gives", walk.notes)
@@ -263,22 +318,35 @@ def _walk_into(walk: Walk, use: Use, graph: Graph) -> tuple[NodeOutputs, Step]:
         raise Reported  # too little of it could be read, which is reported
     notes: Notes = ((f"in the block `{name}`, used here", use.place), *use.notes)
     axes, inputs, scope = bind_inputs(walk, use, graph, params_given(walk, use, graph, notes))
-    inner = walk.into(use, replace(graph, inputs=inputs), scope, axes)
+    body = expanded(replace(graph, inputs=inputs), scope)
+    if not body.outputs:
+        raise Reported
+    inner = walk.into(use, body, scope, axes)
     inner.active = (*walk.active, (name, graph))
     outputs, resolved = run(inner)
-    report_unused(inner, graph)
+    taps = _taps_read(walk, use, inner)
+    report_unused(inner, graph, expressions_of(graph))
     flow = {output: value for output, value in outputs.items() if value}
     if len(flow) < len(outputs):
         raise Reported
+    promised = {tap.name: tap for tap, _ in taps}
+    resolved = replace(resolved, outputs={**resolved.outputs, **promised})
+    flow |= {tap.name: found for tap, found in taps}
     return flow, Step(walk.findings.local_name(name, resolved))
 
 
-def _reads_place(node: Node, number: int) -> Place | None:
-    """The place where a node says what it reads: its `from`, or its own name if it has none."""
-    if node.place is None:
-        return None
-    raw = node.place.written()
-    written = raw.get("from") if isinstance(raw, dict) else None
-    if written is None:
-        return node.place.on_key()
-    return node.place.child("from", number) if isinstance(written, list) else node.place.child("from")
+def _taps_read(walk: Walk, use: Use, inner: Walk) -> list[tuple[Output, Found]]:
+    """The taps of a graph used as a node that are read as its outputs, `unet.deep`, each with its value."""
+    found = []
+    node = use.call.removeprefix(walk.calls).partition(".")[0]
+    walk.taps[node] = [name for name in inner.graph.taps if name not in inner.graph.outputs]
+    for name, target in inner.graph.taps.items():
+        if name in use.parts and name not in inner.graph.outputs:
+            value = inner.look_up(str(target), inner.graph.at("taps", name), "E041")
+            if value is None:
+                raise Reported
+            shape = tuple(f"{name}_{axis}" for axis in range(1, len(value[1])))
+            found.append((Output(name, shape, inner.read_name(str(target))), value))
+        elif target:
+            inner.used.add(str(target).partition(".")[0])
+    return found

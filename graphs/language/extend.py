@@ -3,20 +3,29 @@
 The child keeps the order and the wiring of its parent.
 
 - A node with the name of a parent's node replaces it in place and reads the same inputs, unless it says `from`.
-- A node that is null is removed; its readers and taps read its input instead.
+- A node without a block keeps that of the parent: `{from: stem}` changes what it reads, `{repeat: 3}` how often it is
+  applied, `{with: {RSU: {depth: 5}}}` an argument.
+- A node that is null is removed; its readers and taps read its input instead. A node that reads several can be removed
+  only together with its readers.
 - A new node is placed after the node written above it.
 - `insert` with `after: node` makes every reader of the node read the new node instead, except taps, which name a
   feature, and readers of one output of several. With `before: node` the first input of the node passes through the
   new one. Several insertions at one place keep the order in which they are written.
+- `keep` keeps the nodes that it names, those that the child writes, and all that they read; everything else goes. What
+  it names becomes an output, unless the child says `outputs`.
+
+Where names carry an index, `enc(i)`, the nodes are known only once params have values. What a child says of such a
+graph is kept as a patch until then.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from crossband.graphs.language.diagnostics import Place, Problems
 from crossband.graphs.language.document import YamlValue
-from crossband.graphs.language.syntax import Graph, Insertion, Node, Output
+from crossband.graphs.language.names import has_index, nodes_of, renamed
+from crossband.graphs.language.syntax import ANY_SHAPE, Graph, Insertion, Node, Output, Step
 from crossband.registry import suggest
 
 T = TypeVar("T")
@@ -27,7 +36,7 @@ def wired(graph: Graph) -> Graph:
     above: tuple[str, ...] = tuple(graph.inputs)
     nodes: dict[str, Node | None] = {}
     for name, node in ((name, node) for name, node in graph.nodes.items() if node):
-        nodes[name] = node if node.reads else replace(node, reads=above)
+        nodes[name] = node if node.reads else replace(node, reads=above, implied=True)
         above = (name,)
     outputs = {name: _sourced(output, graph, above) for name, output in graph.outputs.items() if output}
     blocks = {name: wired(block) for name, block in graph.blocks.items() if block}
@@ -38,11 +47,24 @@ def _sourced(output: Output, graph: Graph, last: tuple[str, ...]) -> Output:
     """Write out the source of an output: the node of its name, or for an only output the last node."""
     if output.reads:
         return output
-    return replace(output, reads=last[0] if len(graph.outputs) == 1 and output.name not in graph.nodes else output.name)
+    if len(graph.outputs) == 1 and output.name not in graph.nodes and not has_index(output.name):
+        return replace(output, reads=last[0], implied=True)
+    return replace(output, reads=output.name)
 
 
 def merged(parent: Graph, child: Graph, problems: Problems) -> Graph:
-    """Merge `child`, which extends `parent`, into one flat graph."""
+    """Merge `child`, which extends `parent`, into one flat graph; what concerns nodes not known yet stays a patch."""
+    if not (parent.patches or any(map(has_index, (*parent.nodes, *child.nodes)))):
+        return applied(parent, child, problems)
+    now = {name: node for name, node in child.nodes.items() if has_index(name) and name in parent.nodes}
+    later = {name: node for name, node in child.nodes.items() if name not in now}
+    flat = applied(parent, replace(child, nodes=now, insert={}, outputs={}, taps={}, keep=()), problems)
+    patch = replace(child, nodes=later, params={}, choices={}, inputs={}, blocks={}, wrap={})
+    return replace(flat, patches=(*parent.patches, patch))
+
+
+def applied(parent: Graph, child: Graph, problems: Problems) -> Graph:
+    """Merge a child whose nodes are all known."""
     merge = _Merge(parent, child, problems)
     merge.check_inputs()
     merge.replace_and_add()
@@ -76,36 +98,84 @@ class _Merge:
         above: str | None = None
         for name, node in self.child.nodes.items():
             if node is not None and name in self.nodes:
-                self.nodes[name] = replace(node, reads=node.reads or self.nodes[name].reads)
+                self.nodes[name] = self._replaced(self.nodes[name], node)
+            elif node is not None and node.amends is not None:
+                self._nothing_to_amend(node)
             elif node is not None and self._is_new(name, self.child.at("nodes", name)):
                 before = above if above in self.nodes else next(reversed(self.nodes), None)
                 reads = node.reads or ((before,) if before else tuple(self.parent.inputs))
-                self._place_beside(replace(node, reads=reads), before, after=True)
+                self._place_beside(replace(node, reads=reads, implied=not node.reads), before, after=True)
             above = name
+
+    def _replaced(self, old: Node, new: Node) -> Node:
+        """The node of the child in the place of one of the parent, from which it takes what it does not say."""
+        said = replace(new, reads=new.reads or old.reads, implied=old.implied and not new.reads)
+        if new.amends is None:
+            return said
+        steps = [self._amended(step, new) for step in old.steps]
+        for block in [block for block in new.amends if block not in {step.block for step in old.steps}]:
+            place = new.place and new.place.child("with", block).on_key()
+            hint = suggest(block, [step.block for step in old.steps])
+            self.problems.add("E011", f"`{new.name}` has no block `{block}` to change", place, hint)
+        written = new.place.written() if new.place else {}
+        kept = {key: getattr(old, key) for key in ("repeat", "share", "index", "doc") if key not in written}
+        return replace(said, steps=tuple(steps), amends=None, when=new.when if "if" in written else old.when, **kept)
+
+    @staticmethod
+    def _amended(step: Step, node: Node) -> Step:
+        """A step of the parent with the arguments that the child gives it."""
+        changes = (node.amends or {}).get(step.block)
+        if not changes:
+            return step
+        arguments = {name: value for name, value in {**step.arguments, **changes}.items() if value is not None}
+        return replace(step, arguments=arguments, place=node.place and node.place.child("with", step.block).on_key())
+
+    def _nothing_to_amend(self, node: Node) -> None:
+        """Report a node without a block whose name is none of the parent's."""
+        message = f"`{self.parent.name}` has no node `{node.name}`, so this one needs a block"
+        hint = suggest(node.name, self.nodes, few=0) or "write `{Block: {...}}`"
+        self.problems.add("E025", message, node.place and node.place.on_key(), hint)
 
     def remove(self) -> None:
         """Remove the nodes that are null; their readers read their input instead."""
-        for name in [name for name, node in self.child.nodes.items() if node is None]:
-            place = self.child.at("nodes", name)
-            if name not in self.nodes:
-                self._absent("node", name, self.nodes, place)
-            elif problem := self._obstacle(name):
-                hint = "replace it, or give its readers a `from`"
-                self.problems.add("E052", problem, place and place.on_key(), hint)
-            else:
-                read, *_ = self.nodes.pop(name).reads or ("",)
-                self._redirect(name, read)
-                self.taps = {tap: read if target == name else target for tap, target in self.taps.items()}
+        names = [name for name, node in self.child.nodes.items() if node is None]
+        for name in (name for name in names if name not in self.nodes):
+            self._absent("node", name, self.nodes, self.child.at("nodes", name))
+        gone = {name: self.nodes.pop(name) for name in names if name in self.nodes}
+        obstacles: dict[str, str] = {}
+        for name in sorted(gone, key=lambda name: len(gone[name].reads or ()) != 1):  # first those that read one
+            if problem := self._obstacle(gone[name]):
+                obstacles[name] = problem
+            elif len(reads := gone[name].reads or ()) == 1:
+                self._redirect(name, reads[0])
+                gone = {other: _reading(node, name, reads[0]) for other, node in gone.items()}
+                self.taps = {tap: renamed(target, name, reads[0]) for tap, target in self.taps.items()}
+        if obstacles:
+            self._not_removed([(name, obstacles[name]) for name in names if name in obstacles])
 
-    def _obstacle(self, name: str) -> str | None:
+    def _obstacle(self, removed: Node) -> str | None:
         """Explain why a node cannot be removed; None if it can."""
-        reads = self.nodes[name].reads or ()
-        if len(reads) != 1:
+        name, reads = removed.name, removed.reads or ()
+        left = [read for node in self.nodes.values() for read in node.reads or ()]
+        for section, reads_of in (("outputs", self.ends), ("taps", self.taps)):
+            changed = getattr(self.child, section)
+            left += [read for end, read in reads_of.items() if changed.get(end, ...) is not None]
+        if len(reads) != 1 and any(name in nodes_of(read) for read in left):
             several = " and ".join(f"`{read}`" for read in reads)
             return f"`{name}` reads {several}, so it is not clear what its readers should read without it"
-        others = [read for node in self.nodes.values() for read in node.reads or ()]
-        parts = [read for read in (*others, *self.ends.values(), *self.taps.values()) if read.startswith(f"{name}.")]
+        parts = [read for read in left if read.startswith(f"{name}.")]
         return f"`{parts[0]}` is read, which its input cannot stand for" if parts else None
+
+    def _not_removed(self, obstacles: Sequence[tuple[str, str]]) -> None:
+        """Report nodes that cannot be removed, all in one message: most often a whole part is meant to go."""
+        name, problem = obstacles[0]
+        place = self.child.at("nodes", name)
+        hint = "replace it, or give its readers a `from`"
+        others = ", ".join(f"`{other}`" for other, _ in obstacles[1:])
+        notes = [(f"so it is with {others}", None)] if others else []
+        if others:
+            hint = "`keep: [NODE, ...]` in their place keeps the nodes that it names, with all that they read"
+        self.problems.add("E052", problem, place and place.on_key(), hint, notes)
 
     def insert(self) -> None:
         """Splice in the nodes under `insert`."""
@@ -140,6 +210,14 @@ class _Merge:
         """Assemble the graph from the merged nodes and the other sections."""
         child, parent = self.child, self.parent
         outputs = self._patched("outputs", parent.outputs, child.outputs)
+        taps = self._patched("taps", self.taps, child.taps)
+        inputs = self._inputs()
+        if child.keep:
+            kept = self._kept(outputs, taps)
+            outputs = self._outputs_of(kept, outputs)
+            taps = {name: target for name, target in taps.items() if _all_in(kept, [target]) and name not in outputs}
+            inputs = {name: shape for name, shape in inputs.items() if name in kept}
+            self.nodes = {name: node for name, node in self.nodes.items() if name in kept}
         if not outputs:
             place = child.at("outputs")
             self.problems.add("E007", "every output is removed, a graph needs one", place and place.on_key())
@@ -150,10 +228,10 @@ class _Merge:
             doc=child.doc or parent.doc,
             params={**parent.params, **child.params},
             choices={**parent.choices, **child.choices},
-            inputs=self._inputs(),
+            inputs=inputs,
             nodes=self.nodes,
             outputs=outputs,
-            taps=self._patched("taps", self.taps, child.taps),
+            taps=taps,
             blocks=self._patched("blocks", parent.blocks, {n: b and wired(b) for n, b in child.blocks.items()}),
             wrap=self._patched("wrap", parent.wrap, child.wrap),
             place=child.place,
@@ -165,7 +243,38 @@ class _Merge:
         reading = {name: replace(each, reads=self._source(name)) for name, each in outputs.items()}
         return replace(flat, outputs={name: _sourced(output, flat, last) for name, output in reading.items()})
 
-    def _inputs(self) -> dict[str, tuple[YamlValue, ...]]:
+    def _kept(self, outputs: Mapping[str, Output], taps: Mapping[str, str]) -> set[str]:
+        """The nodes and inputs that `keep` leaves: those named there or written in the child, and all they read."""
+        child, known = self.child, {**self.nodes, **self._inputs()}
+        for number, name in enumerate(child.keep):
+            if name not in known:
+                place = child.at("keep")
+                place = place.child(number) if place and isinstance(place.written(), list) else place
+                self.problems.add("E054", f"there is no node `{name}` to keep", place, suggest(name, known))
+        own = [*(name for name, node in child.nodes.items() if node), *child.insert]
+        ends = [self._source(name) or name for name, output in child.outputs.items() if output and name in outputs]
+        marks = [target for name, target in child.taps.items() if target and name in taps]
+        waiting = [name for read in (*child.keep, *own, *ends, *marks) for name in nodes_of(read)]
+        kept: set[str] = set()
+        for name in waiting:  # grows while it is read
+            if name in known and name not in kept:
+                kept.add(name)
+                node = self.nodes.get(name)
+                reads = (*(node.reads or ()), *([node.share] if isinstance(node.share, str) else [])) if node else ()
+                waiting += [each for read in reads for each in nodes_of(read)]
+        return kept
+
+    def _outputs_of(self, kept: set[str], outputs: Mapping[str, Output]) -> dict[str, Output]:
+        """The outputs that are kept; where the child says none, also the nodes that `keep` names."""
+        found = {name: out for name, out in outputs.items() if _all_in(kept, [self._source(name) or name])}
+        if any(self.child.outputs.values()):
+            return found
+        read = {self._source(name) for name in found}
+        place = self.child.at("keep")
+        named = [name for name in self.child.keep if name in self.nodes and name not in read and name not in found]
+        return {**found, **{name: Output(name, ANY_SHAPE, name, place=place) for name in named}}
+
+    def _inputs(self) -> dict[str, tuple[YamlValue, ...] | None]:
         """The inputs of the parent, then the new ones of the child; in the order of the child if it names them all."""
         inherited = {} if self.child.inputs.keys() >= self.parent.inputs.keys() else self.parent.inputs
         return {**inherited, **self.child.inputs}
@@ -217,6 +326,15 @@ class _Merge:
     def _redirect(self, old: str, new: str) -> None:
         """Make every node and output that reads `old` read `new`."""
         for node in list(self.nodes.values()):
-            reads = tuple(new if name == old else name for name in node.reads or ())
-            self.nodes[node.name] = replace(node, reads=reads)
-        self.ends = {output: new if name == old else name for output, name in self.ends.items()}
+            self.nodes[node.name] = _reading(node, old, new)
+        self.ends = {output: renamed(read, old, new) for output, read in self.ends.items()}
+
+
+def _reading(node: Node, old: str, new: str) -> Node:
+    """The node with one of the names that it reads replaced by another."""
+    return replace(node, reads=tuple(renamed(read, old, new) for read in node.reads or ()))
+
+
+def _all_in(names: Collection[str], reads: Iterable[str]) -> bool:
+    """Whether all that is read is from these nodes and inputs."""
+    return all(name in names for read in reads for name in nodes_of(read))

@@ -113,6 +113,10 @@ class Resolver:
             self.problems.add(
                 "E051", message, place and place.on_key(), "put the nodes under `nodes:`, or say `extends:`"
             )
+        if graph.keep:
+            place = graph.at("keep")
+            message = "`keep` keeps a part of the graph that this one extends, and it extends none"
+            self.problems.add("E054", message, place and place.on_key(), "say `extends:`, or remove `keep`")
         nodes = {name: node or Node(name, (), place=graph.at("nodes", name)) for name, node in graph.nodes.items()}
         nulls = any(node is None for node in graph.nodes.values())
-        return wired(replace(graph, nodes=nodes, insert={}, partial=graph.partial or nulls))
+        return wired(replace(graph, nodes=nodes, insert={}, keep=(), partial=graph.partial or nulls))

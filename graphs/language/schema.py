@@ -14,7 +14,8 @@ Schema = dict[str, Any]
 Known = Mapping[str, Mapping[str, Described]]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 NAME = r"^[A-Za-z][A-Za-z0-9_]*$"  # no leading `_`: those belong to torch
-NODE_KEYS = ("from", "do", "repeat", "share", "doc")
+NODE_KEYS = ("from", "do", "repeat", "index", "if", "share", "with", "doc")
+STEP_KEYS = ("repeat", "index", "if", "share")
 MAX_REPEAT = 1000
 SHARE: Schema = {"type": "boolean", "default": False, "description": "Use the same weights in every repetition"}
 ANCHORS: Mapping[str, Schema] = {
@@ -41,13 +42,18 @@ def graph_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> Sc
     body: Schema = {
         "doc": {"type": "string", "description": "What it is, in the place of the comment that the file begins with"},
         "params": _names({}, "Numbers, text or lists that `=` expressions use, with their defaults"),
-        "inputs": _names({"$ref": "#/$defs/shape"}, "Named inputs, each `[channels, H, W]`"),
+        "inputs": _names(
+            {"$ref": "#/$defs/shape"},
+            "Named inputs: a map `[channels, H, W]`, a vector `[length]`, or `[]` for one number an image",
+        ),
         "nodes": _names(
             {"$ref": "#/$defs/node"},
             "Named values in order: a block, a list of blocks, or a mapping; each reads the one above unless it says "
-            "`from`; null removes one of the parent",
+            "`from`; null removes one of the parent; a name with an index, `enc(i+1)`, makes one for each repetition",
         ),
-        "outputs": _names({"$ref": "#/$defs/output"}, "Named results and the shape each promises"),
+        "outputs": _names(
+            {"$ref": "#/$defs/output"}, "Named results and the shape each promises, `[1, H, W]`; `[...]` is any shape"
+        ),
     }
     return {
         "$schema": DIALECT,
@@ -61,6 +67,11 @@ def graph_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> Sc
                     **_either({"array": {"items": {"type": "string"}}, "string": {}}),
                 },
                 **body,
+                "keep": {
+                    "description": "The nodes to keep of the graph this one extends, `[en1..en6]`, with all that they "
+                    "read; the rest goes, and what is kept becomes an output unless `outputs` says otherwise",
+                    **_either({"array": {"minItems": 1, "items": {"type": "string"}}, "string": {}}),
+                },
                 "choices": _names(_choices(), "For a param all the values that it, or each item of it, may have"),
                 "taps": _names(_either({"string": {}, "null": {}}), "Named inner features, by the node that is tapped"),
                 "blocks": _names(
@@ -86,7 +97,7 @@ def graph_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> Sc
         "if": {"required": ["extends"]},
         "else": WHOLE,
         "$defs": {
-            "shape": {"type": "array", "minItems": 1, "items": {"type": ["integer", "string"], "minimum": 1}},
+            "shape": {"type": "array", "items": {"type": ["integer", "string"], "minimum": 1}},
             "output": _either(
                 {
                     "array": {"$ref": "#/$defs/shape"},
@@ -118,7 +129,15 @@ def graph_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> Sc
                 "minItems": 1,
                 "items": _either({"object": {"$ref": "#/$defs/step"}, "string": bare}),
             },
-            "step": {"properties": {**blocks, "repeat": _repeat(), "share": SHARE}},
+            "step": {
+                "properties": {
+                    **blocks,
+                    "repeat": _repeat(),
+                    "index": {"type": "string", "description": "A name for which repetition it is, from 1 on"},
+                    "if": _condition("The step is there only where this is true"),
+                    "share": SHARE,
+                }
+            },
         },
     }
 
@@ -139,12 +158,34 @@ def _mapping(blocks: Mapping[str, Schema]) -> Schema:
         "properties": {
             **blocks,
             "from": {
-                "description": "The node or input that it reads, or a list of them; without it, the node above",
+                "description": "The node or input that it reads, or a list of them; without it, the node above; "
+                "`a or b` is the first that is there, `head1..head6` all in a row",
                 **_either({"array": {"minItems": 1, "items": {"type": "string"}}, "string": {}}),
             },
             "do": {"$ref": "#/$defs/chain", "description": "Several blocks, each on what the one before gives"},
-            "repeat": _repeat(),
-            "share": SHARE,
+            "repeat": {
+                **told(_repeat()),
+                "if": {"type": "array"},
+                "then": {"type": "array", "minItems": 1, "items": _repeat()},
+                "else": _repeat(),
+            },
+            "index": {
+                "description": "A name for which repetition it is, from 1 on, which arguments use as `=i` and names as "
+                "`enc(i+1)`; or a list of names, for as many counts under `repeat`",
+                **_either({"string": {}, "array": {"minItems": 1, "items": {"type": "string"}}}),
+            },
+            "if": _condition("The node is there only where this is true; without it, its readers read what it reads"),
+            "share": {
+                **SHARE,
+                "description": f"{SHARE['description']}; or the node whose blocks and weights this one applies too",
+                **_either({"boolean": {}, "string": {}}),
+            },
+            "with": {
+                "type": "object",
+                "description": "Of a node that a child changes: further arguments of its blocks, `{RSU: {depth: 5}}`; "
+                "null goes back to the default",
+                "additionalProperties": {"type": "object"},
+            },
             "doc": {"type": "string", "description": "What the node is for"},
         }
     }
@@ -184,6 +225,10 @@ def _repeat() -> Schema:
     count = _or_expression({"type": "integer", "minimum": 0, "maximum": MAX_REPEAT})
     threads = "what comes out takes the place of the first inputs, the others stay; 0 passes the first inputs on"
     return {"description": f"How often: {threads}", "default": 1, **count}
+
+
+def _condition(description: str) -> Schema:
+    return {"description": description, "default": True, **_or_expression({"type": "boolean"})}
 
 
 def _or_expression(schema: Mapping[str, Any]) -> Schema:

@@ -6,13 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from crossband import registry
+from crossband.graphs.language.names import has_index
 from crossband.graphs.language.sites import label_of
 from crossband.graphs.language.syntax import Graph, Node, Step
 from crossband.graphs.language.writer import dump as dump_yaml
+from crossband.registry import CrossbandError
 
 
 def to_data(graph: Graph) -> dict[str, Any]:
     """The graph as plain data in the form of a graph file, without keys that may be left out."""
+    if graph.patches:
+        hint = "check it first, `crossband.check(graph).graph`: then its params have values"
+        raise CrossbandError(
+            f"`{graph.name}` extends names with an index, and is flat only once it is checked", hint=hint
+        )
     data: dict[str, Any] = {
         "graph": graph.name,
         "doc": graph.doc,
@@ -47,7 +54,7 @@ def _identity(graph: Graph, blocks: Mapping[str, Graph | None], known: dict[str,
     nodes = {name: _node_identity(node, blocks, known) for name, node in graph.nodes.items() if node}
     return {
         "params": dict(graph.params),
-        "inputs": [[name, list(shape)] for name, shape in graph.inputs.items()],
+        "inputs": [[name, list(shape or ())] for name, shape in graph.inputs.items()],
         "nodes": nodes,
         "outputs": [[name, output.reads] for name, output in graph.outputs.items() if output],
     }
@@ -61,7 +68,7 @@ def _node_identity(node: Node, blocks: Mapping[str, Graph | None], known: dict[s
             known[step.block] = _hash(_identity(block, blocks, known))
         what = known[step.block] if block else _arguments(step)
         steps.append([label_of(step.block), what, step.repeat, step.share])
-    return [node.reads, steps, node.repeat, node.share]
+    return [node.reads, steps, node.repeat, node.share]  # a resolved node has no index and no condition
 
 
 def _arguments(step: Step) -> dict[str, Any]:
@@ -94,26 +101,28 @@ def _body(graph: Graph) -> dict[str, Any]:
     outputs: dict[str, Any] = {}
     for name, output in graph.outputs.items():
         if output:
-            plain = output.reads == name or (len(graph.outputs) == 1 and name not in nodes and (output.reads,) == above)
+            only = len(graph.outputs) == 1 and name not in nodes and not has_index(name)
+            plain = output.reads == name or (only and (output.reads,) == above)
             outputs[name] = list(output.shape) if plain else {"from": output.reads, "shape": list(output.shape)}
-    return {"inputs": {name: list(shape) for name, shape in graph.inputs.items()}, "nodes": nodes, "outputs": outputs}
+    return {
+        "inputs": {name: list(shape or ()) for name, shape in graph.inputs.items()},
+        "nodes": nodes,
+        "outputs": outputs,
+    }
 
 
 def _node(node: Node, above: tuple[str, ...]) -> Any:
     """A node in its shortest form, given the node or inputs `above` it, which it reads by default."""
     reads = list(node.reads or ())
     data: dict[str, Any] = {}
-    if tuple(reads) != above:
+    if tuple(reads) != above or (not node.implied and any(map(has_index, reads))):
         data["from"] = reads[0] if len(reads) == 1 else reads
-    single = len(node.steps) == 1 and node.steps[0].repeat == 1 and not node.steps[0].share
+    single = len(node.steps) == 1 and _step(node.steps[0]) in (node.steps[0].block, _bare(node.steps[0]))
     if single:
-        data[node.steps[0].block] = dict(node.steps[0].arguments)
-    else:
+        data |= _bare(node.steps[0])
+    elif node.steps:
         data["do"] = [_step(step) for step in node.steps]
-    if node.repeat != 1:
-        data["repeat"] = node.repeat
-    if node.share:
-        data["share"] = True
+    data |= _repetition(node)
     if node.doc:
         data["doc"] = node.doc
     if list(data) == ["do"]:
@@ -122,7 +131,23 @@ def _node(node: Node, above: tuple[str, ...]) -> Any:
 
 
 def _step(step: Step) -> Any:
-    if not step.arguments and step.repeat == 1 and not step.share:
-        return step.block
-    data: dict[str, Any] = {step.block: dict(step.arguments)}
-    return {**data, **({"repeat": step.repeat} if step.repeat != 1 else {}), **({"share": True} if step.share else {})}
+    return {**_bare(step), **_repetition(step)} if step.arguments or _repetition(step) else step.block
+
+
+def _bare(step: Step) -> dict[str, Any]:
+    return {step.block: dict(step.arguments)}
+
+
+def _repetition(part: Node | Step) -> dict[str, Any]:
+    """The keys of a node or step that say whether, how often and with which weights it is applied."""
+    data: dict[str, Any] = {}
+    if part.repeat != 1 or part.index:
+        data["repeat"] = part.repeat
+    if part.index:
+        names = [part.index] if isinstance(part.index, str) else list(part.index)
+        data["index"] = names[0] if len(names) == 1 else names
+    if part.when is not True:
+        data["if"] = part.when
+    if part.share:
+        data["share"] = part.share
+    return data

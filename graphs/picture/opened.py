@@ -7,6 +7,7 @@ from itertools import count
 
 from crossband import registry
 from crossband.graphs.checking.apply import bind_inputs, params_given
+from crossband.graphs.checking.expand import expanded
 from crossband.graphs.checking.scope import Scope
 from crossband.graphs.checking.state import Use, Walk
 from crossband.graphs.language.diagnostics import Reported
@@ -28,12 +29,15 @@ def opened(walk: Walk) -> Graph:
     for name, node in walk.graph.nodes.items():
         with suppress(Reported):  # a chain repeated 0 times is not fully checked
             if node and (inner := _used(walk, node)):
-                graph = _spliced(graph, graph.nodes[name] or node, inner, _scope(walk, node, inner))
+                scope = _scope(walk, node, inner)
+                graph = _spliced(graph, graph.nodes[name] or node, expanded(inner, scope), scope)
     return graph if len(graph.inputs) + len(graph.nodes) + len(graph.outputs) <= MOST else walk.graph
 
 
 def _used(walk: Walk, node: Node) -> Graph | None:
     """The graph that a node uses once, as its only step; None for any other node."""
+    if not node.steps:  # it shares those of another node
+        return None
     times = [walk.scope.value(repeat, None) for repeat in (node.repeat, *(step.repeat for step in node.steps))]
     name, place = node.steps[0].block, node.steps[0].place
     if times != [1, 1] or name in walk.local_blocks or name in registry.blocks:
@@ -71,6 +75,7 @@ def _spliced(outer: Graph, node: Node, inner: Graph, scope: Scope) -> Graph:
         value=lambda value: scope.value(value, None),
     )
     ends = {f"{node.name}.{key}": str(end.reads) for key, end in inner.outputs.items() if end}
+    ends |= {f"{node.name}.{key}": target for key, target in inner.taps.items() if target and key not in inner.outputs}
     ends[node.name] = next(iter(ends.values()))  # the bare name of a node means its first output
     outer = _rewritten(outer, read=lambda read: ends.get(read, read))
     parts = {below(key): part and replace(part, name=below(key)) for key, part in inner.nodes.items()}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from crossband.blocks.contracts.sizes import Shape, symbol
 from crossband.graphs.checking.checker import BATCH, check_into, rewritten, wrappers_of
+from crossband.graphs.checking.expand import expanded
 from crossband.graphs.checking.explain import render_shape
 from crossband.graphs.checking.scope import Scope
 from crossband.graphs.checking.state import Findings, NodeOutputs, Walk
@@ -57,6 +58,7 @@ class _Sketcher:
         self.values = Scope({}, Problems())
         with suppress(Reported):
             self.values = self.values.params(self.graph.params, None)
+        self.graph = expanded(self.graph, self.values)
         self.graph = rewritten(self.graph, wrappers_of(Findings(self.resolver), self.graph, self.values))
         self.opened: dict[str, str] = {}
         self.walk = self._walked()
@@ -96,14 +98,25 @@ class _Sketcher:
     # ------------------------------------------------------------------ nodes
 
     def _node(self, node: Node) -> Part:
+        own = self._owner(node)
         lines = [
             words(step, count, entry_of(step, self.graph.blocks), self._inside(step))
-            for step in self._steps(node)
-            if (count := self._count(step.repeat))
+            for step in self._steps(own)
+            if (count := self._count(step.repeat) * (self._value(step.when) is not False))
         ]
+        if own is not node and lines:
+            lines[-1] = replace(lines[-1], details=(*lines[-1].details, f"weights of {own.name}"))
         taps = tuple(name for name, target in self.graph.taps.items() if str(target).partition(".")[0] == node.name)
-        times = self._count(node.repeat) or 1
+        times = self._count(own.repeat) or 1
         return Part(node.name, "node", node.reads or (), tuple(lines), count=times, doc=node.doc, taps=taps)
+
+    def _owner(self, node: Node) -> Node:
+        """The node whose steps a node has: itself, or the one whose weights it shares."""
+        seen = {node.name}
+        while isinstance(node.share, str) and node.share not in seen and (owner := self.graph.nodes.get(node.share)):
+            node = owner
+            seen.add(node.name)
+        return node
 
     def _steps(self, node: Node) -> list[Step]:
         return [replace(step, arguments={k: self._value(v) for k, v in step.arguments.items()}) for step in node.steps]
@@ -120,6 +133,7 @@ class _Sketcher:
 
     def _times(self, node: Node) -> int:
         """The number of blocks that run in a node."""
+        node = self._owner(node)
         return self._count(node.repeat) * sum(self._count(step.repeat) for step in node.steps)
 
     def _count(self, repeat: YamlValue) -> int:
@@ -139,7 +153,7 @@ class _Sketcher:
         """The checker's walk through the graph, as far as it gets."""
         inputs: dict[str, Shape] = {}
         for name, axes in self.graph.inputs.items():
-            sizes = [self._value(item) for item in axes]
+            sizes = [self._value(item) for item in axes or ()]
             inputs[name] = (BATCH, *(size if isinstance(size, int) else symbol(str(size)) for size in sizes))
         axes = {str(size): size for shape in inputs.values() for size in shape[1:] if not isinstance(size, int)}
         flows: dict[str, NodeOutputs | None] = {name: {name: (Ref(name), shape)} for name, shape in inputs.items()}
@@ -180,7 +194,8 @@ class _Sketcher:
 
     def _guesses(self, name: str) -> list[Guess]:
         node = self.graph.nodes[name]
-        return [(entry_of(step, self.graph.blocks), step.arguments) for step in self._steps(node)] if node else []
+        steps = self._steps(self._owner(node)) if node else []
+        return [(entry_of(step, self.graph.blocks), step.arguments) for step in steps]
 
     # ------------------------------------------------------------------ faults
 

@@ -98,7 +98,7 @@ def _rows(plan: Plan, price: Cost) -> list[Row]:
         blocks = _blocks(plan.graph.nodes[node])
         shapes = tuple(plan.shape(value) for value in values)
         field = max(fields[value.source] for value in values)
-        rows.append(Row(node, blocks, shapes, price.node_parameters[node], price.node_macs[node], field))
+        rows.append(Row(node, blocks, shapes, price.node_parameters.get(node, 0), price.node_macs[node], field))
     return rows
 
 
@@ -116,6 +116,8 @@ def _read(plan: Plan) -> dict[str, list[Ref]]:
 def _blocks(node: Node | None) -> str:
     """The blocks of a node in order, repeated ones as `CrissCross ×2`."""
     assert node is not None  # a checked graph has no removed nodes left
+    if isinstance(node.share, str):
+        return f"as {node.share}, with its weights"
     names = [step.block + (f" ×{step.repeat}" if step.repeat != 1 else "") for step in node.steps]
     text = ", ".join(names) if len(names) == 1 or node.repeat == 1 else f"({', '.join(names)})"
     return f"{text} ×{node.repeat}" if node.repeat != 1 else text

@@ -1,0 +1,479 @@
+"""Write out what depends on params: nodes whose names carry an index, and nodes under a condition.
+
+    enc(i+1): {repeat: =depth, index: i, from: enc(i), do: [MaxPool, {Conv: {out: =width*2**i}}]}
+
+is `enc2`, `enc3`, ..., each a node of its own, where `i` is 1, 2, ... A node whose `if` is false is not there: its
+readers read what it reads, if that is one value, as where a child removes it; outputs and taps of it go with it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from crossband.graphs.checking.scope import Scope
+from crossband.graphs.language.diagnostics import Place, Problems, Reported
+from crossband.graphs.language.document import YamlValue
+from crossband.graphs.language.expressions import names_in
+from crossband.graphs.language.extend import applied
+from crossband.graphs.language.names import (
+    Index,
+    alternatives,
+    expressions_in,
+    has_index,
+    nodes_of,
+    parts,
+)
+from crossband.graphs.language.schema import MAX_REPEAT
+from crossband.graphs.language.syntax import Graph, Insertion, Node, Output, Step
+from crossband.registry import show
+
+MAX_NODES = 10_000
+
+
+def expanded(graph: Graph, scope: Scope) -> Graph:
+    """The graph with plain names and without conditions; faults are reported, and make it `partial`."""
+    if not (graph.patches or any(map(_is_dynamic, graph.nodes.values())) or _named_by_index(graph)):
+        return graph
+    return _Expansion(graph, scope).graph_of()
+
+
+def expressions_of(graph: Graph) -> list[YamlValue]:
+    """The expressions that say which nodes there are, for a search of the names they use."""
+    found: list[YamlValue] = []
+    for each in (graph, *graph.patches):
+        inserted = [insertion.node for insertion in each.insert.values()]
+        nodes = [node for node in (*each.nodes.values(), *inserted) if node]
+        steps = [step for node in nodes for step in node.steps]
+        outputs = [output for output in each.outputs.values() if output]
+        names = [*each.nodes, *each.outputs, *each.taps, *each.keep, *map(str, each.taps.values())]
+        names += [read for node in nodes for read in (*(node.reads or ()), str(node.share))]
+        names += [str(output.reads) for output in outputs] + [insertion.anchor for insertion in each.insert.values()]
+        names += [str(item) for output in outputs for item in output.shape]
+        found += expressions_in(names)
+        found += [value for part in (*nodes, *steps) for value in (part.when, part.repeat)]
+        found += [value for step in steps for value in step.arguments.values()]
+        found += [item for output in outputs for item in output.shape]
+        found += [value for node in nodes for value in (node.amends or {}).values()]
+    return found
+
+
+def _is_dynamic(node: Node | None) -> bool:
+    if node is None:
+        return False
+    several = any(" or " in read or has_index(read) for read in node.reads or ())
+    indexed = node.index or any(step.index for step in node.steps) or has_index(str(node.share))
+    return bool(has_index(node.name) or node.when is not True or several or indexed)
+
+
+def _named_by_index(graph: Graph) -> bool:
+    ends = [*graph.outputs, *(str(output.reads) for output in graph.outputs.values() if output)]
+    return any(has_index(name) or " or " in name for name in (*ends, *graph.taps, *map(str, graph.taps.values())))
+
+
+@dataclass
+class _Expansion:
+    """One graph. `made` are the nodes made so far from each name in the file, `off` those whose `if` is false."""
+
+    graph: Graph
+    scope: Scope
+    made: dict[str, list[tuple[Mapping[str, int], str]]] = field(default_factory=dict)
+    nodes: dict[str, Node] = field(default_factory=dict)
+    off: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    failed: bool = False
+    count: int = 0
+
+    @property
+    def problems(self) -> Problems:
+        return self.scope.problems
+
+    def graph_of(self) -> Graph:
+        graph = self.graph
+        for key, node in graph.nodes.items():
+            self._make(key, node)
+        if self.count > MAX_NODES:
+            return replace(graph, nodes={}, outputs={}, taps={}, patches=(), partial=True)
+        nodes = {name: self._wired(node) for name, node in self.nodes.items()}
+        graph = replace(graph, nodes=nodes, outputs=self._outputs(graph), taps=self._taps(graph), patches=())
+        for patch in self.graph.patches:
+            before = len(self.problems)
+            graph = applied(graph, self._known(patch, graph), self.problems)
+            self.failed |= len(self.problems) > before
+        if not graph.outputs and not self.failed:
+            place = graph.at("outputs")
+            message = f"no output of `{graph.name}` is there, because of `if`"
+            self.report("E026", message, place and place.on_key(), "give a graph one output without a condition")
+        return replace(graph, partial=graph.partial or self.failed)
+
+    def report(self, code: str, message: str, place: Place | None, hint: str | None = None) -> None:
+        self.problems.add(code, message, place, hint, self.scope.notes)
+        self.failed = True
+
+    # ------------------------------------------------------------------ the nodes of one name in the file
+
+    def _make(self, key: str, node: Node | None) -> None:
+        """Make the nodes of one name in the file."""
+        self.made[key] = []
+        if node is None:
+            return
+        unknown = replace(node, steps=(), reads=(), share=False, when=True, repeat=1, index=())
+        failed = False
+        try:
+            for indices in self._rounds(node):
+                name = self._name(key, node, indices)
+                try:
+                    if not failed:
+                        self._make_one(key, name, node, indices)
+                except Reported:
+                    failed = self.failed = True
+                if failed:  # one fault of a name with an index is enough
+                    self.nodes[name] = replace(unknown, name=name)
+        except Reported:
+            self.failed = True
+            if not has_index(key):
+                self.nodes[key] = unknown
+
+    def _name(self, key: str, node: Node, indices: Mapping[str, int]) -> str:
+        """The name of one node. Raises Reported after reporting a fault."""
+        own = node.place and node.place.on_key()
+        scope = self.scope.with_names(indices)
+        name = scope.name(key, own)
+        notes = _notes(name, indices, own) if has_index(key) else ()
+        scope = scope.noted((*notes, *scope.notes))
+        if "-" in name:
+            self.problems.add("E016", f"`{key}` would be `{name}`: an index is at least 0", own, None, scope.notes)
+            raise Reported
+        if name in self.nodes or name in self.off or name in self.graph.inputs:
+            what = "an input" if name in self.graph.inputs else "a node"
+            self.problems.add("E016", f"`{key}` makes `{name}`, which is {what} already", own, None, scope.notes)
+            raise Reported
+        self.made[key].append((indices, name))
+        return name
+
+    def _make_one(self, key: str, name: str, node: Node, indices: Mapping[str, int]) -> None:
+        """Make one node. Raises Reported after reporting a fault."""
+        own = node.place and node.place.on_key()
+        notes = _notes(name, indices, own) if has_index(key) else ()
+        scope = self.scope.with_names(indices).noted((*notes, *self.scope.notes))
+        reads, origins = self._reads(node, scope)
+        if not _truth(scope, node.when, node.place and node.place.child("if")):
+            self.off[name] = reads
+            return
+        steps = tuple(with_values(step, scope, indices) for step in node.steps)
+        share = scope.name(node.share, own) if isinstance(node.share, str) else node.share
+        new = replace(node, name=name, steps=steps, reads=reads, share=share, when=True, origins=origins, notes=notes)
+        self.nodes[name] = replace(new, repeat=1, index=(), share=share) if has_index(key) else new
+        self._count(1, own)
+
+    def _count(self, more: int, place: Place | None) -> None:
+        self.count += more
+        if self.count > MAX_NODES:
+            if self.count - more <= MAX_NODES:
+                self.report("E006", f"the graph has more than {MAX_NODES} nodes", place, "repeat them less")
+            raise Reported
+
+    def _rounds(self, node: Node) -> Iterator[Mapping[str, int]]:
+        """The values of the indices in each repetition of a node whose name carries an index; else once none."""
+        self._check_index(node.index, node.place, node)
+        if not has_index(node.name):
+            yield {}
+            return
+        counts = node.repeat if isinstance(node.repeat, list) else [node.repeat]
+        place = node.place and node.place.child("repeat")
+        if not node.index and node.repeat != 1:
+            message = f"`{node.name}` would make the same node in each repetition"
+            self.report("E027", message, place and place.on_key(), "say `index: i` beside `repeat`, and use `i`")
+            raise Reported
+        if node.index and len(counts) != len(node.index):
+            names = " and ".join(f"`{name}`" for name in node.index)
+            message = f"`{node.name}` counts {names}, and `repeat` says how often for {len(counts)}"
+            self.report("E027", message, place, "give a number for each index, `repeat: [4, 3]`")
+            raise Reported
+        places = [place and (place.child(n) if isinstance(node.repeat, list) else place) for n in range(len(counts))]
+        yield from self._product([*zip(node.index, counts, places, strict=False)], {})
+
+    def _product(
+        self, rest: Sequence[tuple[str, YamlValue, Place | None]], known: Mapping[str, int]
+    ) -> Iterator[Mapping[str, int]]:
+        """Every combination of indices; the count of a later one may depend on those before it."""
+        if not rest:
+            yield known
+            return
+        (name, count, place), *others = rest
+        for number in range(1, repetitions(self.scope.with_names(known), count, place) + 1):
+            self._count(0, place)
+            yield from self._product(others, {**known, name: number})
+
+    def _check_index(self, names: Sequence[str], place: Place | None, node: Node) -> None:
+        here = place and place.child("index")
+        for number, name in enumerate(names):
+            if name in {*self.scope.names, *names[:number], *self.graph.params}:
+                self.report(
+                    "E027", f"`{name}` has a value already, so it cannot be an index", here, "take another name"
+                )
+                raise Reported
+            if not name.isidentifier():
+                self.report("E027", f"{show(name)} is not a name for an index", here, "write `index: i`")
+                raise Reported
+        if names and place and node.repeat == 1 and "repeat" not in place.written():
+            message = f"`{names[0]}` counts repetitions, and `{node.name}` has no `repeat`"
+            self.report("E027", message, here, "say `repeat: 4` beside it")
+            raise Reported
+
+    # ------------------------------------------------------------------ what is read
+
+    def _reads(self, node: Node, scope: Scope) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """What a node reads, without indices; and from which item of its `from`."""
+        if node.implied:
+            return self._above(node), ()
+        found: list[str] = []
+        origins: list[int] = []
+        for number, read in enumerate(node.reads or ()):
+            origin = node.origins[number] if node.origins else number
+            for name in self._named(read, scope, reads_place(node, number)):
+                found.append(name)
+                origins.append(origin)
+        return tuple(found), tuple(origins)
+
+    def _named(self, read: str, scope: Scope, place: Place | None) -> list[str]:
+        """The names that something read stands for: several for a range."""
+        rows = [part for part in parts(read) if isinstance(part, Index) and part.ends]
+        if not rows:
+            starts = _starts(read)
+            return [" or ".join(_shifted(scope, name, start, place) for name, start in starts)]
+        first, last = (scope.index(end, place) for end in rows[0].ends or ())
+        head, _, tail = read.partition(f"({rows[0].text})")
+        if len(rows) > 1 or has_index(tail) or len(alternatives(read)) > 1:
+            self.report("E027", f"`{read}` has more than a range in it", place, "write one range, `head(1..depth)`")
+            raise Reported
+        if last - first >= MAX_NODES:
+            self.report("E027", f"`{read}` names more than {MAX_NODES} nodes", place)
+            raise Reported
+        return [f"{scope.name(head, place)}{number}{tail}" for number in range(first, last + 1)]
+
+    def _above(self, node: Node) -> tuple[str, ...]:
+        """What a node without `from` reads: the node made before it, of its own name or of the one above."""
+        own = self.made.get(node.name, [])
+        if len(own) > 1:
+            return (own[-2][1],)
+        return tuple(last for read in node.reads or () for last in self._last(read))
+
+    def _last(self, read: str) -> tuple[str, ...]:
+        """The node made last from a name in the file; what it would read, if none was made."""
+        if not has_index(read) or read not in self.made:
+            return (read,)
+        if made := self.made[read]:
+            return (made[-1][1],)
+        node = self.graph.nodes[read]
+        return tuple(last for each in (node and node.reads) or () for last in self._last(each))
+
+    def _wired(self, node: Node) -> Node:
+        """The node with plain names of what it reads."""
+        found = [self._there(read) for read in node.reads or ()]
+        for number, name in enumerate(found):
+            if name is None:
+                self._not_there(node, number)
+                return replace(node, steps=(), reads=())
+        return replace(node, reads=tuple(filter(None, found)))
+
+    def _there(self, read: str) -> str | None:
+        """The first of several names that is there, or what stands for the last; None if nothing does."""
+        *first, name = alternatives(read)
+        for each in first:
+            if nodes_of(each)[0] in self.nodes or nodes_of(each)[0] in self.graph.inputs:
+                return each
+        seen: set[str] = set()
+        while (base := name.partition(".")[0]) in self.off:
+            reads = self.off[base]
+            if len(reads) != 1 or base != name or base in seen:
+                return None
+            seen.add(base)
+            return self._there(reads[0]) if " or " in reads[0] else self._there_from(reads[0], seen)
+        return name
+
+    def _there_from(self, name: str, seen: set[str]) -> str | None:
+        while name in self.off and name not in seen:
+            seen.add(name)
+            if len(self.off[name]) != 1:
+                return None
+            [name] = self.off[name]
+        return None if name in seen or name.partition(".")[0] in self.off else name
+
+    def _not_there(self, node: Node, number: int) -> None:
+        read = alternatives((node.reads or ())[number])[-1]
+        hint = f"write `{read} or NODE` for what to read without it, or give `{node.name}` the same `if`"
+        message = f"`{node.name}` reads `{read}`, which is not there: its `if` is false"
+        self.problems.add("E026", message, reads_place(node, number), hint, (*node.notes, *self.scope.notes))
+        self.failed = True
+
+    # ------------------------------------------------------------------ outputs and taps
+
+    def _outputs(self, graph: Graph) -> dict[str, Output]:
+        found: dict[str, Output] = {}
+        for key, output in graph.outputs.items():
+            if output is None:
+                continue
+            source = output.reads or key  # a child may leave open what its parent says
+            reads = [({}, self._last(source)[0])] if output.implied else self._ends(key, source, output.place)
+            for indices, read in reads:
+                try:
+                    scope = self.scope.with_names(indices)
+                    name = scope.name(key, output.place and output.place.on_key())
+                    shape = tuple(_size(item, scope, indices) for item in output.shape)
+                except Reported:
+                    self.failed = True
+                    break
+                found[name] = replace(output, name=name, reads=output.reads and read, shape=shape)
+        return found
+
+    def _taps(self, graph: Graph) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for key, target in graph.taps.items():
+            place = graph.at("taps", key)
+            for indices, read in self._ends(key, str(target), place) if target else ():
+                try:
+                    found[self.scope.with_names(indices).name(key, place and place.on_key())] = read
+                except Reported:
+                    self.failed = True
+                    break
+        return found
+
+    def _ends(self, key: str, source: str, place: Place | None) -> list[tuple[Mapping[str, int], str]]:
+        """What an output or tap reads: the node there is, none if it is off, each for a name with an index."""
+        node, dot, part = source.partition(".")
+        if has_index(source) and source in self.graph.nodes:
+            node, dot, part = source, "", ""
+        if node in self.made and has_index(node):
+            pairs = [(indices, f"{name}{dot}{part}") for indices, name in self.made[node]]
+        else:
+            try:
+                pairs = [({}, self._named(source, self.scope, place if source != key else place and place.on_key())[0])]
+            except (Reported, IndexError):
+                self.failed = True
+                return []
+        if len(alternatives(source)) > 1:
+            return [(indices, read) for indices, name in pairs if (read := self._there(name))]
+        return [(indices, name) for indices, name in pairs if name.partition(".")[0] not in self.off]
+
+    # ------------------------------------------------------------------ what children say of these nodes
+
+    def _known(self, patch: Graph, graph: Graph) -> Graph:
+        """A patch of a child, its own names worked out; a node whose `if` is false is one that is removed."""
+        inner = _Expansion(replace(graph, nodes=patch.nodes), self.scope, count=self.count)
+        order: dict[str, Node | None] = {}
+        for key, node in patch.nodes.items():
+            before = len(inner.nodes)
+            inner._make(key, node)
+            if node is None:
+                order[key] = None
+                continue
+            order |= {name: inner.nodes.get(name) for _, name in inner.made[key]}
+            order |= dict(list(inner.nodes.items())[before:])
+        inner.nodes = {**{name: node for name, node in graph.nodes.items() if node}, **inner.nodes}
+        for name in (name for name, node in order.items() if node is None):
+            inner.nodes.pop(name, None)
+        nodes = {
+            name: inner._wired(node) if node and node.reads else node
+            for name, node in order.items()
+            if node or name in graph.nodes or (name in patch.nodes and patch.nodes[name] is None)
+        }
+        insert: dict[str, Insertion] = {}
+        for key, each in patch.insert.items():
+            inner.made[key] = []
+            try:
+                place = patch.at("insert", key)
+                anchor = self.scope.name(each.anchor, place and place.child("after" if each.after else "before"))
+            except Reported:
+                self.failed = True
+                continue
+            inner._make(key, each.node)
+            if made := inner.nodes.get(key):
+                insert[key] = Insertion(inner._wired(made) if made.reads else made, anchor, each.after)
+        inner.made |= self.made
+        outputs = {**inner._outputs(patch), **{name: None for name, end in patch.outputs.items() if end is None}}
+        taps = {**inner._taps(patch), **{name: None for name, end in patch.taps.items() if end is None}}
+        keep = [name for read in patch.keep for name in self._named(read, self.scope, patch.at("keep"))]
+        self.failed |= inner.failed
+        self.made |= inner.made
+        self.off |= inner.off
+        self.count = inner.count
+        return replace(patch, nodes=nodes, insert=insert, outputs=outputs, taps=taps, keep=tuple(keep))
+
+
+def repetitions(scope: Scope, value: YamlValue, place: Place | None) -> int:
+    """The number that `repeat` gives. Raises Reported after reporting a fault."""
+    count = scope.value(value, place)
+    if not isinstance(count, int) or not 0 <= count <= MAX_REPEAT:
+        message = f"`repeat` must be a whole number from 0 to {MAX_REPEAT}, got {show(count)}"
+        scope.problems.add("E006", message, place, None, scope.notes)
+        raise Reported
+    return int(count)  # a comparison such as `'en5' in places` counts as 0 or 1
+
+
+def with_values(step: Step, scope: Scope, indices: Mapping[str, int]) -> Step:
+    """The step with every value that uses an index worked out. Raises Reported after reporting a fault."""
+    place = step.place and step.place.child()
+
+    def known(value: Any, here: Place | None) -> Any:
+        return scope.value(value, here) if names_in(value) & indices.keys() else value
+
+    if not indices:
+        return step
+    arguments = {name: known(value, place and place.child(name)) for name, value in step.arguments.items()}
+    return replace(step, arguments=arguments, repeat=known(step.repeat, step.place), when=known(step.when, step.place))
+
+
+def condition(scope: Scope, value: YamlValue, place: Place | None) -> bool:
+    """Whether what stands after `if` is true. Raises Reported after reporting a fault."""
+    return _truth(scope, value, place)
+
+
+def _truth(scope: Scope, value: YamlValue, place: Place | None) -> bool:
+    found = scope.value(value, place)
+    if not isinstance(found, bool):
+        hint = "compare it, as in `if: =depth > 3`"
+        message = f"`if` must be true or false, got {show(found)}"
+        scope.problems.add("E006", message, place, hint, scope.notes)
+        raise Reported
+    return found
+
+
+def reads_place(node: Node, number: int) -> Place | None:
+    """The place where a node says what it reads: its `from`, or its own name if it has none."""
+    if node.place is None:
+        return None
+    raw = node.place.written()
+    written = raw.get("from") if isinstance(raw, dict) else None
+    if written is None:
+        return node.place.on_key()
+    number = node.origins[number] if node.origins else number
+    return node.place.child("from", number) if isinstance(written, list) else node.place.child("from")
+
+
+def _notes(name: str, indices: Mapping[str, int], place: Place | None) -> tuple[tuple[str, Place | None], ...]:
+    where = " and ".join(f"`{index}` is {number}" for index, number in indices.items())
+    return ((f"in `{name}`, where {where}", place),) if where else ()
+
+
+def _starts(read: str) -> list[tuple[str, int]]:
+    """The alternatives of what is read, each with where it begins."""
+    found, end = [], 0
+    for name in alternatives(read):
+        start = read.index(name, end)
+        found.append((name, start))
+        end = start + len(name)
+    return found
+
+
+def _shifted(scope: Scope, name: str, start: int, place: Place | None) -> str:
+    """A name that begins at `start` of a text, with its indices worked out."""
+    return "".join(
+        part if isinstance(part, str) else str(scope.index(part._replace(start=part.start + start), place))
+        for part in parts(name)
+    )
+
+
+def _size(item: YamlValue, scope: Scope, indices: Mapping[str, int]) -> YamlValue:
+    """An item of the shape of an output; the name of a size may carry an index too."""
+    if names_in(item) & indices.keys():
+        return scope.value(item, None)
+    return scope.name(item, None) if isinstance(item, str) and not item.startswith("=") and has_index(item) else item
