@@ -132,9 +132,7 @@ class Walk:
             parts = node.split()
             several = len(parts) > 1 and {*parts} <= {*known}
             hint = f"a comma is missing: `{', '.join(parts)}`" if several else suggest(node, known)
-            self.findings.problems.add(
-                code, f"no node or input named `{node}`", place, hint, (*notes, *self.notes)
-            )
+            self.findings.problems.add(code, f"no node or input named `{node}`", place, hint, (*notes, *self.notes))
             return None
         flow = self.flows[node]
         if flow is None:

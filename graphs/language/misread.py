@@ -19,6 +19,7 @@ _HINTS = {  # by a part of the parser's message
 }
 _KEY = re.compile(r"\s*(?:- )?(?P<name>[A-Za-z_][\w.-]*)(?P<between>:?\s+|:(?=\S)|(?=[\[{]))(?P<value>[^\s:#].*)")
 LONG = 40  # characters of a value that a hint does not repeat
+_INDEX = re.compile(r"\w\[[\w +*/-]*\]")  # `enc[2]`
 Fault: TypeAlias = tuple[str, Mark, str | None, Sequence[tuple[str, Mark]]]  # message, position, hint, notes
 
 
@@ -29,6 +30,8 @@ def misread(document: Document, error: Any) -> Fault:
     if found := _without_colon(document, problem, mark) or _dedented(document, problem, mark):
         return found
     hint = next((hint for part, hint in _HINTS.items() if part in problem), None)
+    if "expected `,` or" in problem and _INDEX.search(document.line(mark.line)):
+        hint = "an index is written with round brackets, `enc(2)`; or put text with brackets in quotes"
     if "cannot start any token" in problem or "tab character" in problem:
         found = document.line(mark.line)[mark.column - 1 :][:1]
         if found == "\t" or "tab" in problem:

@@ -20,6 +20,7 @@ from crossband.registry import near, show
 T = TypeVar("T")
 INDEXED = ("nodes", "outputs", "taps")  # sections whose names may carry an index
 FREE = ((), ("params",), ("outputs",), ("taps",))  # sections whose names do not become attributes of a module
+YES_OR_NO = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 MEANT = {"in": "from", "input": "from", "inputs": "from", "reads": "from", "times": "repeat", "shared": "share"}
 FORMS = {  # how each section is written
     "params": "write `params: {width: 64}`",
@@ -230,6 +231,10 @@ class _Parser:
 
     def no_block(self, name: str, data: Mapping[str, Any], blocks: list[str], place: Place) -> None:
         """Report what a node that uses another's weights cannot have of its own."""
+        if (word := data["share"].lower()) in YES_OR_NO and (blocks or "do" in data):
+            message = f"`share` must be true or false, got {show(data['share'])}"
+            self.problems.add("E006", message, place.child("share"), f"write `{YES_OR_NO[word]}`")
+            return
         own = ("do", "with") if has_index(name) else ("do", "repeat", "index", "with")
         for key in (key for key in (*blocks, *own) if key in data):
             message = f"`{name}` shares the weights of `{data['share']}`, so it has no `{key}` of its own"
@@ -301,7 +306,7 @@ class _Parser:
             self.problems.add("E005", f"a step of a chain takes no key `{odd[0]}`", place.child(odd[0]).on_key(), hint)
             return
         named = " and ".join(f"`{block}`" for block in [*blocks, *(["do"] if chain else [])])
-        hint = "write `{Block: {...}}`, beside it `from`, `repeat`, `share`, `if`; several blocks go under `do`"
+        hint = "write `{Block: {...}}`, beside it `from`, `repeat`, `share`, `doc`; several blocks go under `do`"
         self.problems.add("E025", f"one block makes a node, here {f'are {named}' if named else 'is none'}", place, hint)
 
     def name(self, name: str, place: Place) -> None:
