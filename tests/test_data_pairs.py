@@ -174,6 +174,7 @@ def test_long_reports_are_cut_but_keep_every_name(tmp_path: Path):
         (tmp_path / band).mkdir()
         for number in range(30):
             write_image(tmp_path / band / f"{band}{number}.png", picture(1, 0, (2, 2)))
+        write_image(tmp_path / band / "scene.png", picture(1, 0, (2, 2)))
     with pytest.raises(DataError) as error:
         pairs(folder=str(tmp_path))
     assert len(error.value.faults) == 60

@@ -22,9 +22,10 @@ from crossband.graphs.language.resolve import Resolver
 from crossband.recipes import Model, load, read_weights, save_weights, train
 from crossband.recipes.basics.colour import with_channels
 from crossband.recipes.data import read_image, write_image
+from crossband.recipes.model.jobs import jobs_of
 from crossband.recipes.model.run_folder import RunFolder
 from crossband.recipes.model.tiles import tiling_of
-from crossband.recipes.model.translation import Translated, jobs_of
+from crossband.recipes.model.translation import Translated
 from crossband.registry import CrossbandError
 
 COPY = """

@@ -128,15 +128,12 @@ def rank(results: "Results", by: str | None, count: int) -> dict[str, str]:
 
 def draw_examples(file: Path, shown: "Mapping[str, Sequence[Scored]]", captions: Sequence[str]) -> None:
     """Draw a row for each image: input, the result of each run, target, and the error of each run."""
+    from crossband.recipes.model.evaluating import columns_of
     from crossband.recipes.reporting.pictures import sample_grid, save
 
-    first = next(iter(shown.values()))
     names = ["output"] if len(shown) == 1 else list(shown)
-    columns = {
-        "input": [image.source[0] for image in first],
-        **{name: [image.output[0] for image in own] for name, own in zip(names, shown.values(), strict=True)},
-        "target": [image.target[0] for image in first],
-    }
+    outputs = {name: [image.output[0] for image in own] for name, own in zip(names, shown.values(), strict=True)}
+    columns = columns_of(next(iter(shown.values())), outputs)
     save(sample_grid(columns, captions, errors=[(name, "target") for name in names]), file)
 
 

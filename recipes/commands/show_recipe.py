@@ -106,7 +106,7 @@ def _facts(recipe: Recipe) -> dict[str, str]:
     data = recipe.data
     optimizers = dict.fromkeys(f"{phase.optimizer[0]}({arguments(phase.optimizer[1])})" for phase in recipe.phases)
     return {
-        "task": f"{recipe.source} to {recipe.target}, {recipe.pairing}",
+        "task": f"{' and '.join(recipe.sources)} to {recipe.target}, {recipe.pairing}",
         "data": data.source + (f"({arguments(data.arguments)})" if data.arguments else ""),
         "images": arguments({**data.geometry, "batch": data.batch}),
         "optimizer": ", ".join(optimizers),
@@ -157,7 +157,7 @@ def _print_json(experiment: Experiment, parameters: Mapping[str, int], doc: str)
         {
             "recipe": recipe.name,
             "doc": doc,
-            "task": {"from": recipe.source, "to": recipe.target, "pairing": recipe.pairing},
+            "task": {"from": recipe.resolved["task"]["from"], "to": recipe.target, "pairing": recipe.pairing},
             "parameters": sum(parameters.values()),
             "networks": {
                 name: {

@@ -34,6 +34,8 @@ class Size(click.ParamType[tuple[int, int]]):
 @click.option(
     "--suffix", type=click.Choice([".png", ".tif", ".tiff"]), help="Format of images in a folder [default: .png]"
 )
+@click.option("--band", "bands", multiple=True, metavar="BAND=PATH", help="Where another band is (repeatable)")
+@click.option("--names", multiple=True, metavar="BAND=PATTERN", help="Its names, as near={name}_nir (repeatable)")
 @click.option("--range", nargs=2, type=float, metavar="LOW HIGH", help="The values of INPUT that become 0 and 1")
 @click.option(
     "--tile", type=Size(), metavar="N|HxW", help="Translate in tiles of this size, for images too large at once"
@@ -46,7 +48,16 @@ class Size(click.ParamType[tuple[int, int]]):
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
 @click.option("--force", is_flag=True, help="Replace files that are there already (never INPUT)")
 def translate(
-    *, weights: str, source: str, target: str, bits: str | None, network: str | None, device: str, **options: Any
+    *,
+    weights: str,
+    source: str,
+    target: str,
+    bands: tuple[str, ...],
+    names: tuple[str, ...],
+    bits: str | None,
+    network: str | None,
+    device: str,
+    **options: Any,
 ) -> None:
     """Translate INPUT, an image or a folder of images, to OUTPUT with trained WEIGHTS.
 
@@ -54,11 +65,26 @@ def translate(
     images keep their names and subfolders. Images of any size, grey or colour, 8 or 16 bits are read; float images,
     too, if `--range` says what their values mean. The result has the channels that the network gives. An image unlike
     those of training (coloured by a palette where they are grey, or beside their `range`) is refused or noted.
+
+    A model of several bands takes a folder INPUT with a subfolder for each, called as the band; or INPUT is that of the
+    first band, and `--band` says where the others are. Images of one name belong together.
     """
     from crossband.recipes.model.loading import load
     from crossband.recipes.model.translation import BITS
 
-    done = load(weights, network, device=device).translate(source, target, bits=BITS[bits] if bits else None, **options)
+    model = load(weights, network, device=device)
+    places: Any = {model.task.source: source, **by_band("--band", bands)} if bands else source
+    wanted = BITS[bits] if bits else None
+    done = model.translate(places, target, names=by_band("--names", names), bits=wanted, **options)
     count = len(done.files)
     rate = f"{count / max(done.seconds, 1e-9):.3g} images/s" if count > 1 else f"{done.seconds:.2f} s"
     say(f"{count} image{'s' if count > 1 else ''} in {target}, {rate}")
+
+
+def by_band(option: str, given: tuple[str, ...]) -> dict[str, str]:
+    """What an option says of each band, `near=nir/`."""
+    pairs = [text.partition("=") for text in given]
+    for band, _, value in pairs:
+        if not band or not value:
+            raise click.UsageError(f"`{option}` takes BAND=..., got `{band}`")
+    return {band: value for band, _, value in pairs}

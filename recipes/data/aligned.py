@@ -1,6 +1,8 @@
 """Aligned image files as a source: the code that sources on disk share, and the checks of every file."""
 
 import hashlib
+import itertools
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +15,7 @@ from einops import rearrange
 from crossband.recipes.basics.colour import grey_pixels
 from crossband.recipes.data.images import Header, ImageError, read_header, read_image
 from crossband.recipes.data.layout import LEAVE_OUT, Found, Layout, choose, scan
+from crossband.recipes.data.naming import proposed
 from crossband.recipes.data.splits import Rule, divide, natural
 from crossband.recipes.kinds.source import CHANNELS, Band, DataError, Source
 from crossband.registry import ArgumentError, CrossbandError, suggest
@@ -38,10 +41,10 @@ class Reading:
     unmatched: Unmatched
     channels: Mapping[str, Literal[1, 3]] = field(default_factory=dict)
 
-    def check(self, name: str) -> None:
+    def check(self, name: str, bands: Collection[str] = BANDS) -> None:
         """Raise ArgumentError, naming the source, for an unknown band or an empty range."""
         for parameter, given in (("channels", self.channels), ("range", self.range)):
-            check_bands(name, parameter, given)
+            check_bands(name, parameter, given, bands)
         for band, (low, high) in self.range.items():
             if low == high or not np.isfinite([low, high]).all():
                 raise ArgumentError(
@@ -163,7 +166,7 @@ def open_set(
 def open_pairs(found: Found, reading: Reading, split: Mapping[str, Rule]) -> Pairs:
     """Open the scenes that have a file in every band. Raises DataError that names every file at fault."""
     bands, headers = check_files(found, reading)
-    sizes = {name: (header.height, header.width) for name, header in headers[BANDS[0]].items()}
+    sizes = {name: (header.height, header.width) for name, header in headers[next(iter(bands))].items()}
     return Pairs(bands, sizes, divide(list(sizes), split))
 
 
@@ -173,13 +176,16 @@ def check_files(
     """The files and the headers of files, both by band. Raises DataError that names every file at fault.
 
     If scenes are `aligned`, every image needs a partner of the same size, and files without one have no header here.
+    Where no file has one, the error says by which `names` they would have.
     """
     bands = {band: _files(found, band, reading) for band in found.files}
     names = {band: sorted(files, key=lambda name: (natural(name), name)) for band, files in found.files.items()}
     lonely: list[CrossbandError] = []
     if aligned:
-        lonely = [*found.stray, *_unmatched(found)] if reading.unmatched == "error" else []
         shared = set.intersection(*(set(files) for files in found.files.values()))
+        if not shared:
+            raise no_scene(found)
+        lonely = [*found.stray, *_unmatched(found)] if reading.unmatched == "error" else []
         names = {band: [name for name in ordered if name in shared] for band, ordered in names.items()}
     headers, unreadable = _headers(bands, names)
     bands = {band: replace(own, pixels=_usual(headers[band])) for band, own in bands.items()}
@@ -188,8 +194,6 @@ def check_files(
     if count := sum(map(len, groups)):
         files = "1 file is" if count == 1 else f"{count} files are"
         raise DataError.gathered(f"the data cannot be used, {files} at fault", *groups)
-    if not all(names.values()):
-        raise DataError("no visible image has an infrared image of the same name")
     return bands, headers
 
 
@@ -198,18 +202,28 @@ def _files(found: Found, band: str, reading: Reading) -> Files:
     return Files(
         found.folders[band],
         found.files[band],
-        reading.channels.get(band, CHANNELS[band]),
+        reading.channels.get(band, CHANNELS.get(band, 1)),
         None if range is None else (float(range[0]), float(range[1])),  # YAML gives a list
         reading.outside,
         reading.luminance,
     )
 
 
-def check_bands(source: str, parameter: str, given: Mapping[str, object]) -> None:
+def check_bands(source: str, parameter: str, given: Mapping[str, object], bands: Collection[str] = BANDS) -> None:
     """Raise ArgumentError if a mapping by band names an unknown band."""
     for band in given:
-        if band not in BANDS:
-            raise ArgumentError(f"{source}: `{parameter}` has no band `{band}`", hint=suggest(band, BANDS))
+        if band not in bands:
+            raise ArgumentError(f"{source}: `{parameter}` has no band `{band}`", hint=suggest(band, bands))
+
+
+def check_band_names(source: str, bands: Collection[str]) -> None:
+    """Raise ArgumentError where bands cannot be called so in a flow, or are fewer than two."""
+    for band in bands:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", band) or band in ("source", "target"):
+            hint = "a name has letters, digits and `_`; `source` and `target` stand for the bands of the task"
+            raise ArgumentError(f"{source}: a band cannot be called `{band}`", hint=hint)
+    if len({*bands}) < 2 or len({*bands}) < len(bands):
+        raise ArgumentError(f"{source}: `bands` are two or more, each named once, got {', '.join(bands)}")
 
 
 def _headers(
@@ -227,9 +241,30 @@ def _headers(
     return headers, unreadable
 
 
+def no_scene(found: Found) -> DataError:
+    """The error for bands that have no name in common, with the patterns by which they would have."""
+    paths = {
+        band: [path.relative_to(found.folders[band]).with_suffix("").as_posix() for path in files.values()]
+        for band, files in found.files.items()
+    }
+    first, *others = (
+        f"`{min(files.values(), key=lambda path: natural(path.name)).name}`" for files in found.files.values()
+    )
+    one, *rest = found.files
+    message = f"no {', '.join([one, *rest[:-1]])} and {rest[-1]} image have one name"
+    written = ", ".join(f'{band}: "{pattern}"' for band, pattern in proposed(paths).items())
+    hint = (
+        f"say how they are named: `names: {{{written}}}`"
+        if written
+        else f'such as `names: {{{rest[0]}: "ir_{{name}}"}}`'
+    )
+    return DataError(f"{message}: {first} beside {', '.join(others)}", hint=hint)
+
+
 def _unmatched(found: Found) -> list[CrossbandError]:
+    """An error for each file and each other band that has none of its name."""
     lines: list[CrossbandError] = []
-    for band, other in (BANDS, BANDS[::-1]):
+    for band, other in itertools.permutations(found.files, 2):
         for name in sorted(set(found.files[band]) - set(found.files[other]), key=natural):
             path, there = found.files[band][name], found.folders[other]
             lines.append(DataError(f"{path}: no {other} image of this name in {there}", hint=LEAVE_OUT))
@@ -237,18 +272,19 @@ def _unmatched(found: Found) -> list[CrossbandError]:
 
 
 def _misaligned(bands: Mapping[str, Files], headers: Mapping[str, Mapping[str, Header]]) -> list[CrossbandError]:
-    """An error for each file whose size differs from its partner's."""
+    """An error for each file whose size differs from that of the first band."""
     lines: list[CrossbandError] = []
-    visible, infrared = (headers[band] for band in BANDS)
-    for name in visible.keys() & infrared.keys():
-        one, other = visible[name], infrared[name]
-        if (one.height, one.width) != (other.height, other.width):
-            sizes = (
-                f"{bands['infrared'].files[name]}: {other.height}x{other.width} pixels, "
-                f"but {bands['visible'].files[name]} has {one.height}x{one.width}"
-            )
-            hint = "the images of a scene must be aligned pixel by pixel: resample one of them"
-            lines.append(DataError(sizes, hint=hint))
+    first, *others = bands
+    for band in others:
+        for name in headers[first].keys() & headers[band].keys():
+            one, other = headers[first][name], headers[band][name]
+            if (one.height, one.width) != (other.height, other.width):
+                sizes = (
+                    f"{bands[band].files[name]}: {other.height}x{other.width} pixels, "
+                    f"but {bands[first].files[name]} has {one.height}x{one.width}"
+                )
+                hint = "the images of a scene must be aligned pixel by pixel: resample one of them"
+                lines.append(DataError(sizes, hint=hint))
     return sorted(lines, key=lambda line: natural(line.message))
 
 

@@ -116,7 +116,7 @@ def splits(opened: Opened) -> None:
 def declared(opened: Opened) -> None:
     """Its bands, their channels and its pairing are those that it declares, or that the parameter `channels` says."""
     assert opened.entry is not None
-    wanted = {**opened.entry.bands, **opened.arguments.get("channels", {})}
+    wanted = opened.entry.bands_of(opened.arguments)
     found = {band: each.channels for band, each in opened.source.bands.items()}
     require(found == wanted, f"it declares {wanted}, and has {found}")
     pairing = "unpaired" if "train" in opened.source.unpaired else "paired"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from crossband.graphs.language.document import RELATIVE
 from crossband.recipes.data.images import SUFFIXES
+from crossband.recipes.data.naming import NAME, expression, name_in
 from crossband.recipes.data.splits import Rule
 from crossband.recipes.kinds.source import CHANNELS, DataError
 from crossband.registry import near
@@ -22,7 +23,8 @@ class Layout:
 
     `images` has a path for each band, without the ending of the files: `*` stands for a name or a part of one,
     `{a,b}` for one of these, `**` for names in folders of any depth. The parts that these match, joined by `/`, name
-    the scene: `*/*/lwir/*` finds the infrared image of `set00/V000/I00000`. A folder has this layout if each of
+    the scene: `*/*/lwir/*` finds the infrared image of `set00/V000/I00000`. With `{name}` it is a pattern of
+    `crossband.recipes.data.naming`. A folder has this layout if each of
     `folders`, patterns of pathlib, matches a folder in it. `split` are the rules of its splits.
     """
 
@@ -97,9 +99,10 @@ def scan(folders: Mapping[str, Path], images: Mapping[str, str]) -> Found:
             band, match = next(matches, (None, None))
             if band is None or match is None:
                 ends = " or ".join(f"`{images[band].removeprefix('**')}`" for band in here)
-                stray.append(DataError(f"{path}: the name does not end in {ends}", hint=LEAVE_OUT))
+                wrong = "is not like" if any(NAME in images[band] for band in here) else "does not end in"
+                stray.append(DataError(f"{path}: the name {wrong} {ends}", hint=LEAVE_OUT))
                 continue
-            name = "/".join(match.groups())
+            name = name_in(match)
             if other := found[band].get(name):
                 twins.append(DataError(f"{path}: the scene `{name}` has another {band} image, {other.name}"))
             found[band][name] = path
@@ -112,6 +115,8 @@ def scan(folders: Mapping[str, Path], images: Mapping[str, str]) -> Found:
 
 def _expression(pattern: str) -> re.Pattern[str]:
     """A pattern as a regular expression with a group for each wildcard."""
+    if NAME in pattern:
+        return expression(pattern)
     text, end = "", 0
     for wildcard in WILDCARDS.finditer(pattern):
         choices = "|".join(re.escape(choice) for choice in wildcard[0][1:-1].split(","))
@@ -123,6 +128,8 @@ def _expression(pattern: str) -> re.Pattern[str]:
 
 def _words(pattern: str) -> str:
     """A pattern in words, for a message."""
+    if NAME in pattern:
+        return f" whose names are like `{pattern}`"
     if not pattern.startswith("**"):
         return f" at `{pattern}`"
     return f" whose names end in `{pattern[2:]}`" if pattern[2:] else ""

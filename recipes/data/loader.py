@@ -4,8 +4,9 @@ Every random choice is a function of (seed, epoch, scene) alone. Neither the num
 processes nor where a run was interrupted changes what the network sees.
 """
 
+import itertools
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -22,11 +23,11 @@ SHUFFLE, PARTNER, DRAW = 0, 1, 2  # purposes of random numbers: independent stre
 
 
 class Draw(NamedTuple):
-    """A request of the sampler to the dataset: an epoch, a scene, and the scene of the other bands if unpaired."""
+    """A request of the sampler to the dataset: an epoch, a scene, and if unpaired that of each other group of bands."""
 
     epoch: int
     scene: int
-    partner: int
+    partners: tuple[int, ...] = ()
 
 
 WHOLE = Geometry()
@@ -36,9 +37,12 @@ class Scenes(Dataset[dict[str, Any]]):
     """One split of a source as a torch dataset: each item has a tensor `c h w` by band, and `name`.
 
     `range` are the numbers that stand for 0 and 1 of the source, usually [0, 1] or [-1, 1]. `channels` changes the
-    number of channels of a band: grey is repeated, colour reduced to Rec. 601 luminance. With `pairing: unpaired`, or
-    if the bands of the split have scenes of their own, every band but the first shows another scene, the partner, with
-    geometry of its own, and the name of the item names both.
+    number of channels of a band: grey is repeated, colour reduced to Rec. 601 luminance. `bands` are those that it
+    gives, by default all.
+
+    With `pairing: unpaired` the bands fall into two groups, those that stand `together` (by default the first alone)
+    and the others, each of which shows a scene of its own, with a geometry of its own: the name of the item names both.
+    Where the bands of the split have scenes of their own, each is a group.
 
     Raises DataError if there is no such split, or if a scene is smaller than the window, naming those scenes.
     """
@@ -51,39 +55,44 @@ class Scenes(Dataset[dict[str, Any]]):
         geometry: Geometry = WHOLE,
         range: tuple[float, float] = (0.0, 1.0),
         channels: Mapping[str, int] | None = None,
+        bands: Collection[str] | None = None,
+        together: Collection[str] = (),
         pairing: Pairing = "paired",
         seed: int = 0,
     ) -> None:
-        first, *others = source.bands
-        self.source, self.names = source, source.names(split, first)
-        self.partners = source.names(split, others[0]) if others else self.names
+        wanted = [band for band in source.bands if bands is None or band in bands]
+        self.groups = [wanted]
+        if split in source.unpaired:
+            self.groups = [[band] for band in wanted]
+        elif pairing == "unpaired":
+            own = {*together} if wanted[0] in together else {*wanted} - {*together} if together else {wanted[0]}
+            self.groups = [[band for band in wanted if band in own], [band for band in wanted if band not in own]]
+        self.source = source
+        self.names, *self.partners = (source.names(split, group[0]) for group in self.groups)
         self.geometry, self.range, self.seed = geometry, range, seed
-        self.unpaired = pairing == "unpaired" or split in source.unpaired
         self.channels = {name: band.channels for name, band in source.bands.items()} | dict(channels or {})
         for band, count in self.channels.items():
             if band not in source.bands or count not in (1, 3):
                 raise ArgumentError(
                     f"the data cannot give {count} channels of `{band}`", hint=suggest(band, source.bands)
                 )
-        check_window(geometry, source, list(dict.fromkeys([*self.names, *self.partners])))
+        check_window(geometry, source, list(dict.fromkeys(itertools.chain(self.names, *self.partners))))
 
     def __len__(self) -> int:
-        return max(len(self.names), len(self.partners))
+        return max(map(len, [self.names, *self.partners]))
 
     def __getitem__(self, key: int | Draw) -> dict[str, Any]:
         """The item of a scene by its number, as in epoch 0, or the item of a Draw."""
-        draw = key if isinstance(key, Draw) else Draw(0, key % len(self.names), key % len(self.partners))
-        name, partner = self.names[draw.scene], self.partners[draw.partner]
-        first, *others = self.source.bands
-        if self.unpaired:
-            images = self.source.read(name, [first]) | self.source.read(partner, others)
-        else:
-            images = self.source.read(name)
-        item: dict[str, Any] = {"name": f"{name} + {partner}" if self.unpaired else name}
-        for at, (band, image) in enumerate(images.items()):
-            words = (draw.scene, at) if self.unpaired else (draw.scene,)
-            tensor = self.geometry.apply(image, _generator(self.seed, DRAW, draw.epoch, *words))
-            item[band] = self._finish(tensor, self.channels[band])
+        draw = (
+            key if isinstance(key, Draw) else Draw(0, key % len(self.names), tuple(key % len(p) for p in self.partners))
+        )
+        names = [self.names[draw.scene], *(own[at] for own, at in zip(self.partners, draw.partners, strict=True))]
+        item: dict[str, Any] = {"name": " + ".join(names)}
+        for at, (name, group) in enumerate(zip(names, self.groups, strict=True)):
+            words = (draw.scene, at) if len(names) > 1 else (draw.scene,)
+            for band, image in self.source.read(name, group).items():
+                tensor = self.geometry.apply(image, _generator(self.seed, DRAW, draw.epoch, *words))
+                item[band] = self._finish(tensor, self.channels[band])
         return item
 
     def __getitems__(self, draws: Sequence[int | Draw]) -> list[dict[str, Any]] | CrossbandError:
@@ -110,8 +119,8 @@ class Batches(Sampler[list[Draw]]):
     An incomplete last batch is left out with `drop_last`. Otherwise every scene comes once, except that a shuffled
     epoch repeats up to `world_size - 1` scenes: processes that train together must take equally many steps.
 
-    With `unpaired`, `partners` counts the scenes of the other bands if they have their own: an epoch is as long as
-    the larger number, and repeats the others, in a new order each time.
+    `partners` counts the scenes of each other group of bands, if bands are unpaired: an epoch is as long as the largest
+    number, and repeats the others, in a new order each time.
     """
 
     def __init__(
@@ -122,20 +131,19 @@ class Batches(Sampler[list[Draw]]):
         seed: int = 0,
         shuffle: bool = False,
         drop_last: bool = False,
-        unpaired: bool = False,
-        partners: int | None = None,
+        partners: Sequence[int] = (),
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        self.scenes, self.partners = count, partners or count
-        count = max(self.scenes, self.partners)
+        self.scenes, self.partners = count, tuple(partners)
+        count = max([self.scenes, *self.partners])
         if drop_last and count < batch * world_size:
             raise DataError(
                 f"{count} scenes do not fill one batch of {batch * world_size}",
                 hint="make `batch` smaller, or add images",
             )
         self.count, self.batch, self.seed = count, batch, seed
-        self.shuffle, self.drop_last, self.unpaired = shuffle, drop_last, unpaired
+        self.shuffle, self.drop_last = shuffle, drop_last
         self.rank, self.world_size = rank, world_size
         self.epoch = self.start = 0
 
@@ -147,9 +155,9 @@ class Batches(Sampler[list[Draw]]):
         return len(self._bounds())
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        order = self._order(SHUFFLE, self.scenes) if self.shuffle else np.arange(self.count) % self.scenes
-        partners = self._order(PARTNER, self.partners) if self.unpaired else order
-        draws = [Draw(self.epoch, int(one), int(other)) for one, other in zip(order, partners, strict=True)]
+        order = self._order(self.scenes, SHUFFLE) if self.shuffle else np.arange(self.count) % self.scenes
+        others = [self._order(scenes, PARTNER, *([at] if at else [])) for at, scenes in enumerate(self.partners)]
+        draws = [Draw(self.epoch, int(one), tuple(map(int, rest))) for one, *rest in zip(order, *others, strict=True)]
         if self.shuffle:
             draws = [draws[at % self.count] for at in range(self.count + -self.count % self.world_size)]
         return iter([draws[low : low + self._together][self.rank :: self.world_size] for low in self._bounds()])
@@ -166,8 +174,8 @@ class Batches(Sampler[list[Draw]]):
             end = self.count + (-self.count % self.world_size if self.shuffle else -self.rank)
         return range(self.start * self._together, max(end, 0), self._together)
 
-    def _order(self, purpose: int, scenes: int) -> np.ndarray:
-        rng = _generator(self.seed, purpose, self.epoch)
+    def _order(self, scenes: int, purpose: int, *more: int) -> np.ndarray:
+        rng = _generator(self.seed, purpose, self.epoch, *more)
         return np.concatenate([rng.permutation(scenes) for _ in range(-(-self.count // scenes))])[: self.count]
 
 
@@ -204,8 +212,7 @@ def make_loader(
         seed=scenes.seed,
         shuffle=shuffle,
         drop_last=drop_last,
-        unpaired=scenes.unpaired,
-        partners=len(scenes.partners),
+        partners=[len(names) for names in scenes.partners],
         rank=rank,
         world_size=world_size,
     )

@@ -17,7 +17,7 @@ from crossband.recipes.kinds.source import Band, DataError, Source, source
 class Memory(Source):
     """Aligned scenes out of Python objects that have a length and items, such as lists or torch datasets.
 
-    An item is an image for each of the two `bands`: a mapping by band, or a pair in their order. An image is
+    An item is an image for each of the `bands`: a mapping by band, or a list in their order. An image is
     what `crossband.recipes.data.arrays.as_pixels` takes. `given` is a mapping from splits to such objects, or one of
     them, whose last tenth is for testing. An item is asked for each time that it is read.
 
@@ -71,18 +71,25 @@ class Memory(Source):
                 raise DataError(f"item {name} has no `{missing[0]}`, only {keys}", hint=f"it needs {words}")
             return {band: item[band] for band in bands}
         if not isinstance(item, Sequence) or isinstance(item, str) or len(item) != len(bands):
-            hint = f"give a mapping with {words}, or a pair of them in this order"
+            what = "pair" if len(bands) == 2 else f"list of {len(bands)}"
+            hint = f"give a mapping with {words}, or a {what} of them in this order"
             count = f" of {len(item)}" if isinstance(item, Sequence) else ""
-            raise DataError(f"item {name} is no pair of images but {type(item).__name__}{count}", hint=hint)
+            what += "" if len(bands) > 2 else " of images"
+            raise DataError(f"item {name} is no {what} but {type(item).__name__}{count}", hint=hint)
         return dict(zip(bands, item, strict=True))
 
 
 @source("memory")
-def memory(*, scenes: dict[str, int] = EMPTY, channels: dict[str, Literal[1, 3]] = EMPTY) -> Source:
+def memory(
+    *,
+    scenes: dict[str, int] = EMPTY,
+    bands: list[str] | None = None,
+    channels: dict[str, Literal[1, 3]] = EMPTY,
+) -> Source:
     """Images given from Python, `crossband.train(recipe, data=...)`: a torch dataset of one's own, or a list of pairs.
 
-    A recipe cannot hold them. That of a run names this source to say so, with the numbers of `scenes` by split and
-    the `channels` by band: whoever resumes or evaluates the run gives the images again. Always raises DataError.
+    A recipe cannot hold them. That of a run names this source to say so, with the numbers of `scenes` by split, the
+    `bands` and their `channels`: whoever resumes or evaluates the run gives the images again. Always raises DataError.
     """
     counts = ", ".join(f"{count} for {split}" for split, count in scenes.items())
     message = f"these images were given from Python{f' ({counts})' if counts else ''}, and are in no file"

@@ -1,7 +1,7 @@
 """The data of a recipe: its source opened, images from elsewhere in their place, the scenes that training sees."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ def open_source(data: Data) -> Source:
     return registry.sources[data.source].factory(**data.arguments)
 
 
-def open_given(given: Any, data: Data, bands: tuple[str, str]) -> Source:
+def open_given(given: Any, data: Data, bands: Sequence[str]) -> Source:
     """Images given in place of those that a recipe names; nothing is put aside for training.
 
     `given` is a folder, read as the recipe's source reads its own, a Source, or what Memory takes. Raises DataError.
@@ -39,17 +39,19 @@ def in_folder(data: Data, folder: str | os.PathLike[str]) -> dict[str, dict[str,
     It is the `folder` of the recipe's source; a source that reads no folder gives way to `pairs`, which reads the
     files in the same way.
     """
-    place = {"folder": str(Path(folder).resolve())}
+    place, named = {"folder": str(Path(folder).resolve())}, data.arguments.get("bands")
+    bands = {"bands": list(named)} if named else {}
     if "folder" in registry.sources[data.source].parameters:
-        kept = {key: value for key, value in data.arguments.items() if key not in ("visible", "infrared")}
-        return {data.source: {**kept, **place}}
-    return {"pairs": {**place, **{key: data.arguments[key] for key in READING if key in data.arguments}}}
+        kept = {key: value for key, value in data.arguments.items() if key not in ("visible", "infrared", "bands")}
+        return {data.source: {**kept, **place, **bands}}
+    return {"pairs": {**place, **bands, **{key: data.arguments[key] for key in READING if key in data.arguments}}}
 
 
 def training_scenes(recipe: Recipe, source: Source) -> Scenes:
     """What training sees of the data."""
     geometry = Geometry(**recipe.data.geometry)
     options: dict[str, Any] = {"pairing": recipe.pairing, "seed": recipe.seed, "channels": recipe.data.channels}
+    options |= {"bands": recipe.reads, "together": recipe.sources}
     return scenes_of(source, "train", recipe.data, geometry, **options)
 
 

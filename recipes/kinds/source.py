@@ -89,6 +89,16 @@ class SourceEntry(Entry):
     bands: Mapping[str, int]
     pairing: tuple[Pairing, ...]
 
+    def bands_of(self, arguments: Mapping[str, Any]) -> dict[str, int]:
+        """Its bands and their channels with these arguments, which may be wrong.
+
+        A parameter `bands` names them (`visible` has 3 channels, any other 1), `channels` changes their channels.
+        """
+        named, changed = (arguments.get(key) if key in self.parameters else None for key in ("bands", "channels"))
+        names = list(named) if isinstance(named, list | tuple | Mapping) else []
+        usual = {str(band): CHANNELS.get(str(band), 1) for band in names} or self.bands
+        return {**usual, **(changed if isinstance(changed, Mapping) else {})}
+
     def details(self) -> dict[str, Any]:  # noqa: D102  as in Entry
         return {"bands": dict(self.bands), "pairing": list(self.pairing)}
 
@@ -105,7 +115,7 @@ def source(
     Its parameters are keyword-only and have type hints: they are what a recipe sets in YAML. The
     function that is returned checks its arguments first and raises ArgumentError naming the wrong
     ones. Recipes are checked by what is said here, before any image is there: `bands` are those of its
-    scenes and their channels, unless a parameter `channels` says otherwise; `pairing` is what it can give.
+    scenes and their channels, unless parameters `bands` and `channels` say otherwise; `pairing` is what it can give.
     Aligned scenes can be given unpaired too. A parameter `range` has, by band, the values of image files that
     become 0 and 1: weights keep it. Raises RegistryError, when the module is imported, if a parameter breaks this
     contract.

@@ -76,8 +76,11 @@ class _Checker:
 
     def experiment(self) -> Experiment | None:
         recipe, problems = self.recipe, self.problems
-        if recipe.source == recipe.target:
+        if recipe.target in recipe.sources:
             self.fault("E082", f"`from` and `to` are both `{recipe.target}`", "task", "to", hint=self.other_band())
+            return None
+        if self.bands_unknown():
+            self.data()  # says why
             return None
         self.names()
         steps = tuple(self.step(phase) for phase in recipe.phases)
@@ -156,6 +159,12 @@ class _Checker:
             hint = f"it is of the graph `{keys.graph}`: say by `into` which node of `{name}` that is"
             self.fault("E070", message, "networks", name, "weights", "keys", hint=hint)
 
+    def bands_unknown(self) -> bool:
+        """Whether the data source is told its bands wrongly, so that none of them is known."""
+        data, entry = self.recipe.data, registry.sources.get(self.recipe.data.source)
+        parameter = entry.parameters.get("bands") if entry and "bands" in data.arguments else None
+        return parameter is not None and parameter.fault(data.arguments["bands"]) is not None
+
     def names(self) -> None:
         """Check that each name means one thing: a band, a network, a function or a value of the flow."""
         recipe = self.recipe
@@ -165,9 +174,14 @@ class _Checker:
             for name in (name for name in getattr(recipe, section) if name in {**others, **ROLES}):
                 what = "a network" if name in recipe.networks and section == "flow" else "a band"
                 self.fault("E016", f"`{name}` is {what} already", section, name, key=True, hint="take another name")
-        for role, band in (("from", recipe.source), ("to", recipe.target)):
+        listed = isinstance(recipe.resolved["task"]["from"], list)
+        inputs = [(("from", number) if listed else ("from",), band) for number, band in enumerate(recipe.sources)]
+        for place, band in (*inputs, (("to",), recipe.target)):
             if band not in self.bands:
-                self.fault("E070", f"the data have no band `{band}`", "task", role, hint=suggest(band, self.bands))
+                self.fault("E070", f"the data have no band `{band}`", "task", *place, hint=suggest(band, self.bands))
+        for number, band in enumerate(recipe.sources):
+            if band in recipe.sources[:number]:
+                self.fault("E070", f"`{band}` is there twice", "task", "from", number, hint="name each band once")
 
     def other_band(self) -> str:
         """What to write where the task is from a band to itself."""

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from crossband.graphs.language.document import Document
 from crossband.graphs.language.reader import read
 from crossband.graphs.language.validate import is_of_kind, validate
 from crossband.recipes.kinds.schedule import CONSTANT, how_to_write
-from crossband.recipes.language.bands import ROLES, bound
+from crossband.recipes.language.bands import ROLES, bound, in_place_of
 from crossband.recipes.language.catalog import RECIPES
 from crossband.recipes.language.flow import CallError, Value, parse
 from crossband.recipes.language.layers import Layers, Setting, read_setting, worked_out
@@ -90,7 +89,7 @@ def _is_mapping(document: Document, problems: Problems) -> bool:
 
 
 class _Parser:
-    def __init__(self, layers: Layers, problems: Problems, bands: Mapping[str, str]) -> None:
+    def __init__(self, layers: Layers, problems: Problems, bands: Mapping[str, tuple[str, ...]]) -> None:
         self.layers = layers
         self.problems = problems
         self.bands = bands
@@ -99,7 +98,7 @@ class _Parser:
         task, evaluate = data["task"], data.get("evaluate", {})
         found = Recipe(
             name=data["recipe"],
-            source=task["from"],
+            sources=self.bands["source"],
             target=task["to"],
             pairing=task.get("pairing", "paired"),
             networks={name: self.network(network) for name, network in data["networks"].items()},
@@ -276,7 +275,8 @@ class _Parser:
         """Parse a call, with the bands in place of the words `source` and `target`."""
 
         def named(part: Value) -> Value:
-            return replace(part, name=self.bands[part.name]) if part.kind == "name" and part.name in ROLES else part
+            is_role = part.kind == "name" and part.name in ROLES
+            return in_place_of(part, self.bands[part.name]) if is_role else part
 
         try:
             return parse(text).rebuilt(named)

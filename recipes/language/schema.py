@@ -130,12 +130,17 @@ def complete_schema() -> Schema:
 
 def _task() -> Schema:
     band = {"type": "string", "pattern": NAME}
+    several: Schema = {"if": {"type": "array"}, "then": {"items": band, "minItems": 1}, "else": band}
     pairing = "Whether each image has its counterpart: paired images are compared pixel by pixel"
     return {
         "description": "Which band is translated into which",
         **_object(
             {
-                "from": {**band, "description": "The band that is translated; elsewhere it is called `source`"},
+                "from": {
+                    **several,
+                    "description": "The band that is translated, elsewhere called `source`; or a list of bands that "
+                    "are translated together: then `source` is their images side by side",
+                },
                 "to": {**band, "description": "The band that it becomes; elsewhere it is called `target`"},
                 "pairing": {"enum": ["paired", "unpaired"], "default": "paired", "description": pairing},
             },

@@ -130,7 +130,7 @@ class Recipe:
     """A recipe with a valid structure. `crossband.recipes.language.checker` checks the names in it."""
 
     name: str
-    source: str
+    sources: tuple[str, ...]  # the bands that are translated together, as a rule one
     target: str
     pairing: Literal["paired", "unpaired"]
     networks: Mapping[str, Network]
@@ -155,7 +155,24 @@ class Recipe:
 
     def __repr__(self) -> str:
         length = f"{self.steps} steps" if self.steps else f"{self.epochs} epochs"
-        return f"<Recipe {self.name}: {self.source} to {self.target}, networks {', '.join(self.networks)}, {length}>"
+        task = f"{' and '.join(self.sources)} to {self.target}"
+        return f"<Recipe {self.name}: {task}, networks {', '.join(self.networks)}, {length}>"
+
+    @property
+    def source(self) -> str:
+        """The band that is translated; of several the first."""
+        return self.sources[0]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The bands that it reads: those of its task first, in their order."""
+        values = [
+            *self.flow.values(),
+            *(value for phase in self.phases for term in phase.terms.values() for value in term.inputs),
+        ]
+        named = {part.name for value in values for part in value.walk() if part.kind == "name"} - self.flow.keys()
+        own = (*self.sources, self.target)
+        return (*own, *sorted(named - {*own}))
 
     def at(self, *path: str | int, key: bool = False) -> Place:
         """The place of a part of this recipe, in the file or setting that says it."""

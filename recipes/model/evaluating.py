@@ -1,8 +1,8 @@
 """A model on whole test images: what it makes of them, measured against two trivial translations."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,20 +22,26 @@ NO_MEAN = "There is no mean image to compare with: it is made of training images
 
 
 class Scored(NamedTuple):
-    """One image: input, result and target `1 c h w` in [0, 1], and its name."""
+    """One image: input, result and target `1 c h w` in [0, 1], and its name; `source` is the first of the `inputs`."""
 
-    source: Tensor
+    inputs: Mapping[str, Tensor]
     output: Tensor
     target: Tensor
     name: str
+
+    @property
+    def source(self) -> Tensor:
+        """The input, of several bands the first."""
+        return next(iter(self.inputs.values()))
 
 
 def whole_scenes(task: Task, source: Source, split: str | None = None) -> Scenes:
     """Whole images, resized as `evaluate.load` says; where it says nothing and training resizes, to `data.size`."""
     data = task.data
     load = task.evaluate.load or (data.geometry.get("size") if "load" in data.geometry else None)
-    channels = {band: task.channels[band] for band in (task.source, task.target)}
-    return scenes_of(source, split or task.evaluate.split, data, Geometry(load=load), channels=channels)
+    channels = {band: task.channels[band] for band in (*task.sources, task.target)}
+    options: dict[str, Any] = {"channels": channels, "bands": task.bands}
+    return scenes_of(source, split or task.evaluate.split, data, Geometry(load=load), **options)
 
 
 def score(model: Trained, scenes: Scenes, numbers: Iterable[int]) -> Iterator[Scored]:
@@ -45,9 +51,17 @@ def score(model: Trained, scenes: Scenes, numbers: Iterable[int]) -> Iterator[Sc
     for index in numbers:
         batch = collate([scenes[index]])
         bands = {name: value.to(model.device) for name, value in batch.items() if isinstance(value, Tensor)}
-        images = (bands[task.source], model.predict(bands).float(), bands[task.target])
-        source, result, target = ((image - low) / (high - low) for image in images)
-        yield Scored(source.clamp(0, 1), result, target.clamp(0, 1), batch["name"][0])
+        result = (model.predict(bands).float() - low) / (high - low)
+        unit = {band: ((bands[band] - low) / (high - low)).clamp(0, 1) for band in (*task.sources, task.target)}
+        inputs = {band: unit[band] for band in task.sources}
+        yield Scored(inputs, result, unit[task.target], batch["name"][0])
+
+
+def columns_of(shown: Sequence[Scored], outputs: Mapping[str, list[Tensor]]) -> dict[str, list[Tensor]]:
+    """The images `c h w` of a picture by the heading of their column: a column for each input, outputs, and target."""
+    bands = list(shown[0].inputs)
+    inputs = {"input" if len(bands) == 1 else band: [each.inputs[band][0] for each in shown] for band in bands}
+    return {**inputs, **outputs, "target": [each.target[0] for each in shown]}
 
 
 def measure(

@@ -1,6 +1,7 @@
 """Images in the form in which they come to a model, array, picture of Pillow or tensor; results in the same form."""
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,17 @@ from torch import Tensor
 from crossband.recipes.data.arrays import as_pixels, check_values
 from crossband.recipes.data.images import ImageError
 from crossband.recipes.model.inputs import Input
-from crossband.recipes.model.task import Range
+from crossband.recipes.model.task import Range, Task
+
+
+def by_band(image: Any, task: Task) -> dict[str, Any]:
+    """The image of each band that a task translates: one, or of several a mapping. Raises ImageError."""
+    if not isinstance(image, Mapping):
+        image = {task.source: image} if len(task.sources) == 1 else {}
+    if missing := [band for band in task.sources if band not in image]:
+        wanted = ", ".join(f'"{band}": ...' for band in task.sources)
+        raise ImageError(f"there is no image of {' and '.join(missing)}", hint=f"give a mapping by band, {{{wanted}}}")
+    return {band: image[band] for band in task.sources}
 
 
 def to_batch(image: Any, wanted: Input) -> Tensor:

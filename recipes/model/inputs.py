@@ -1,16 +1,17 @@
 """The images that a model is given, held to those that it was trained on: their kind, and the scale of their values."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from crossband.recipes.basics.colour import grey_pixels
+from crossband.recipes.basics.colour import grey_pixels, with_channels
 from crossband.recipes.data.images import ImageError, full_scale
 from crossband.recipes.data.scale import LOST, MOST, outside
 from crossband.recipes.kinds.source import Band
-from crossband.recipes.model.task import Range
+from crossband.recipes.model.task import Range, Task
 
 
 @dataclass(frozen=True)
@@ -74,3 +75,29 @@ class Input:
             return pixels[..., :1]
         self.refuse_colours()
         return grey_pixels(pixels)
+
+
+def inputs_of(task: Task, range: Range | None = None) -> list[Input]:
+    """What the images of each band that is translated have to be; `range` is the scale asked for in place of theirs."""
+    return [Input(band, range or task.scale(band), task.images.get(band)) for band in task.sources]
+
+
+def side_by_side(task: Task, bands: Sequence[Tensor]) -> Tensor:
+    """The images `b c h w` of the bands that are translated as one; of one band as it is. Raises ImageError."""
+    if len(bands) == 1:
+        return bands[0]
+    sizes = {
+        "x".join(map(str, [len(image), *image.shape[2:]])): band
+        for band, image in zip(task.sources, bands, strict=True)
+    }
+    if len(sizes) > 1:
+        found = " and ".join(f"{size} ({band})" for size, band in sizes.items())
+        raise ImageError(f"the images of all bands have one number, height and width, got {found}")
+    each = zip(task.sources, bands, strict=True)
+    return torch.cat([with_channels(image, task.channels[band]) for band, image in each], 1)
+
+
+def apart(task: Task, images: Tensor) -> dict[str, Tensor]:
+    """The images of each band, which `side_by_side` made one."""
+    counts = [task.channels[band] for band in task.sources]
+    return dict(zip(task.sources, images.split(counts, 1), strict=True))

@@ -84,20 +84,20 @@ def _task_of(experiment: Experiment, name: str, run: RunFolder) -> Task:
     bands = {
         each: found
         for each, plan in experiment.plans.items()
-        if _channels(plan) and (found := direction_of(experiment.recipe, each))
+        if _ends(plan) and (found := direction_of(experiment.recipe, each))
     }
     if name not in bands:
         what = "makes no image from an image" if name in experiment.plans else "is none of the run"
         raise CheckpointError(f"{run}: the network `{name}` {what}", hint=suggest(name, bands))
-    task, source = Task.of(experiment), bands[name]["from"]
+    task, sources = Task.of(experiment), _listed(bands[name]["from"])
     if set(task.plans) == {name}:  # whose result may be another output than the first
         return task
     return replace(
         task,
         name=f"{task.name}: {name}",
-        source=source,
+        sources=sources,
         target=bands[name]["to"],
-        result=Value("call", name, (Value("name", source),)),
+        result=Value("call", name, tuple(Value("name", band) for band in sources)),
         plans={name: experiment.plans[name]},
         papers=(),  # which are of the recipe's own result
     )
@@ -125,17 +125,21 @@ def _of_weights(path: Path, weights: Weights) -> Model:
         graph = problems.value(Resolver(problems).load_text(weights.graph, file=f"{path} (graph)"))
         plan = check_graph(graph)
     name = facts.get("network", graph.name)
-    if (channels := _channels(plan)) is None:
-        raise CheckpointError(f"{path}: the network `{graph.name}` makes no image from an image")
     bands, (low, high) = facts.get("task") or {}, facts.get("range", (0.0, 1.0))
-    source, target = bands.get("from", "image"), bands.get("to", "")  # a model without target cannot be measured
+    sources, target = _listed(bands.get("from", "image")), bands.get("to", "")  # without target it is not measured
+    ends, channels = _ends(plan), [facts.get("channels", {}).get(band) for band in sources]
+    operands = tuple(Value("name", band) for band in sources)
+    if ends and len(sources) > 1 and [None not in channels and sum(channels)] == ends[0]:
+        ends, operands = (channels, ends[1]), (Value("call", "cat", operands),)
+    if ends is None or len(ends[0]) != len(sources) or not {*ends[0]} <= {1, 3}:
+        raise CheckpointError(f"{path}: the network `{graph.name}` makes no image from an image")
     task = Task(
         name=path.stem,
-        source=source,
+        sources=sources,
         target=target,
-        result=Value("call", name, (Value("name", source),)),
+        result=Value("call", name, operands),
         plans={name: plan},
-        channels=dict(zip((source, target), channels, strict=True)),
+        channels=dict(zip((*sources, target), (*ends[0], ends[1]), strict=True)),
         data=Data("pairs", {"range": facts["scale"]} if facts.get("scale") else {}, {}, range=(low, high)),
         images=_images(weights),
     )
@@ -143,19 +147,21 @@ def _of_weights(path: Path, weights: Weights) -> Model:
     return Model(task, {name: trained(network, weights)}, origin=Origin(path.absolute()))
 
 
+def _listed(bands: str | list[str]) -> tuple[str, ...]:
+    """The bands that a network reads, of which several are a list in the facts of its weights."""
+    return (bands,) if isinstance(bands, str) else tuple(bands)
+
+
 def _images(weights: Weights | None) -> dict[str, Band]:
     """What the images of training were, by band; nothing where the weights do not say it."""
     return {band: Band(**kind) for band, kind in weights.facts.get("images", {}).items()} if weights else {}
 
 
-def _channels(plan: Plan) -> tuple[int, int] | None:
-    """The channels of the image that a network takes, and of its first output, where that is one of the same size."""
-    taken, given = list(plan.inputs.values()), plan.shape(next(iter(plan.outputs.values())))
-    if len(taken) != 1:
-        return None
+def _ends(plan: Plan) -> tuple[list[int], int] | None:
+    """The channels of each image that a network takes, and of its first output, where all are images of one size."""
+    shapes = [*plan.inputs.values(), plan.shape(next(iter(plan.outputs.values())))]
     numbers = nearest(plan, 96, 160)
-    sizes = [[evaluate(size, numbers) for size in shape[2:]] for shape in (taken[0], given)]
-    match taken[0][1], given[1]:
-        case (1 | 3) as before, (1 | 3) as after if sizes[0] == sizes[1]:
-            return before, after
-    return None
+    sizes = {tuple(evaluate(size, numbers) for size in shape[2:]) for shape in shapes}
+    channels = [shape[1] for shape in shapes if isinstance(shape[1], int)]
+    *taken, given = channels
+    return (taken, given) if len(sizes) == 1 and len(channels) == len(shapes) and given in (1, 3) else None

@@ -21,14 +21,17 @@ from crossband.recipes.language.syntax import Recipe
 from crossband.recipes.metrics.results import Results
 from crossband.recipes.model.evaluating import measure
 from crossband.recipes.model.flow_tensors import FlowTensors
-from crossband.recipes.model.forms import counted, like, to_batch
-from crossband.recipes.model.inputs import Input
+from crossband.recipes.model.forms import by_band, counted, like, to_batch
+from crossband.recipes.model.inputs import apart, inputs_of, side_by_side
+from crossband.recipes.model.jobs import jobs_of, jobs_of_bands
 from crossband.recipes.model.padding import SizeError, crop, pad, padded_size
 from crossband.recipes.model.task import Range, Task
 from crossband.recipes.model.tiles import Tiling, run_tiled, tiling_of
-from crossband.recipes.model.translation import Bits, Translated, jobs_of, output_of, translate_files
+from crossband.recipes.model.translation import Bits, Translated, output_of, places_of, translate_files
 from crossband.recipes.model.weights import CheckpointError
 from crossband.registry import CrossbandError
+
+EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 class Origin(NamedTuple):
@@ -112,6 +115,8 @@ class Model(nn.Module):
           [0, 1]. Values of whole numbers are on the scale that the data of the run declared, else on the full scale.
         - A picture of Pillow gives a picture: `L` or `RGB`, and `I;16` where that came.
         - A tensor `c h w` or `b c h w` of floating-point numbers in [0, 1] gives one on its device.
+        - A model of several bands takes a mapping, `{"visible": ..., "near": ...}`, of images of one size; what is
+          given back is of the kind of the first.
 
         With `counts` the result is in the units of the images of training (counts of a sensor, kelvin), on the `range`
         that their data declared and in their type: an array, or of a tensor a tensor.
@@ -127,19 +132,28 @@ class Model(nn.Module):
         """
         task = self.task
         tiling = tiling_of(task.plans.values(), tile, overlap)
-        wanted = Input(task.source, task.scale(task.source), task.images.get(task.source))
         output = output_of(task, None, counts)
-        result = self.compute(to_batch(image, wanted), tiling, batch)
+        images = by_band(image, task)
+        image = images[task.source]
+        together = side_by_side(task, [to_batch(images[wanted.band], wanted) for wanted in inputs_of(task)])
+        result = self.compute(together, tiling, batch)
         if output.scale is not None:
             return counted(image, result, output.scale, output.type)
         return like(image, result, task.scale(task.target))
 
     def compute(self, images: Tensor, tiling: Tiling | None = None, batch: int = 1) -> Tensor:
-        """Translate `b c h w` in [0, 1], c = 1 or 3, to `b k h w` in [0, 1], k as the networks give, on one device."""
+        """Translate `b c h w` in [0, 1], c = 1 or 3, to `b k h w` in [0, 1], k as the networks give, on one device.
+
+        Of several bands the images are side by side, each with the channels that the networks take.
+        """
         task, (low, high) = self.task, self.task.data.range
-        if task.reads != {task.source}:
-            raise CheckpointError(f"{self._words}: the result `{task.result}` needs more than the {task.source} image")
-        inside = with_channels(images, task.channels[task.source]) * (high - low) + low
+        if task.reads != {*task.sources}:
+            bands = " and ".join(task.sources)
+            hint = f"a recipe that says `from: [{', '.join(sorted(task.reads))}]` in its `task` is given these"
+            message = f"{self._words}: the result `{task.result}` needs more than the {bands} image"
+            raise CheckpointError(message, hint=None if task.target in task.reads else hint)
+        one = len(task.sources) == 1
+        inside = (with_channels(images, task.channels[task.source]) if one else images) * (high - low) + low
         try:
             result = run_tiled(self._whole, inside, batch=batch, **tiling._asdict()) if tiling else self._whole(inside)
         except torch.OutOfMemoryError:
@@ -183,9 +197,10 @@ class Model(nn.Module):
 
     def translate(
         self,
-        source: str | os.PathLike[str],
+        source: str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]],
         target: str | os.PathLike[str],
         *,
+        names: Mapping[str, str] = EMPTY,
         bits: Bits | None = None,
         counts: bool = False,
         suffix: str | None = None,
@@ -206,12 +221,21 @@ class Model(nn.Module):
         `overlap`, translates larger images in parts. `batch` images of one size, or tiles, go through at once. A file
         that is there is replaced with `force` only, an input never.
 
+        A model of several bands is given a folder that has a subfolder for each, called as the band, or a mapping of
+        bands to folders or files. Images of one name belong together; `names` has the patterns of names, as those of
+        the data source `pairs`: `{"near": "{name}_nir"}`.
+
         Everything that can be known beforehand is checked before the first image is computed, and reported for all
         images at once. Raises TranslationError, and what calling the model raises. An image that cannot be decoded
         after all, or is no such image as training took, is left out, and named in an error at the end.
         """
         output = output_of(self.task, bits, counts)
-        jobs = jobs_of(Path(source), target, suffix=suffix, bits=output.bits, force=force)
+        places = places_of(self.task, source)
+        options: dict[str, Any] = {"suffix": suffix, "bits": output.bits, "force": force}
+        if len(places) > 1 or names:
+            jobs = jobs_of_bands(places, target, names=names, **options)
+        else:
+            jobs = jobs_of(places[self.task.source], target, **options)
         tiling = tiling_of(self.task.plans.values(), tile, overlap)
         return translate_files(self, jobs, output=output, range=range, tiling=tiling, batch=batch, silent=silent)
 
@@ -241,7 +265,7 @@ class Model(nn.Module):
     def open_data(self, data: Any = None) -> Source:
         """The images that `evaluate` takes. Raises DataError."""
         if data is not None:
-            return open_given(data, self.task.data, (self.task.source, self.task.target))
+            return open_given(data, self.task.data, (*self.task.sources, self.task.target))
         if self.recipe is None:
             hint = "say which images: `data=...`, on the command line `--data FOLDER`"
             raise CrossbandError(f"{self._words}: these weights lie in no run folder", hint=hint)
@@ -272,4 +296,4 @@ class Model(nn.Module):
 
     def _whole(self, image: Tensor) -> Tensor:
         """The result in float32 on the device of `image`, all of which goes through at once."""
-        return self.predict({self.task.source: image}).float().to(image.device)
+        return self.predict(apart(self.task, image)).float().to(image.device)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,12 +18,21 @@ from crossband.recipes.model.padding import fit_by_padding
 from crossband.recipes.model.weights import Weights, put_weights, read_weights
 
 
-def direction_of(recipe: Recipe, network: str) -> dict[str, str] | None:
-    """Which band a network reads and which it gives, by the flow; None for one that does not translate a band."""
+def direction_of(recipe: Recipe, network: str) -> dict[str, Any] | None:
+    """Which band a network reads and which it gives, by the flow; None for one that does not translate a band.
+
+    Of several bands that it reads together there is a list, in the order of the task.
+    """
+    several = tuple(Value("name", band) for band in recipe.sources)
+    directions: dict[tuple[Value, ...], dict[str, Any]]
+    directions = {(Value("name", recipe.source),): {"from": recipe.source, "to": recipe.target}}
+    directions |= {(Value("name", recipe.target),): {"from": recipe.target, "to": recipe.source}}
+    if len(several) > 1:
+        together = {"from": list(recipe.sources), "to": recipe.target}
+        directions = {several: together, (Value("call", "cat", several),): together}
     for part in (part for value in recipe.flow.values() for part in value.walk() if part.name == network):
-        for source, target in ((recipe.source, recipe.target), (recipe.target, recipe.source)):
-            if part.kind == "call" and part.operands == (Value("name", source),):
-                return {"from": source, "to": target}
+        if part.kind == "call" and part.operands in directions:
+            return directions[part.operands]
     return None
 
 

@@ -21,14 +21,14 @@ Range = tuple[float, float]
 class Task:
     """The part of an experiment that matters once its networks are trained.
 
-    `result` is the value that makes images of the band `target` from those of `source`, by networks with these
+    `result` is the value that makes images of the band `target` from those of `sources`, by networks with these
     `plans`. `channels` are those of the bands, `data` says what the numbers in images stand for, and `evaluate` and
     `papers` how the result is measured and what it is compared with. `images` are the kinds of images of training by
     band, where they are known.
     """
 
     name: str
-    source: str
+    sources: tuple[str, ...]
     target: str
     result: Value
     plans: Mapping[str, Plan]
@@ -44,7 +44,7 @@ class Task:
         recipe = experiment.recipe
         return cls(
             name=recipe.name,
-            source=recipe.source,
+            sources=recipe.sources,
             target=recipe.target,
             result=experiment.result,
             plans={name: experiment.plans[name] for name in sorted(depends(experiment.result, experiment.plans))},
@@ -53,6 +53,17 @@ class Task:
             evaluate=recipe.evaluate,
             papers=recipe.paper,
         )
+
+    @property
+    def source(self) -> str:
+        """The band that is translated, which pictures show and baselines copy; of several the first."""
+        return self.sources[0]
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """The bands that measuring takes: those that are translated, the target, and others that the result reads."""
+        own = (*self.sources, self.target)
+        return (*own, *sorted(self.reads - {*own}))
 
     @property
     def reads(self) -> frozenset[str]:

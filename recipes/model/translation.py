@@ -1,9 +1,8 @@
-"""Image files through a model into image files: what goes where is settled before anything is computed."""
+"""Image files through a model into image files: all that can be known beforehand is checked before any is computed."""
 
 import os
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -13,30 +12,19 @@ import torch
 from torch import Tensor
 
 from crossband.recipes.basics.progress import Screen
-from crossband.recipes.data.images import SUFFIXES, ImageError, read_header, read_image, write_image
+from crossband.recipes.data.images import ImageError, read_header, read_image, write_image
 from crossband.recipes.model.forms import to_counts
-from crossband.recipes.model.inputs import Input
+from crossband.recipes.model.inputs import Input, inputs_of, side_by_side
+from crossband.recipes.model.jobs import Job, TranslationError
 from crossband.recipes.model.task import Range, Task, Trained
 from crossband.recipes.model.tiles import Tiling
-from crossband.registry import CrossbandError
+from crossband.registry import CrossbandError, suggest
 
-FORMATS = {".png": (8, 16), ".tif": (8, 16, 32), ".tiff": (8, 16, 32)}  # endings that can be written, and their bits
 Bits: TypeAlias = Literal[8, 16, 32]
+Place: TypeAlias = str | os.PathLike[str]
 BITS: dict[str, Bits] = {"8": 8, "16": 16, "32": 32}
 PROBES = 8  # images that are decoded before the first is translated
 NOTED = 5  # notes of a kind that are printed
-
-
-class TranslationError(CrossbandError):
-    """Images cannot be translated as asked. `faults` has every one."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One image: the file to read, and the file to write."""
-
-    source: Path
-    target: Path
 
 
 @dataclass(frozen=True)
@@ -99,12 +87,11 @@ def translate_files(
 ) -> Translated:
     """Translate image files: see `Model.translate`. Raises TranslationError."""
     task = model.task
-    scale = task.scale(task.source)
-    wanted = Input(task.source, range or scale, task.images.get(task.source))
-    check(jobs, model, wanted, scale, tiling)
+    wanted = inputs_of(task, range)
+    check(jobs, model, wanted, range, tiling)
     began, failures, written, notes = time.perf_counter(), list[CrossbandError](), list[Path](), list[str]()
     with Screen("translate", len(jobs), silent=silent) as screen:
-        for group in _groups(_decoded(jobs, wanted, failures, notes), 1 if tiling else batch):
+        for group in _groups(_decoded(jobs, task, wanted, failures, notes), 1 if tiling else batch):
             results = model.compute(torch.cat([image for _, image in group]), tiling, batch)
             for (job, _), result in zip(group, results, strict=True):
                 _write(job, result, output, failures, written)
@@ -122,92 +109,55 @@ def translate_files(
 # ---------------------------------------------------------------------- beforehand
 
 
-def jobs_of(source: Path, target: str | os.PathLike[str], *, suffix: str | None, bits: int, force: bool) -> list[Job]:
-    """What is read and where it goes, nothing being decoded. Raises TranslationError."""
-    goal, usual = Path(target), ".tif" if bits == 32 else ".png"
-    is_folder = goal.is_dir() or str(target).endswith(("/", os.sep)) or not goal.suffix
-    if source.is_dir():
-        if not is_folder and goal.suffix.lower() in {*FORMATS, *SUFFIXES}:
-            raise TranslationError(f"{source} is a folder, {goal} is to be a file", hint="name a folder to write to")
-        names = _images(source, goal)
-        jobs = [Job(source / name, goal / name.with_suffix(_ending(suffix or usual, bits))) for name in names]
-    elif not source.is_file():
-        raise TranslationError(f"{source}: no such file or folder")
-    elif is_folder:
-        jobs = [Job(source, goal / Path(source.name).with_suffix(_ending(suffix or usual, bits)))]
+def places_of(task: Task, source: Place | Mapping[str, Place]) -> dict[str, Path]:
+    """The folder or file of the images of each band that a task translates. Raises TranslationError."""
+    if isinstance(source, Mapping):
+        if odd := [band for band in source if band not in task.sources]:
+            raise TranslationError(f"the model takes no {odd[0]}", hint=suggest(odd[0], task.sources))
+        given = {band: Path(path) for band, path in source.items()}
+    elif len(task.sources) == 1:
+        given = {task.source: Path(source)}
     else:
-        _ending(goal.suffix, bits)
-        if suffix is not None and suffix != goal.suffix:
-            raise TranslationError(f"{goal} says its format itself", hint="leave out `--suffix`, or name a folder")
-        jobs = [Job(source, goal)]
-    _check_targets(jobs, goal, force)
-    return jobs
+        folders = {band: Path(source, band) for band in task.sources}
+        given = folders if any(folder.is_dir() for folder in folders.values()) else {task.source: Path(source)}
+    if missing := [band for band in task.sources if band not in given]:
+        inside = " and ".join(f"`{band}`" for band in task.sources)
+        hint = f"name its folder, `--band {missing[0]}=FOLDER`; or a folder that has the subfolders {inside}"
+        raise TranslationError(f"the model translates {inside}: there are no images of {missing[0]}", hint=hint)
+    return {band: given[band] for band in task.sources}
 
 
-def _ending(suffix: str, bits: int) -> str:
-    """The ending, if files of it can be written with so many bits."""
-    endings = ", ".join(f"`{ending}`" for ending in FORMATS)
-    if suffix.lower() not in FORMATS:
-        raise TranslationError(f"cannot write `{suffix}` images", hint=f"choose from {endings}; a folder ends in `/`")
-    if bits not in FORMATS[suffix.lower()]:
-        raise TranslationError(f"`{suffix}` cannot hold {bits} bits", hint="choose `.tif`, or 16 bits")
-    return suffix
-
-
-def _images(folder: Path, goal: Path) -> list[Path]:
-    """The image files in a folder and below, by their path in it; hidden ones and those in `goal` left aside."""
-    inside = goal.resolve()
-    found = []
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in name.parts)
-        own = inside != folder.resolve() and inside in path.resolve().parents
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not hidden and not own:
-            found.append(name)
-    if not found:
-        raise TranslationError(f"{folder}: no image in it", hint=f"images end in {', '.join(SUFFIXES)}")
-    return found
-
-
-def _check_targets(jobs: Sequence[Job], goal: Path, force: bool) -> None:
-    """No input and, without `force`, no other file is replaced; no two images become one."""
-    above = next((path for path in (goal, *goal.parents) if path.exists()), goal)
-    if above.is_file() and (above != goal or jobs[0].target != goal):
-        raise TranslationError(f"{above}: a file, and no folder to write to")
-    inputs = {job.source.resolve() for job in jobs}
-    if own := [TranslationError(str(job.target)) for job in jobs if job.target.resolve() in inputs]:
-        raise TranslationError.gathered("the output would overwrite these inputs:", own, hint="name another folder")
-    counts = Counter(job.target for job in jobs)
-    if twice := [TranslationError(f"{job.source} -> {job.target}") for job in jobs if counts[job.target] > 1]:
-        raise TranslationError.gathered(
-            "several images would become one file:", twice, hint="rename them, or translate one by one"
-        )
-    if folders := [TranslationError(str(job.target)) for job in jobs if job.target.is_dir()]:
-        raise TranslationError.gathered("these are folders, and not files to write to:", folders)
-    if not force and (there := [TranslationError(str(job.target)) for job in jobs if job.target.exists()]):
-        raise TranslationError.gathered("these files are there already:", there, hint="`--force` replaces them")
-
-
-def check(jobs: Sequence[Job], model: Trained, wanted: Input, scale: Range | None, tiling: Tiling | None) -> None:
+def check(
+    jobs: Sequence[Job], model: Trained, wanted: Sequence[Input], range: Range | None, tiling: Tiling | None
+) -> None:
     """Raise TranslationError if an image cannot be read or translated, naming each such image.
 
-    The header of every image is looked at, and all of PROBES images. The range that is `wanted` may be another than
-    the `scale` that the data declared, which may be inverted.
+    The header of every image is looked at, and all of PROBES images. A `range` that is asked for may be that which the
+    data declared, which may be inverted.
     """
-    range = wanted.scale
-    if range is not None and range != scale and not range[0] < range[1]:
+    task = model.task
+    if range is not None and len(wanted) > 1:
+        hint = "declare the `range` of each in the data of training"
+        raise TranslationError(f"one range is asked for, and images are of {' and '.join(task.sources)}", hint=hint)
+    if range is not None and range != task.scale(task.source) and not range[0] < range[1]:
         raise TranslationError(f"a range is LOW HIGH, got {range[0]:g} {range[1]:g}")
     problems: list[CrossbandError] = []
-    probed = {jobs[at] for at in np.linspace(0, len(jobs) - 1, PROBES).astype(int)}
+    probed = {jobs[int(at)] for at in np.linspace(0, len(jobs) - 1, PROBES)}
     for job in jobs:
-        try:
-            header = read_header(job.source)
-            model.check_size(header.height, header.width, tiling)
-            _check_type(header.dtype, wanted)
-            if job in probed and (range is not None or header.channels == 3):
-                wanted.to_unit(read_image(job.source))
-        except CrossbandError as error:
-            problems.append(_named(job.source, error))
+        size = None
+        for path, each in zip(job.files, wanted, strict=True):
+            try:
+                header = read_header(path)
+                size = size or (header.height, header.width)
+                if size != (header.height, header.width):
+                    message = f"{header.height}x{header.width} pixels, but {job.source} has {size[0]}x{size[1]}"
+                    raise ImageError(message, hint="the images of a scene must be aligned pixel by pixel")
+                model.check_size(*size, tiling)
+                _check_type(header.dtype, each)
+                if job in probed and (each.scale is not None or header.channels == 3):
+                    each.to_unit(read_image(path))
+            except CrossbandError as error:
+                problems.append(_named(path, error))
     if problems:
         raise TranslationError.gathered("these images cannot be translated:", problems)
 
@@ -226,18 +176,21 @@ def _check_type(dtype: np.dtype, wanted: Input) -> None:
 
 
 def _decoded(
-    jobs: Sequence[Job], wanted: Input, failures: list[CrossbandError], notes: list[str]
+    jobs: Sequence[Job], task: Task, wanted: Sequence[Input], failures: list[CrossbandError], notes: list[str]
 ) -> Iterator[tuple[Job, Tensor]]:
     """The images one by one, with `notes` on odd ones; the name of one that cannot be used goes to `failures`."""
     for job in jobs:
-        try:
-            pixels = read_image(job.source)
-            unit = wanted.to_unit(pixels)
-        except ImageError as error:
-            failures.append(_named(job.source, error))
+        bands: list[Tensor] = []
+        for path, each in zip(job.files, wanted, strict=True):
+            try:
+                pixels = read_image(path)
+                bands.append(each.to_unit(pixels))
+                notes += [f"{path}: {note}" for note in each.notes(pixels)]
+            except ImageError as error:
+                failures.append(_named(path, error))
+                break
         else:
-            notes += [f"{job.source}: {note}" for note in wanted.notes(pixels)]
-            yield job, unit
+            yield job, side_by_side(task, bands)
 
 
 def _groups(images: Iterator[tuple[Job, Tensor]], count: int) -> Iterator[list[tuple[Job, Tensor]]]:

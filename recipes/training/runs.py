@@ -85,7 +85,7 @@ def prepare(
         overrides = [*overrides, *folder_settings(load_recipe(name, overrides).data, data)]
     elif data is not None:
         written = load_recipe(name, overrides)
-        source = data if isinstance(data, Source) else Memory(data, (written.source, written.target))
+        source = data if isinstance(data, Source) else Memory(data, (*written.sources, written.target))
         overrides = [*overrides, f"data.source={json.dumps(_described(source))}"]
     experiment, problems = check(name, overrides), Problems()
     if not resumed:
@@ -115,12 +115,14 @@ def folder_settings(given: Data, folder: str | os.PathLike[str]) -> list[str]:
 def _described(source: Source) -> dict[str, Any]:
     """What a recipe can say of images that are given from Python."""
     scenes = {split: len(names) for split, names in source.splits.items()}
-    return {"memory": {"scenes": scenes, "channels": {name: band.channels for name, band in source.bands.items()}}}
+    channels = {name: band.channels for name, band in source.bands.items()}
+    return {"memory": {"scenes": scenes, "bands": list(channels), "channels": channels}}
 
 
 def _check_same(before: Data, now: Data) -> None:
     """Raise DataError where a run on images given from Python is to go on with other ones."""
-    if before.source == now.source == "memory" and before.arguments != now.arguments:
+    said = ("scenes", "channels")
+    if before.source == now.source == "memory" and any(before.arguments[key] != now.arguments[key] for key in said):
         counts = (
             ", ".join(f"{count} for {split}" for split, count in data.arguments["scenes"].items())
             for data in (before, now)

@@ -21,7 +21,7 @@ from crossband.recipes.kinds.source import Source
 from crossband.recipes.language.experiment import Experiment, unfinished
 from crossband.recipes.metrics.evaluation import Table
 from crossband.recipes.metrics.results import Results
-from crossband.recipes.model.evaluating import Scored, score, whole_scenes
+from crossband.recipes.model.evaluating import Scored, columns_of, score, whole_scenes
 from crossband.recipes.model.loading import load
 from crossband.recipes.model.model import Model
 from crossband.recipes.model.run_folder import RunFolder
@@ -223,7 +223,7 @@ class Session:
         page = Page(
             title=self.experiment.recipe.name,
             summary=f"{training.step} steps of {self.experiment.recipe.data.batch} images, from "
-            f"{self.experiment.recipe.source} to {self.experiment.recipe.target}.",
+            f"{' and '.join(self.experiment.recipe.sources)} to {self.experiment.recipe.target}.",
             results=results.parts(),
             pictures=pictures,
             recipe=self.folder.recipe.read_text(encoding="utf-8"),
@@ -296,9 +296,5 @@ def _means(table: Table) -> dict[str, float]:
 
 def _grid(shown: Sequence[Scored]) -> Any:
     """A picture with a row for each image: input, output, target."""
-    columns = {
-        "input": [each.source[0] for each in shown],
-        "output": [each.output[0].clamp(0, 1) for each in shown],
-        "target": [each.target[0] for each in shown],
-    }
+    columns = columns_of(shown, {"output": [each.output[0].clamp(0, 1) for each in shown]})
     return sample_grid(columns, [each.name for each in shown])
