@@ -61,14 +61,13 @@ class _Checker:
         self.bands = channels_of(recipe.data.source, recipe.data.arguments, recipe.data.channels, bands)
         self.plans = {name: self.plan(name) for name in recipe.networks}
         window = _window(recipe) or size or (None, None)
-        shown = frozenset(self.bands)  # aligned images of all bands show one scene
         images = {
             band: Meaning(
                 Value("name", band),
                 (channels, *window),
                 Range(*recipe.data.range),
                 band,
-                shown if recipe.pairing == "paired" else frozenset([band]),
+                self.scenes(band),
             )
             for band, channels in self.bands.items()
         }
@@ -158,6 +157,17 @@ class _Checker:
             message = f"the key map `{keys.name}` fills `{absent[0][:-1]}`, and `{name}` has no such node"
             hint = f"it is of the graph `{keys.graph}`: say by `into` which node of `{name}` that is"
             self.fault("E070", message, "networks", name, "weights", "keys", hint=hint)
+
+    def scenes(self, band: str) -> frozenset[str]:
+        """The bands that show one scene with this one: all if paired, else those that are translated with it."""
+        if self.recipe.pairing == "paired":
+            return frozenset(self.bands)
+        entry = registry.sources.get(self.recipe.data.source)
+        if entry and "paired" not in entry.pairing:
+            return frozenset([band])
+        return frozenset(
+            other for other in self.bands if (other in self.recipe.sources) == (band in self.recipe.sources)
+        )
 
     def bands_unknown(self) -> bool:
         """Whether the data source is told its bands wrongly, so that none of them is known."""
