@@ -118,7 +118,11 @@ def test_a_task_chooses_among_the_bands(folder: Path) -> None:
     [
         ("[visible, near], to", "[visible, nera], to", "2:24 E070 the data have no band `nera` | did you mean `near`?"),
         ("[visible, near], to", "[near, near], to", "2:21 E070 `near` is there twice | name each band once"),
-        ("(visible, near)", "(visible)", "4:15 E072 `generator` takes 2 inputs (`colour`, `near`), got 1 | None"),
+        (
+            "(visible, near)",
+            "(visible)",
+            "4:15 E072 `generator` takes 2 inputs (`colour`, `near`), got 1 | write `generator(colour, near)`",
+        ),
         ("[visible, near, long]}", "[visible, near, 5]}", "7:46 E072 pairs: `bands` must be text, got 5 | None"),
     ],
 )
