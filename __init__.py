@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from crossband.recipes.training.runs import train as train
     from crossband.recipes.training.session import Run as Run
     from crossband.registry import CrossbandError as CrossbandError
+    from crossband.registry import add_files as add_files
 
 __version__ = "0.1.0"
 __all__ = [  # without `list`, which `from crossband import *` would put in the place of Python's own
@@ -32,6 +33,7 @@ __all__ = [  # without `list`, which `from crossband import *` would put in the 
     "Model",
     "Run",
     "__version__",
+    "add_files",
     "block",
     "build",
     "check",
@@ -51,6 +53,7 @@ _HOMES = {
     "CrossbandError": "registry",
     "Model": "recipes.model.model",
     "Run": "recipes.training.session",
+    "add_files": "registry",
     "block": "blocks.contracts.block",
     "build": "graphs",
     "check": "graphs",

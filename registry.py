@@ -452,6 +452,23 @@ def add_references(file: str | os.PathLike[str]) -> None:
     REFERENCES.append(added)
 
 
+def add_files(module: str | os.PathLike[str]) -> None:
+    """Add what lies beside a plugin: folders `graphs`, `recipes` and `keys`, and a file `references.bib`, as they are.
+
+    A plugin writes `add_files(__file__)`. Raises RegistryError if there is none of them, or if a name is taken.
+    """
+    home = Path(module).parent
+    beside = {kind: home / kind for kind in FOLDERS if (home / kind).is_dir()}
+    bibtex = home / "references.bib"
+    if not beside and not bibtex.is_file():
+        message = f"nothing to add lies beside {module}"
+        raise RegistryError(message, hint="make a folder `graphs`, `recipes` or `keys`, or a file `references.bib`")
+    for kind, folder in beside.items():
+        add_folder(kind, folder)
+    if bibtex.is_file():
+        add_references(bibtex)
+
+
 def _own_path(path: str | os.PathLike[str], what: Literal["file", "folder"]) -> Path:
     """The path that a plugin gives of a file or folder of its own."""
     found = Path(path)

@@ -11,7 +11,18 @@ from crossband.graphs.picture.sketch import Sketch, sketch
 from crossband.graphs.plans.plan import Plan
 from crossband.recipes.language.experiment import Experiment
 
-NARROW = {"width": 8, "most": 16, "inner": 4, "reduce": 2, "stem": 4, "head": 8, "low": 4, "depth3": 2}
+NARROW = {
+    "width": 8,
+    "most": 16,
+    "inner": 4,
+    "reduce": 2,
+    "stem": 4,
+    "head": 8,
+    "low": 4,
+    "depth3": 2,
+    "depth4": 2,
+    "heads": 2,
+}
 """Params that make a network small, of the graphs that have them."""
 
 

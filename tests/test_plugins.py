@@ -227,7 +227,7 @@ def test_every_kind_of_a_plugin_is_known(option: list[str], tmp_path: Path) -> N
 @pytest.mark.usefixtures("scratch")
 def test_the_plugin_of_the_contributing_page_is_one(tmp_path: Path) -> None:
     page = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text().partition("Outside this repository")[2]
-    code = page[page.index("    from pathlib") : page.index("\nName the module")]
+    code = page[page.index("    from crossband import") : page.index("\nName the module")]
     (tmp_path / "graphs").mkdir()
     (tmp_path / "references.bib").write_text(BIB)
     (tmp_path / "page.py").write_text(textwrap.dedent(code))

@@ -75,6 +75,14 @@ PUBLISHED = [
 ]
 
 
+ROUNDED = [  # as printed, in millions
+    ("restormer", {}, "26.1"),
+    ("nafnet", {}, "17.1"),
+    ("nafnet", {"width": 64}, "67.9"),
+    ("swin_unet", {}, "27.17"),  # not by the paper, which prints none: by those who counted its code
+]
+
+
 def count(graph: str, params: dict[str, object]) -> int:
     with torch.device("meta"):
         return sum(parameter.numel() for parameter in build(graph, params).parameters())
@@ -83,6 +91,18 @@ def count(graph: str, params: dict[str, object]) -> int:
 @pytest.mark.parametrize(("graph", "params", "published"), PUBLISHED)
 def test_parameters_are_as_many_as_published(graph: str, params: dict[str, object], published: int):
     assert count(graph, params) == published
+
+
+@pytest.mark.parametrize(("graph", "params", "printed"), ROUNDED)
+def test_parameters_are_as_many_as_printed(graph: str, params: dict[str, object], printed: str):
+    digits = len(printed.partition(".")[2])
+    assert f"{count(graph, params) / 1e6:.{digits}f}" == printed
+
+
+def test_gates_add_three_linear_layers_to_each_of_three_skips():
+    """Attention U-Net has no count of its own to match: those of its paper are of networks for volumes."""
+    gates = [c * c // 2 + (2 * c * c // 2 + c // 2) + (c // 2 + 1) for c in (128, 256, 512)]
+    assert count("unet_attention", {}) == count("unet", {}) + sum(gates)
 
 
 if __name__ == "__main__":

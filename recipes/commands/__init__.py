@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "train": "Train the networks of a recipe",
     "evaluate": "Measure trained weights on images with known answers",
     "translate": "Translate images with trained weights",
+    "new": "Write the smallest block or plugin of one's own, to start from",
     "schema": "Print the JSON Schema of graph or recipe files, for editors",
     "cite": "Print BibTeX for all that a graph or recipe builds on",
 }
