@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from crossband.graphs import check as check
     from crossband.graphs.building.multiscale import graph_wrapper as graph_wrapper
     from crossband.recipes.commands.listing import names as list  # noqa: F401
+    from crossband.recipes.kinds.augmentation import augmentation as augmentation
     from crossband.recipes.kinds.function import function as function
     from crossband.recipes.kinds.loss import loss as loss
     from crossband.recipes.kinds.metric import metric as metric
@@ -34,6 +35,7 @@ __all__ = [  # without `list`, which `from crossband import *` would put in the 
     "Run",
     "__version__",
     "add_files",
+    "augmentation",
     "block",
     "build",
     "check",
@@ -54,6 +56,7 @@ _HOMES = {
     "Model": "recipes.model.model",
     "Run": "recipes.training.session",
     "add_files": "registry",
+    "augmentation": "recipes.kinds.augmentation",
     "block": "blocks.contracts.block",
     "build": "graphs",
     "check": "graphs",

@@ -341,8 +341,10 @@ metrics: Kind[Any] = Kind("metric", "metrics", ["crossband.recipes.metrics"])
 functions: Kind[Any] = Kind("function", "functions", ["crossband.recipes.language.functions"])
 optimizers: Kind[Any] = Kind("optimizer", "optimizers", ["crossband.recipes.kinds.optimizer"])
 schedules: Kind[Any] = Kind("schedule", "schedules", ["crossband.recipes.kinds.schedule"])
+augmentations: Kind[Any] = Kind("augmentation", "augmentations", ["crossband.recipes.data.augmentations"])
 KINDS: Mapping[str, Kind[Any]] = {
-    kind.plural: kind for kind in (blocks, wrappers, losses, sources, metrics, functions, optimizers, schedules)
+    kind.plural: kind
+    for kind in (blocks, wrappers, losses, sources, augmentations, metrics, functions, optimizers, schedules)
 }
 FOLDERS: dict[str, list[Path]] = {  # of YAML files: a kind has no two of one name
     "graphs": [ROOT / "graphs", ROOT / "graphs" / "hybrids"],

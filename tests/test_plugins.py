@@ -27,7 +27,8 @@ import torch
 from annotated_types import Gt, doc
 from torch import Tensor, nn
 
-from crossband import block, function, graph_wrapper, loss, metric, optimizer, registry, schedule, source, wrapper
+from crossband import augmentation, block, function, graph_wrapper, loss, metric, optimizer, registry, schedule
+from crossband import source, wrapper
 from crossband.recipes.data import Band, Source
 from crossband.recipes.kinds.function import Function
 
@@ -91,6 +92,12 @@ def own_source(*, count: Annotated[int, Gt(0)] = 2) -> Noise:
     return Noise(count)
 
 
+@augmentation("own_augmentation", channels=3, cite="own2030")
+def own_augmentation(image: Tensor, rng: np.random.Generator, *, darkest: Annotated[float, Gt(0)] = 0.5) -> Tensor:
+    """Any brightness from a part of it on."""
+    return image * rng.uniform(darkest, 1)
+
+
 @metric("own_metric", title="Own", better="lower", unit="K", cite="own2030")
 def own_metric(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """The largest error of each image."""
@@ -135,7 +142,7 @@ flow: {fake: generator(own_function(source))}
 losses: {own: {own_loss: [fake, target], power: 1.5}}
 optimizer: {OwnOptimizer: {lr: 1.0e-3}}
 schedule: {own_step: 1, factor: 0.5, warmup: 1}
-data: {source: {own_source: {count: 3}}, size: 16}
+data: {source: {own_source: {count: 3}}, size: 16, augment: {own_augmentation: {darkest: 0.9}}}
 steps: 2
 evaluate: {metrics: [own_metric, psnr]}
 device: cpu
@@ -151,6 +158,7 @@ OWN = {
     "wrappers": ["OwnDouble", "OwnNothing"],
     "losses": ["own_loss"],
     "sources": ["own_source"],
+    "augmentations": ["own_augmentation"],
     "metrics": ["own_metric"],
     "functions": ["own_function"],
     "optimizers": ["OwnOptimizer"],

@@ -79,6 +79,7 @@ def _named_in(recipe: "Recipe") -> Iterator[Entry]:
     from crossband.recipes.kinds.schedule import entry_of
 
     yield registry.sources[recipe.data.source]
+    yield from (registry.augmentations[name] for name in recipe.data.augment)
     calls = [*recipe.flow.values()]
     for phase in recipe.phases:
         yield from (registry.losses[term.loss] for term in phase.terms.values())

@@ -109,6 +109,7 @@ def _facts(recipe: Recipe) -> dict[str, str]:
         "task": f"{' and '.join(recipe.sources)} to {recipe.target}, {recipe.pairing}",
         "data": data.source + (f"({arguments(data.arguments)})" if data.arguments else ""),
         "images": arguments({**data.geometry, "batch": data.batch}),
+        **({"augmented": "; ".join(augmented(data.augment))} if data.augment else {}),
         "optimizer": ", ".join(optimizers),
         "schedule": ", ".join(dict.fromkeys(arguments(phase.schedule) or "constant" for phase in recipe.phases)),
         "length": f"{recipe.steps} steps" if recipe.steps else f"{recipe.epochs} epochs",
@@ -144,6 +145,11 @@ def term_text(term: Term) -> str:
     """A term as a formula: `fft_l1(fake, infrared; mode=amplitude)`."""
     inputs = ", ".join(map(str, term.inputs))
     return f"{term.loss}({inputs}{'; ' if term.arguments else ''}{arguments(term.arguments)})"
+
+
+def augmented(steps: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Each augmentation with its arguments: `rotate(degrees=5)`."""
+    return [f"{name}({arguments(own)})" for name, own in steps.items()]
 
 
 def arguments(values: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """Which part of a scene the network sees: resizing, windows and mirror images, the same for all its bands."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,12 +39,18 @@ class Geometry:
         """Height and width after `load`."""
         return loaded(self.load, (height, width))
 
-    def apply(self, image: np.ndarray, rng: np.random.Generator | None = None) -> Tensor:
+    def apply(
+        self,
+        image: np.ndarray,
+        rng: np.random.Generator | None = None,
+        moved: Callable[[Tensor], Tensor] = lambda image: image,
+    ) -> Tensor:
         """`c h w` of any Source type to a tensor `c h w`: uint8 stays uint8, others become float32 in [0, 1].
 
-        Generators in equal states give equal geometry; without a generator nothing is random.
+        Generators in equal states give equal geometry; without a generator nothing is random. What is loaded is `moved`
+        before the window is cut.
         """
-        tensor = _tensor(resize(image, self.loaded(*image.shape[1:])))
+        tensor = moved(_tensor(resize(image, self.loaded(*image.shape[1:]))))
         height, width = tensor.shape[1:]
         high, wide = self.window or (height, width)
         chance = rng if self.crop == "random" else None

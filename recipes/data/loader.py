@@ -7,6 +7,8 @@ processes nor where a run was interrupted changes what the network sees.
 import itertools
 import signal
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -15,11 +17,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from crossband.recipes.basics.colour import with_channels
+from crossband.recipes.data.augmenting import Augmenting
 from crossband.recipes.data.geometry import Geometry, check_window
 from crossband.recipes.kinds.source import DataError, Pairing, Source
 from crossband.registry import ArgumentError, CrossbandError, suggest
 
-SHUFFLE, PARTNER, DRAW = 0, 1, 2  # purposes of random numbers: independent streams of one seed
+SHUFFLE, PARTNER, DRAW, AUGMENT = 0, 1, 2, 3  # purposes of random numbers: independent streams of one seed
 
 
 class Draw(NamedTuple):
@@ -38,7 +41,7 @@ class Scenes(Dataset[dict[str, Any]]):
 
     `range` are the numbers that stand for 0 and 1 of the source, usually [0, 1] or [-1, 1]. `channels` changes the
     number of channels of a band: grey is repeated, colour reduced to Rec. 601 luminance. `bands` are those that it
-    gives, by default all.
+    gives, by default all. `augment` are augmentations by name: see `crossband.recipes.data.augmenting`.
 
     With `pairing: unpaired` the bands fall into two groups, those that stand `together` (by default the first alone)
     and the others, each of which shows a scene of its own, with a geometry of its own: the name of the item names both.
@@ -58,6 +61,7 @@ class Scenes(Dataset[dict[str, Any]]):
         bands: Collection[str] | None = None,
         together: Collection[str] = (),
         pairing: Pairing = "paired",
+        augment: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
         seed: int = 0,
     ) -> None:
         wanted = [band for band in source.bands if bands is None or band in bands]
@@ -69,7 +73,7 @@ class Scenes(Dataset[dict[str, Any]]):
             self.groups = [[band for band in wanted if band in own], [band for band in wanted if band not in own]]
         self.source = source
         self.names, *self.partners = (source.names(split, group[0]) for group in self.groups)
-        self.geometry, self.range, self.seed = geometry, range, seed
+        self.geometry, self.range, self.seed, self.augment = geometry, range, seed, dict(augment)
         self.channels = {name: band.channels for name, band in source.bands.items()} | dict(channels or {})
         for band, count in self.channels.items():
             if band not in source.bands or count not in (1, 3):
@@ -88,10 +92,13 @@ class Scenes(Dataset[dict[str, Any]]):
         )
         names = [self.names[draw.scene], *(own[at] for own, at in zip(self.partners, draw.partners, strict=True))]
         item: dict[str, Any] = {"name": " + ".join(names)}
+        augmenting = Augmenting(self.augment, (self.seed, AUGMENT, draw.epoch))
         for at, (name, group) in enumerate(zip(names, self.groups, strict=True)):
             words = (draw.scene, at) if len(names) > 1 else (draw.scene,)
             for band, image in self.source.read(name, group).items():
-                tensor = self.geometry.apply(image, _generator(self.seed, DRAW, draw.epoch, *words))
+                rng = _generator(self.seed, DRAW, draw.epoch, *words)
+                tensor = self.geometry.apply(image, rng, partial(augmenting.moved, scene=words))
+                tensor = augmenting.changed(tensor, words, band, self.source.bands[band].channels)
                 item[band] = self._finish(tensor, self.channels[band])
         return item
 

@@ -51,7 +51,7 @@ def training_scenes(recipe: Recipe, source: Source) -> Scenes:
     """What training sees of the data."""
     geometry = Geometry(**recipe.data.geometry)
     options: dict[str, Any] = {"pairing": recipe.pairing, "seed": recipe.seed, "channels": recipe.data.channels}
-    options |= {"bands": recipe.reads, "together": recipe.sources}
+    options |= {"bands": recipe.reads, "together": recipe.sources, "augment": recipe.data.augment}
     return scenes_of(source, "train", recipe.data, geometry, **options)
 
 

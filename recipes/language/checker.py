@@ -29,7 +29,7 @@ from crossband.recipes.language.flow import Value
 from crossband.recipes.language.functions import words
 from crossband.recipes.language.meaning import Meaning, Meanings
 from crossband.recipes.language.patches import patched
-from crossband.recipes.language.reading import load_recipe_into
+from crossband.recipes.language.reading import GEOMETRY, load_recipe_into
 from crossband.recipes.language.sense import check_sense
 from crossband.recipes.language.syntax import Phase, Recipe, Term
 from crossband.registry import Entry, suggest
@@ -317,8 +317,33 @@ class _Checker:
             self.fault(code, problem.message, *where, key=unknown, hint=hint)
         return len(self.problems) == before
 
+    def augmentations(self) -> None:
+        """Check each augmentation, its arguments, and that the data have bands that it changes."""
+        data = self.recipe.data
+        source = registry.sources.get(data.source)
+        own = source.bands_of(data.arguments) if source else self.bands
+        for name, arguments in data.augment.items():
+            path = ("data", "augment", name)
+            if name not in registry.augmentations:
+                hint = (
+                    f"`{name}` stands beside `augment`" if name in GEOMETRY else suggest(name, registry.augmentations)
+                )
+                self.fault("E085", f"no augmentation named `{name}`", *path, hint=hint, key=True)
+                continue
+            entry = registry.augmentations[name]
+            if not self.arguments(entry, arguments, "E085", *path):
+                continue
+            unknown = [(number, band) for number, band in enumerate(arguments.get("bands") or ()) if band not in own]
+            for number, band in unknown:
+                self.fault("E070", f"the data have no band `{band}`", *path, "bands", number, hint=suggest(band, own))
+            if not unknown and not entry.bands(arguments, own):
+                count = f"{entry.channels} channel{'s' * (entry.channels != 1)}"
+                message = f"`{name}` changes bands of {count}, and the data have none"
+                self.fault("E085", message, *path, key=True, hint=f"say which: `bands: [{self.recipe.source}]`")
+
     def data(self) -> None:
         """Check the data source, its arguments, and that it gives paired or unpaired images as the task asks."""
+        self.augmentations()
         name, arguments = self.recipe.data.source, self.recipe.data.arguments
         bare = isinstance(self.recipe.resolved["data"]["source"], str)
         path = ("data", "source") if bare else ("data", "source", name)

@@ -245,6 +245,7 @@ class _Parser:
             data.get("channels", {}),
             data.get("workers", 0),
             data.get("cache"),
+            {name: arguments or {} for name, arguments in data.get("augment", {}).items()},
         )
 
     def papers(self, written: Any) -> tuple[Paper, ...]:

@@ -15,7 +15,7 @@ COUNT: Schema = {"type": "integer", "minimum": 1}
 PATCH = patch_schemas(arguments=False)  # what a recipe may say of the graph of a network, in the words of a graph file
 MERGED = (  # mappings that a child merges with those of its parent; it replaces any other value
     *("params", "networks", "networks.*", "networks.*.params", "flow", "phases", "phases.*", "phases.*.losses"),
-    *("losses", "data", "task", "every", "evaluate", "variants", "variants.*"),
+    *("losses", "data", "data.augment", "task", "every", "evaluate", "variants", "variants.*"),
     *(f"networks.*.{word}" for word, own in PATCH.items() if own.get("type") == "object"),
 )
 NEEDED = ["recipe", "task", "networks", "flow", "optimizer", "data"]  # of a recipe with those that it extends
@@ -59,6 +59,7 @@ def recipe_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> S
     optimizer = _one_of(known["optimizers"]) if arguments else {"type": "object", "minProperties": 1}
     schedule = _schedules(known["schedules"]) if arguments else {"type": ["string", "object"]}
     source = _one_of(known["sources"], bare=True) if arguments else {"type": ["string", "object"]}
+    augment = _augment(known["augmentations"] if arguments else None)
     learning: Schema = {
         "optimizer": {**optimizer, "description": "Its name and arguments, `{Adam: {lr: 2e-4}}`, of every phase"},
         "schedule": {
@@ -106,7 +107,7 @@ def recipe_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> S
                 },
                 "losses": losses,
                 **learning,
-                "data": _data(source),
+                "data": _data(source, augment),
                 "epochs": {**COUNT, "description": "How long it trains, in passes over the images: this, or `steps`"},
                 "steps": {**COUNT, "description": "How long it trains, in steps of the optimizer: this, or `epochs`"},
                 **_running(),
@@ -259,7 +260,16 @@ def _variants() -> Schema:
     return _names(settings, "Named groups of settings, chosen by `variant: NAME` or a list of names")
 
 
-def _data(source: Schema) -> Schema:
+def _augment(known: Mapping[str, Described] | None) -> Schema:
+    """Augmentations by name; without those that are known, any."""
+    names = "Random changes of training images, by name in their order: `{rotate: {degrees: 5}}`; test images have none"
+    if known is None:
+        return {"type": "object", "description": names, "additionalProperties": {"type": ["object", "null"]}}
+    each = {name: {**_object(parameter_schemas(entry)), "description": entry.doc} for name, entry in known.items()}
+    return {**_object(each), "description": names}
+
+
+def _data(source: Schema, augment: Schema) -> Schema:
     return {
         "description": "The images, and how they are cut",
         **_object(
@@ -281,6 +291,7 @@ def _data(source: Schema) -> Schema:
                     "default": False,
                     "description": "Turn half of the training images upside down",
                 },
+                "augment": augment,
                 "batch": {**COUNT, "default": 1, "description": "Images in a step of training"},
                 "range": {
                     "type": "array",

@@ -63,7 +63,10 @@ class Phase:
 
 @dataclass(frozen=True)
 class Data:
-    """The source of the images and their geometry; `cache` is a folder that keeps them decoded."""
+    """The source of the images and their geometry; `cache` is a folder that keeps them decoded.
+
+    `augment` are augmentations of training images by name, with their arguments, in the order in which they are done.
+    """
 
     source: str
     arguments: Mapping[str, Any]
@@ -73,6 +76,7 @@ class Data:
     channels: Mapping[str, int] = field(default_factory=dict)
     workers: int = 0
     cache: str | None = None
+    augment: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def scale(self) -> dict[str, tuple[float, float]]:
