@@ -65,6 +65,7 @@ CODES: Mapping[str, str] = {
     "E082": "a value stands for another band than it is used for, or a task for none",
     "E083": "images that show different scenes are compared pixel by pixel",
     "E084": "a file that is there is not of the kind that is wanted",
+    "E085": "a run could not begin: its images, weights or device are not as it needs them",
 }
 
 _INDENT = "  "

@@ -64,13 +64,19 @@ def train(
         experiment, source = prepare(str(name), setting_texts(settings), data, resumed=again)
     if old:
         _check_same(load_recipe(old.recipe).data, experiment.recipe.data)
+        return begin(experiment, source, read_state(old.state), silent=silent).run(old)
+    session = begin(experiment, source, silent=silent)
+    fabric = session.fabric
+    made = new_folder(experiment.recipe.name, Path(run) if run else None) if fabric.is_global_zero else None
+    return session.run(RunFolder(Path(str(fabric.broadcast(None if made is None else str(made))))))
+
+
+def begin(
+    experiment: Experiment, source: Source, state: Mapping[str, Any] | None = None, *, silent: bool = False
+) -> Session:
+    """All of a run up to its first step, with nothing written: `crossband check` does it too."""
     fabric = make_fabric(experiment)
-    state = read_state(old.state) if old else None
-    session = Session(experiment, source, fabric, state, silent=silent or not fabric.is_global_zero)
-    if old is None:
-        made = new_folder(experiment.recipe.name, Path(run) if run else None) if fabric.is_global_zero else None
-        old = RunFolder(Path(str(fabric.broadcast(None if made is None else str(made)))))
-    return session.run(old)
+    return Session(experiment, source, fabric, state, silent=silent or not fabric.is_global_zero)
 
 
 def prepare(
