@@ -42,7 +42,11 @@ def own(**changes: str) -> str:
         ({}, ["--set", "data.batch=bach"], "E006 `batch` must be a whole number, got `bach`"),
         ({}, ["--set", "evaluate.split=tset"], "the data has no split `tset`"),
         ({"graph": "to_one.yaml, weights: start.safetensors"}, [], "mine.yaml:5:44: E001 no such file or folder: `"),
-        ({}, ["--set", "networks.generator.weights=start.safetensors"], "settings:1:28: E001 no such file or folder: `"),
+        (
+            {},
+            ["--set", "networks.generator.weights=start.safetensors"],
+            "settings:1:28: E001 no such file or folder: `",
+        ),
         ({}, ["--set", "networks.generator.weights=to_one.yaml"], "to_one.yaml: not a weights file"),
         ({}, ["--set", "networks.generator.weights=other.safetensors"], "these weights belong to another network"),
         ({}, ["--device", "cuda"], "there is no device `cuda` here"),

@@ -14,7 +14,7 @@ from crossband.graphs.language.syntax import Graph
 from crossband.graphs.plans.admissible import SizeRule
 from crossband.graphs.plans.plan import Plan
 from crossband.recipes.basics.colour import with_channels
-from crossband.recipes.data.opening import open_given, open_source
+from crossband.recipes.data.opening import of_run, open_given, open_source
 from crossband.recipes.kinds.source import Source
 from crossband.recipes.language.functions import make_functions
 from crossband.recipes.language.syntax import Recipe
@@ -269,7 +269,8 @@ class Model(nn.Module):
         if self.recipe is None:
             hint = "say which images: `data=...`, on the command line `--data FOLDER`"
             raise CrossbandError(f"{self._words}: these weights lie in no run folder", hint=hint)
-        return open_source(self.task.data)
+        with of_run(self._words, self.task.data):
+            return open_source(self.task.data)
 
     def __reduce__(self) -> tuple[Any, ...]:
         from crossband.recipes.model.loading import load_again

@@ -18,6 +18,7 @@ class RunFolder:
     @classmethod
     def around(cls, file: Path) -> "RunFolder | None":
         """The run in whose folder a weights file lies; None where it lies in none."""
+        file = file if file.parent.name else file.absolute()
         folder = cls(file.parent.parent)
         return folder if file.parent == folder.weights("").parent and folder.recipe.is_file() else None
 

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 
 from crossband.graphs.language.diagnostics import Problems
 from crossband.recipes.data.memory import Memory
-from crossband.recipes.data.opening import in_folder, open_source
+from crossband.recipes.data.opening import in_folder, of_run, open_source
 from crossband.recipes.data.scale import scale_faults
 from crossband.recipes.kinds.source import DataError, Source
 from crossband.recipes.language.checker import check, check_recipe
@@ -57,14 +57,16 @@ def train(
     if (recipe is None) == (resume is None):
         raise CrossbandError("give one of a recipe to train and a run to resume")
     old = None if resume is None else RunFolder(Path(resume))
+    texts = setting_texts(settings)
     if old:
         old.check()
-    name, again = (old.recipe if old else recipe), old is not None
-    with named_if_missing(f"{old}: this run was", plugins_of(old) if old else ()):
-        experiment, source = prepare(str(name), setting_texts(settings), data, resumed=again)
-    if old:
-        _check_same(load_recipe(old.recipe).data, experiment.recipe.data)
+        with named_if_missing(f"{old}: this run was", plugins_of(old)):
+            before = load_recipe(old.recipe).data
+            with of_run(old, before):
+                experiment, source = prepare(old.recipe, texts, data, resumed=True)
+        _check_same(before, experiment.recipe.data)
         return begin(experiment, source, read_state(old.state), silent=silent).run(old)
+    experiment, source = prepare(str(recipe), texts, data)
     session = begin(experiment, source, silent=silent)
     fabric = session.fabric
     made = new_folder(experiment.recipe.name, Path(run) if run else None) if fabric.is_global_zero else None
