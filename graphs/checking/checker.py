@@ -84,7 +84,7 @@ def _plan(findings: Findings, graph: Graph) -> Plan | None:
     wrong = check_choices(graph, scope.names, lambda name: graph.at("params", name), findings.problems)
     scope = replace(scope, broken=scope.broken | wrong)
     written = graph
-    graph = expanded(graph, scope)
+    graph = expanded(graph, scope, whole=True)
     inputs = {name: _input(graph, name, scope) for name in graph.inputs}
     axes = {str(size): size for shape in inputs.values() if shape for size in shape[1:] if not isinstance(size, int)}
     flows: dict[str, NodeOutputs | None] = {

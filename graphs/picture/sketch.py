@@ -58,7 +58,7 @@ class _Sketcher:
         self.values = Scope({}, Problems())
         with suppress(Reported):
             self.values = self.values.params(self.graph.params, None)
-        self.graph = expanded(self.graph, self.values)
+        self.graph = expanded(self.graph, self.values, whole=True)
         self.graph = rewritten(self.graph, wrappers_of(Findings(self.resolver), self.graph, self.values))
         self.opened: dict[str, str] = {}
         self.walk = self._walked()
