@@ -72,6 +72,8 @@ def _sides(
     hint = "`ResizeTo` or `UpCat` brings the first of two to the size of the second"
     if all(each.wanted == 1 for each in conditions):
         hint = f"`GlobalPool` on `{name}` makes it so"
+    elif len(reads) > 1 and found == "×".join("1" * len(conditions)):
+        hint = f"`Broadcast` in front repeats `{name}` over the pixels of a map"
     elif len(reads) < 2:
         hint = "a strided `Conv`, a pool or `Resize` changes sizes"
     return "E031", f"{block} needs the {side} {wanted} from `{name}`, which has {found}", f"{inputs}; {hint}"
