@@ -48,6 +48,13 @@ def open_given(given: Any, data: Data, bands: Sequence[str]) -> Source:
     return Memory(given if isinstance(given, Mapping) else {"test": given}, bands)
 
 
+def other_images(given: Any, data: Data) -> str | None:
+    """What to call images given in place of those of a recipe; None where they may be the same in another folder."""
+    if not isinstance(given, str | os.PathLike):
+        return "images given from Python"
+    return None if "folder" in registry.sources[data.source].parameters else os.fspath(given)
+
+
 def in_folder(data: Data, folder: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
     """What a recipe says under `data.source` to read the images in another `folder`, as `{source: arguments}`.
 

@@ -18,7 +18,9 @@ from crossband.graphs.language.serial import dump as dump_graph
 from crossband.graphs.language.writer import dump
 from crossband.recipes.basics.files import replacing
 from crossband.recipes.language.experiment import Experiment
+from crossband.recipes.language.papers import beside
 from crossband.recipes.language.schema import PATCH
+from crossband.recipes.language.syntax import Recipe
 from crossband.recipes.metrics.evaluation import Table
 from crossband.recipes.model.plugins import plugins_with
 from crossband.recipes.model.run_folder import RunFolder
@@ -60,7 +62,16 @@ def write_recipe(run: RunFolder, experiment: Experiment) -> None:
         networks[name] = own | {"graph": run.graph(name).relative_to(run.path).as_posix()}
         _write(run.graph(name), dump_graph(plan.graph))
     data = {key: value for key, value in experiment.recipe.resolved.items() if key != "params"}
+    data |= {"paper": _papers(experiment.recipe)} if experiment.recipe.paper else {}
     _write(run.recipe, dump(data | {"networks": networks}, expand=("networks", "flow", "losses", "phases")))
+
+
+def _papers(recipe: Recipe) -> list[dict[str, Any]]:
+    """The figures of papers as a recipe has them, with what differs in this run: its file alone does not tell."""
+    written = recipe.resolved["paper"]
+    rows = [written] if isinstance(written, Mapping) else written
+    found = zip(rows, beside(recipe), strict=True)
+    return [{**row, **({"differs": paper.differs} if paper.differs else {})} for row, paper in found]
 
 
 def write_environment(run: RunFolder, **more: Any) -> dict[str, str]:
