@@ -232,14 +232,14 @@ def test_weights_alone_are_measured_and_drawn_on_images_of_the_users(work: Path,
 def test_the_paper_stands_beside_the_run(work: Path, tmp_path: Path) -> None:
     """The figures go with the recipe into the folder of the run, and from there into table and report."""
     values = "{psnr: 36.21, ssim: {value: 0.889, note: read so}, mae: {value: 9.73, comparable: false, note: no unit}}"
-    paper = f"{{source: fan2025, table: table of results, data: LLVIP, values: {values}}}"
+    paper = f"{{source: fan2025, table: table of results, data: drawn scenes, values: {values}}}"
     command = ("train", work / "paired.yaml", "--set", "steps=1", "--set", WHAT, "--set", f"paper={paper}")
     out = done(*command, "--run", tmp_path / "run").stdout
     rows = {row[0].strip(): row[2].strip() for row in re.findall(r"^\|([^|]*)\|([^|]*)\|([^|]*)\|$", out, re.MULTILINE)}
     assert rows["metric"] == "fan2025, table of results"
     assert (rows["PSNR (dB) ↑"], rows["SSIM ↑"], rows["MAE ↓"]) == ("36.21", "0.889*", "(9.73)")
     assert "cannot be compared: no unit" in out
-    assert "measured on LLVIP" in (tmp_path / "run" / "report.md").read_text("utf-8")
+    assert "measured on drawn scenes" in (tmp_path / "run" / "report.md").read_text("utf-8")
     found = json.loads(done("evaluate", tmp_path / "run", "--json").stdout)
     assert found["paper"]["paired"][0]["values"]["mae"] == {"value": 9.73, "comparable": False, "note": "no unit"}
 

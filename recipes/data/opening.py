@@ -49,7 +49,9 @@ def open_given(given: Any, data: Data, bands: Sequence[str]) -> Source:
 
 
 def other_images(given: Any, data: Data) -> str | None:
-    """What to call images given in place of those of a recipe; None where they may be the same in another folder."""
+    """What to call images given in place of those of a recipe; None where they may be the same, opened elsewhere."""
+    if isinstance(given, Source):
+        return None
     if not isinstance(given, str | os.PathLike):
         return "images given from Python"
     return None if "folder" in registry.sources[data.source].parameters else os.fspath(given)

@@ -19,7 +19,10 @@ def beside(recipe: Recipe) -> tuple[Paper, ...]:
     """The figures of papers, each row with what differs between its system and the recipe, if anything does."""
     if not recipe.paper:
         return ()
-    written = worked_out(Layers(recipe.layers.documents).with_variants(Problems()), Problems())
+    if any(setting.path == ("paper",) for setting in recipe.layers.settings):  # given for what is run
+        written = recipe.layers.data
+    else:
+        written = worked_out(Layers(recipe.layers.documents).with_variants(Problems()), Problems())
     changes = list(_changes(written, recipe.layers.data))
     return tuple(_with(paper, [*changes, *_other_images(paper, recipe, written)]) for paper in recipe.paper)
 
