@@ -107,12 +107,22 @@ def test_device_and_precision_are_settings(work: Path, tmp_path: Path) -> None:
     ("arguments", "code", "message"),
     [
         ((), 2, "give one of RECIPE and `--resume RUN`"),
-        (("paired.yaml", "--resume", "first"), 2, "give one of RECIPE and `--resume RUN`"),
+        (
+            ("paired.yaml", "--resume", "first"),
+            2,
+            "a run goes on with its own recipe: leave out `paired.yaml`, or `--resume first`",
+        ),
         (("--resume", "first", "--run", "x"), 2, "a resumed run stays in its folder: leave out `--run`"),
         (("pared",), 1, "no recipe named `pared`"),
         (("paired.yaml", "--set", "stepps=1", "--run", "x"), 1, "stepps"),
         (("paired.yaml", "--set", "steps", "--run", "x"), 1, "`steps` is not `key=value`"),
         (("paired.yaml", "--run", "first"), 1, "first: is there already, and a run is never overwritten"),
+        (("paired.yaml", "--run", "."), 1, ".: is a folder with other files in it, and a run has a folder of its own"),
+        (
+            ("paired.yaml", "--run-folder", "paired.yaml"),
+            1,
+            "paired.yaml: is a file, and a run has a folder of its own",
+        ),
         (("paired.yaml", "--data", "nowhere", "--run", "x"), 1, "nowhere"),
         (("--resume", "nowhere"), 1, "nowhere"),
     ],

@@ -77,3 +77,13 @@ def test_a_run_whose_images_moved_says_how_to_name_them(project: Path, monkeypat
     succeed("train", "--resume", "runs/x", "--data", "photos")
     assert load_recipe("runs/x/recipe.yaml").data.arguments["folder"] == str(away / "photos")  # from now on
     works("runs/x", photo)
+
+
+def test_what_is_no_run_says_so(project: Path) -> None:
+    (project / "empty").mkdir()
+    hint = "it is empty: a run is what `crossband train` makes, such as `runs/u2net-001`"
+    for words in (("train", "--resume", "empty"), ("evaluate", "empty")):
+        assert run(*words).output == f"empty: no run: it has no `recipe.yaml`\nhint: {hint}\n"
+    assert run("evaluate", "runs").output == "runs: no run: it has no `recipe.yaml`\nhint: a run in it: `runs/x`\n"
+    assert run("train", "--resume", "runs/y").output.startswith("runs/y: no such folder\n")
+    assert run("train", "--resume", "mine.yaml").output == "mine.yaml: a file, and not the folder of a run\n"

@@ -27,12 +27,20 @@ def of_run(what: object, data: Data) -> Iterator[None]:
     try:
         yield
     except DataError:
-        paths = [value for value in data.arguments.values() if isinstance(value, str) and os.path.isabs(value)]
+        paths = filter(os.path.isabs, _texts(data.arguments))
         gone = [path for path in paths if not Path(path).exists()]
         if not gone:
             raise
         message = f"{what}: the images of this run are no longer in `{gone[0]}`"
         raise DataError(message, hint="say where they are now: `--data FOLDER`; from Python, `data=`") from None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
 
 
 def open_given(given: Any, data: Data, bands: Sequence[str]) -> Source:

@@ -37,9 +37,7 @@ def new_folder(recipe: str, wanted: Path | None = None) -> RunFolder:
     Raises CrossbandError where `wanted` is there and not empty.
     """
     if wanted is not None:
-        if wanted.exists() and (not wanted.is_dir() or any(wanted.iterdir())):
-            hint = f"name another folder, or go on with `crossband train --resume {wanted}`"
-            raise CrossbandError(f"{wanted}: is there already, and a run is never overwritten", hint=hint)
+        refuse_taken(wanted)
         wanted.mkdir(parents=True, exist_ok=True)
         return RunFolder(wanted)
     number = 1
@@ -51,6 +49,17 @@ def new_folder(recipe: str, wanted: Path | None = None) -> RunFolder:
             number += 1
         else:
             return RunFolder(folder)
+
+
+def refuse_taken(wanted: Path) -> None:
+    """Raise CrossbandError where a folder for a new run is there and not empty."""
+    if not wanted.exists() or (wanted.is_dir() and not any(wanted.iterdir())):
+        return
+    if RunFolder(wanted).recipe.is_file():
+        hint = f"name another folder, or go on with `crossband train --resume {wanted}`"
+        raise CrossbandError(f"{wanted}: is there already, and a run is never overwritten", hint=hint)
+    what = "a folder with other files in it" if wanted.is_dir() else "a file"
+    raise CrossbandError(f"{wanted}: is {what}, and a run has a folder of its own", hint="name another folder")
 
 
 def write_recipe(run: RunFolder, experiment: Experiment) -> None:

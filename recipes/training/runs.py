@@ -26,7 +26,7 @@ from crossband.recipes.model.plugins import named_if_missing, plugins_of
 from crossband.recipes.model.run_folder import RunFolder
 from crossband.recipes.model.task import Task
 from crossband.recipes.training.checkpoint import read_state
-from crossband.recipes.training.folder import new_folder
+from crossband.recipes.training.folder import new_folder, refuse_taken
 from crossband.recipes.training.session import Run, Session
 from crossband.registry import CrossbandError
 
@@ -58,6 +58,8 @@ def train(
         raise CrossbandError("give one of a recipe to train and a run to resume")
     old = None if resume is None else RunFolder(Path(resume))
     texts = setting_texts(settings)
+    if run:
+        refuse_taken(Path(run))
     if old:
         old.check()
         with named_if_missing(f"{old}: this run was", plugins_of(old)):
