@@ -10,11 +10,13 @@ import once
 import pytest
 import torch
 from commandline import succeed
+from graph_strategies import SIDE, graphs
 from hypothesis import given
 from hypothesis import strategies as st
+from test_graphs import drawn
 from torch import Tensor, nn
 
-from crossband import registry
+from crossband import blocks, registry
 from crossband.blocks import block
 from crossband.blocks.activation import ACTIVATIONS, RANGES
 from crossband.blocks.contracts.ranges import ANY, POSITIVE, SIGNED, UNIT, Declared, Range, hull
@@ -259,6 +261,34 @@ def test_a_shipped_graph_stays_within_its_ranges(name: str):
 
 def at_random(inside: Range, shape: Sequence[int]) -> Tensor:
     return inside.low + (inside.high - inside.low) * torch.rand(*shape)
+
+
+@given(graphs(), st.sampled_from([UNIT, SIGNED, Range(-3, 255)]))
+def test_any_graph_stays_within_its_ranges(data, inside: Range):
+    plan = drawn(data)
+    sizes = plan.sizes.nearest(H=SIDE, W=SIDE)
+    network = build(plan, taps=list(plan.taps), seed=1).double().eval()
+    image = at_random(inside, [2, data["inputs"]["image"][0], sizes["H"], sizes["W"]]).double()
+    with torch.no_grad():
+        results = network(image)
+    derived = plan.ranges({"image": inside})
+    results = results if isinstance(results, dict) else dict(zip(derived, [results], strict=True))
+    for name, each in derived.items():
+        found = Range(results[name].min().item(), results[name].max().item())
+        assert each.holds(found, 1e-4 * max(1.0, *(abs(end or 0) for end in each.as_pair()))), name
+
+
+@pytest.mark.parametrize("formula", ["signed", "squared"])
+@pytest.mark.parametrize("zeta", ["abs_f", 0.01])
+@pytest.mark.parametrize("blend", [1.0, 0.25])
+@pytest.mark.parametrize("last", [nn.Identity, nn.Tanh, nn.ReLU])
+def test_normalisation_by_the_gradient_stays_within_its_range(formula: str, zeta, blend: float, last: type[nn.Module]):
+    end = {nn.Identity: ANY, nn.Tanh: SIGNED, nn.ReLU: POSITIVE}[last]
+    options = {"formula": formula, "zeta": zeta, "blend": blend}
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Tanh(), nn.Conv2d(4, 2, 3), last())
+    wrapped = blocks.GradientNorm(network, **options)
+    found = wrapped(100 * torch.randn(4, 1, 9, 9))
+    assert registry.wrappers["GradientNorm"].wrapped(end, options).holds(Range(found.min().item(), found.max().item()))
 
 
 TRANSLATED = {
