@@ -72,6 +72,8 @@ class CrossbandError(Exception):
     else belongs to it. `faults` are the errors that it gathers, all of them, of which the message shows some.
     """
 
+    of_one_process: ClassVar[bool] = False  # of several that train together, one alone may meet it
+
     def __init__(self, message: str, *, hint: str | None = None, notes: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.message, self.hint, self.notes = message, hint, tuple(notes)

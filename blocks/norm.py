@@ -48,7 +48,7 @@ class InstanceNorm(nn.InstanceNorm2d):
 
 @block(
     "GroupNorm",
-    contract="b c h w -> b c h w",
+    contract="b c *size -> b c *size",
     where=["c % groups == 0  # channels that divide into the groups"],
     reach=1,
     cite="wu2018groupnorm",
@@ -56,7 +56,7 @@ class InstanceNorm(nn.InstanceNorm2d):
 class GroupNorm(nn.GroupNorm):
     """Normalise groups of channels of each image over their pixels, with learned scale and offset.
 
-    `b c h w` to the same; c must be a multiple of `groups`. Unlike batch normalisation it does not
+    `b c *size` to the same; c must be a multiple of `groups`. Unlike batch normalisation it does not
     depend on the batch.
     """
 
@@ -64,7 +64,7 @@ class GroupNorm(nn.GroupNorm):
         super().__init__(groups, c, eps=eps)
 
     def forward(self, input: Tensor) -> Tensor:
-        """`b c h w` to the same. One pixel with a group per channel gives the offset, for batches of any size."""
+        """`b c *size` to the same. One pixel with a group per channel gives the offset, for batches of any size."""
         return torch.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)  # torch.nn refuses b = 1
 
 

@@ -178,7 +178,7 @@ class _Draft:
             made: list[Data] = []
             if len(axes) == 2 and len(self.shapes[reads[number]]) == 4:
                 made = [{"GlobalPool": {}}, {"Flatten": {}}]
-            elif isinstance(axes[1], int) or axes[2:] == (1, 1):
+            elif len(axes) > 2 and (isinstance(axes[1], int) or axes[2:] == (1, 1)):
                 made = [{"Conv": {"out": axes[1], "kernel": 1}} if isinstance(axes[1], int) else {"GlobalPool": {}}]
             if made:
                 self.node([reads[number]], made)

@@ -9,7 +9,7 @@ A page is read from top to bottom in a folder of its own. In it
 - `<!-- keys recipe data -->` to `<!-- end -->` is the table of these keys of a format, `<!-- all losses -->` that of
   everything of a kind;
 - a picture of the name of an SVG file that a command wrote is that file;
-- the folder has one photo, `photos/street.png`, and an empty folder `raw` for images of one's own.
+- the folder has one photo, `photos/street.png`, and 20 pairs of images in `raw/`, infrared of 16 bits.
 
 `python tests/write_pages.py` writes all of it anew; `tests/test_pages.py` holds that it would change nothing.
 """
@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from click.testing import CliRunner
 from PIL import Image
 
@@ -59,8 +60,8 @@ class Page:
     def read(self, folder: Path) -> str:
         """The page as it should be, from running all of it in a folder."""
         (folder / "photos").mkdir()
-        (folder / "raw").mkdir()
         Image.new("RGB", (60, 40), "gray").save(folder / "photos" / "street.png")
+        _pairs(folder / "raw")
         with contextlib.chdir(folder):
             return PARTS.sub(self._part, self.path.read_text("utf-8"))
 
@@ -118,6 +119,16 @@ class Page:
         file.write_text(text.replace(right, wrong), "utf-8")
         yield
         file.write_text(text, "utf-8")
+
+
+def _pairs(folder: Path) -> None:
+    """Pairs of images that use all of the scale that the pages declare."""
+    for band in ("visible", "infrared"):
+        (folder / band).mkdir(parents=True)
+    counts = Image.fromarray(np.linspace(27315, 32315, 32 * 40).reshape(32, 40).astype(np.uint16))
+    for number in range(20):
+        Image.new("RGB", (40, 32), "gray").save(folder / "visible" / f"{number}.png")
+        counts.save(folder / "infrared" / f"{number}.png")
 
 
 def run(line: str) -> tuple[int, str]:

@@ -194,14 +194,14 @@ def test_test_images_stay_as_they_are(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("rotate:", "rotat:", "6:5 E085 no augmentation named `rotat` | did you mean `rotate`?"),
-        ("rotate: {degrees: 10}", "flip: {}", "6:5 E085 no augmentation named `flip` | `flip` stands beside `augment`"),
-        ("degrees: 10", "degrees: 500", "6:23 E085 rotate: `degrees` must be at most 180, got 500 | None"),
+        ("rotate:", "rotat:", "6:5 E086 no augmentation named `rotat` | did you mean `rotate`?"),
+        ("rotate: {degrees: 10}", "flip: {}", "6:5 E086 no augmentation named `flip` | `flip` stands beside `augment`"),
+        ("degrees: 10", "degrees: 500", "6:23 E086 rotate: `degrees` must be at most 180, got 500 | None"),
         ("degrees: 10", "degree: 10", None),
-        ("degrees: 10", "degrees: 10, bands: [visible]", "6:27 E085 rotate has no parameter `bands` | choose from"),
-        ("chance: 0.5", "chance: 2", "5:38 E085 scale: `chance` must be at most 1, got 2 | None"),
+        ("degrees: 10", "degrees: 10, bands: [visible]", "6:27 E086 rotate has no parameter `bands` | choose from"),
+        ("chance: 0.5", "chance: 2", "5:38 E086 scale: `chance` must be at most 1, got 2 | None"),
         ("[visible, infrared]", "[infared]", "8:33 E070 the data have no band `infared` | did you mean `infrared`?"),
-        ("offset: {by: 0.05}", "offset:", "10:5 E085 offset needs the parameter `by` | None"),
+        ("offset: {by: 0.05}", "offset:", "10:5 E086 offset needs the parameter `by` | None"),
     ],
 )
 def test_mistakes(folder: Path, old: str, new: str, message: str | None) -> None:
@@ -215,7 +215,7 @@ def test_mistakes(folder: Path, old: str, new: str, message: str | None) -> None
         for each in error.value.problems
         if each.place and each.place.mark
     ]
-    assert found[0].startswith(message or "6:14 E085 rotate has no parameter `degree` | did you mean `degrees`?")
+    assert found[0].startswith(message or "6:14 E086 rotate has no parameter `degree` | did you mean `degrees`?")
 
 
 def test_bands_that_are_not_there_are_told(folder: Path) -> None:

@@ -196,7 +196,7 @@ def test_a_star_is_the_same_number_of_axes_everywhere():
     joined = Contract.parse("b c *size, ... -> b c *size")
     with pytest.raises(ContractError, match="takes inputs of as many axes each, got 4 and 2"):
         joined.apply([(B, 3, H, W), (B, 3)], {})
-    with pytest.raises(ContractError, match=re.escape("takes an input of the form `b c *size`, got 1 axes")):
+    with pytest.raises(ContractError, match=re.escape("takes an input of the form `b c *size`, got 1 axis")):
         joined.apply([(B,)], {})
     with pytest.raises(ContractError, match="must be the last of an input"):
         Contract.parse("b *size c -> b c")

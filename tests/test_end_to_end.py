@@ -107,12 +107,22 @@ def test_device_and_precision_are_settings(work: Path, tmp_path: Path) -> None:
     ("arguments", "code", "message"),
     [
         ((), 2, "give one of RECIPE and `--resume RUN`"),
-        (("paired.yaml", "--resume", "first"), 2, "give one of RECIPE and `--resume RUN`"),
+        (
+            ("paired.yaml", "--resume", "first"),
+            2,
+            "a run goes on with its own recipe: leave out `paired.yaml`, or `--resume first`",
+        ),
         (("--resume", "first", "--run", "x"), 2, "a resumed run stays in its folder: leave out `--run`"),
         (("pared",), 1, "no recipe named `pared`"),
         (("paired.yaml", "--set", "stepps=1", "--run", "x"), 1, "stepps"),
         (("paired.yaml", "--set", "steps", "--run", "x"), 1, "`steps` is not `key=value`"),
         (("paired.yaml", "--run", "first"), 1, "first: is there already, and a run is never overwritten"),
+        (("paired.yaml", "--run", "."), 1, ".: is a folder with other files in it, and a run has a folder of its own"),
+        (
+            ("paired.yaml", "--run-folder", "paired.yaml"),
+            1,
+            "paired.yaml: is a file, and a run has a folder of its own",
+        ),
         (("paired.yaml", "--data", "nowhere", "--run", "x"), 1, "nowhere"),
         (("--resume", "nowhere"), 1, "nowhere"),
     ],
@@ -232,14 +242,14 @@ def test_weights_alone_are_measured_and_drawn_on_images_of_the_users(work: Path,
 def test_the_paper_stands_beside_the_run(work: Path, tmp_path: Path) -> None:
     """The figures go with the recipe into the folder of the run, and from there into table and report."""
     values = "{psnr: 36.21, ssim: {value: 0.889, note: read so}, mae: {value: 9.73, comparable: false, note: no unit}}"
-    paper = f"{{source: fan2025, table: table of results, data: LLVIP, values: {values}}}"
+    paper = f"{{source: fan2025, table: table of results, data: drawn scenes, values: {values}}}"
     command = ("train", work / "paired.yaml", "--set", "steps=1", "--set", WHAT, "--set", f"paper={paper}")
     out = done(*command, "--run", tmp_path / "run").stdout
     rows = {row[0].strip(): row[2].strip() for row in re.findall(r"^\|([^|]*)\|([^|]*)\|([^|]*)\|$", out, re.MULTILINE)}
     assert rows["metric"] == "fan2025, table of results"
     assert (rows["PSNR (dB) ↑"], rows["SSIM ↑"], rows["MAE ↓"]) == ("36.21", "0.889*", "(9.73)")
     assert "cannot be compared: no unit" in out
-    assert "measured on LLVIP" in (tmp_path / "run" / "report.md").read_text("utf-8")
+    assert "measured on drawn scenes" in (tmp_path / "run" / "report.md").read_text("utf-8")
     found = json.loads(done("evaluate", tmp_path / "run", "--json").stdout)
     assert found["paper"]["paired"][0]["values"]["mae"] == {"value": 9.73, "comparable": False, "note": "no unit"}
 

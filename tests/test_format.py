@@ -107,6 +107,8 @@ def test_one_key_is_told_with_those_inside_it_under_whatever_name() -> None:
     assert all(row.startswith("networks.NAME.") for row in rows)
     [_, row] = succeed("show", "format", "recipe", "data.batch").splitlines()
     assert row.split()[:4] == ["data.batch", "int", ">=", "1"]
+    [key] = json.loads(succeed("show", "format", "recipe", "data.batch", "--json"))
+    assert (key["name"], key["schema"]["default"]) == ("data.batch", 1)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from crossband.graphs.language.syntax import Graph
 from crossband.graphs.picture.draw import draw
 from crossband.graphs.picture.table import Survey
 from crossband.graphs.plans.cost import cost
+from crossband.graphs.plans.image_size import size_text, usual
+from crossband.graphs.plans.receptive import receptive_fields
 from crossband.registry import CrossbandError
 
 
@@ -373,3 +375,57 @@ def test_a_whole_part_may_be_removed_node_by_node(child):
     plan = child(f"nodes: {{{nodes}}}\noutputs: {{{ends}, en6: [...]}}", "u2net")
     assert list(plan.graph.nodes) == [f"en{n}" for n in range(1, 7)]
     assert_resolves(plan)
+
+
+# --- vectors and numbers beside maps
+
+CONDITIONED = """\
+graph: conditioned
+params: {dim: 8}
+inputs: {time: [], image: [3, H, W], style: [=dim]}
+nodes:
+  stem: {from: image, Conv: {out: 8, stride: 2}}
+  clock: {from: time, TimeEmbedding: {out: =dim}}
+  timed: {from: [stem, clock], FiLM: {}}
+  styled: {from: [timed, style], FiLM: {}}
+  head: {Conv: {out: 1}}
+  look: {from: style, Linear: {out: 2}}
+outputs: {head: [1, h, w], look: [2], clock: [=dim]}
+"""
+
+
+def test_vectors_and_numbers_are_inputs_and_outputs():
+    plan = assert_resolves(check(load(CONDITIONED)))
+    assert [len(shape) for shape in plan.inputs.values()] == [1, 4, 2]
+    assert plan.image == plan.inputs["image"]
+    assert size_text(plan, usual(plan)) == "256x256"
+    network = build(plan, seed=0).eval()
+    found = network(torch.rand(2), torch.rand(2, 3, 9, 12), torch.rand(2, 8))
+    assert {name: tuple(value.shape) for name, value in found.items()} == {
+        "head": (2, 1, 5, 6),
+        "look": (2, 2),
+        "clock": (2, 8),
+    }
+    fields = receptive_fields(plan)
+    assert (fields["stem"], fields["styled"], fields["clock"], fields["look"]) == (3, 3, 0, 0)
+    assert fields["head"] == 7
+    text = str(plan)
+    assert "inputs      time one number, image 3×H×W, style 8" in text.replace("      ", "      ")
+    assert cost(plan, usual(plan)).node_parameters["look"] == 18
+    assert "<svg" in draw(load(CONDITIONED))
+
+
+def test_scales_of_an_image_keep_vectors_and_numbers():
+    plan = check(load(CONDITIONED + "wrap: {MultiScale: {scales: 2}}\n"))
+    network = build(plan, seed=0).eval()
+    found = network(torch.rand(2), torch.rand(2, 3, 16, 16), torch.rand(2, 8))
+    assert found["head_2"].shape == (2, 1, 4, 4)
+
+
+def test_a_graph_of_vectors_alone_has_no_image_size():
+    text = "graph: g\ninputs: {style: [4]}\nnodes: {y: {Linear: {out: 3}}}\noutputs: {y: [3]}\n"
+    plan = assert_resolves(check(load(text)))
+    assert "MACs" in str(plan)
+    assert str(plan.sizes) == "fixed"
+    assert "<svg" in draw(load(text))
+    assert build(plan)(torch.rand(2, 4)).shape == (2, 3)

@@ -1,6 +1,7 @@
 """What is made of figures: how sure a difference is, what an image looks like, and what is told beside the paper's own."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from crossband.recipes.language.syntax import Figure, Paper
 from crossband.recipes.losses.perceptual import perceptual
 from crossband.recipes.metrics import metrics, vgg19
 from crossband.recipes.metrics.baselines import grey_copy
+from crossband.recipes.metrics.comparable import Conditions
 from crossband.recipes.metrics.evaluation import Evaluation, Summary, Table
 from crossband.recipes.metrics.intervals import Difference, interval, paired
 from crossband.recipes.metrics.results import Results, together
@@ -218,10 +220,16 @@ def texts(found: Results) -> str:
 
 def test_the_difference_to_each_baseline_has_its_interval() -> None:
     [_, grid] = [part for part in results().parts() if isinstance(part, Grid)]
-    assert grid == Grid(
-        ["metric", "net − grey copy", "n"], [["PSNR (dB) ↑", "+1.75 [+1.50, +2.00]", "2"]], frozenset({(0, 1)})
-    )
-    assert "Intervals over fewer than 20 images are narrower than they should be." in texts(results())
+    assert grid == Grid(["metric", "net − grey copy", "n"], [["PSNR (dB) ↑", "+1.75 [+1.50, +2.00]", "2"]], frozenset())
+    few = "Intervals over fewer than 20 images are narrower than they should be: none of them is marked."
+    assert few in texts(results())
+
+
+@pytest.mark.parametrize(("n", "marked"), [(19, set()), (20, {(0, 1)})])
+def test_an_interval_of_few_images_is_no_finding(n: int, marked: set[tuple[int, int]]) -> None:
+    tables = {"net": one_metric(*(12.0 + i for i in range(n))), "grey copy": one_metric(*(10.0 + i for i in range(n)))}
+    [_, grid] = [part for part in Results.of(tables).parts() if isinstance(part, Grid)]
+    assert grid.best == marked
 
 
 def test_one_image_has_a_difference_and_no_interval() -> None:
@@ -271,19 +279,67 @@ def test_two_runs_share_what_is_equal_and_are_compared() -> None:
 def test_a_run_is_compared_with_its_own_baselines() -> None:
     other = Results.of({"net": one_metric(14.0, 15.5), "grey copy": one_metric(9.0, 9.0)})
     found = together({"x": results(), "y": other})
-    assert found.pairs() == [("x", "grey copy"), ("y", "grey copy (y)"), ("y", "x")]
-    assert found.warnings == [
-        "The first baseline of the runs differs: they see the same images at other sizes or in other ranges."
-    ]
-    less = together({"x": results(), "y": Results.of({"net": one_metric(1.0), "grey copy": one_metric(1.0)})})
-    assert less.warnings == ["The runs were measured on different images, which cannot be compared."]
+    assert found.pairs() == [("x", "grey copy"), ("y", "grey copy (y)")]
+    assert found.warnings == ["y cannot be compared with x: its images differ from those of the same name."]
+    less = together({"x": results(), "y": Results.of({"net": one_metric(1.0), "grey copy": one_metric(10.0)})})
+    assert less.pairs()[-1] == ("y", "x")
+    assert less.differences["y", "x"]["psnr"].n == 1
+    assert less.warnings == ["x, y: measured on different images; differences are over those that they share."]
+
+
+THERE = Conditions("visible to infrared", "`test` of llvip", "64x64", "3 of visible and 1 of infrared")
+
+
+@pytest.mark.parametrize(
+    ("changed", "trivial", "reason"),
+    [
+        ({}, (10.0, 11.5), None),
+        ({"bands": "infrared to visible"}, (10.0, 11.5), "it translates infrared to visible, not visible to infrared"),
+        ({"bands": "visible to near"}, (9.0, 9.0), "it translates visible to near, not visible to infrared"),
+        ({"images": "`test` of demo"}, (9.0, 9.0), "it was measured on `test` of demo, not `test` of llvip"),
+        ({"images": "`test` of pairs"}, (10.0, 11.5), None),  # the same pixels
+        ({"size": "32x32"}, (9.0, 9.0), "its images are 32x32, not 64x64"),
+        (
+            {"channels": "1 of visible and 1 of infrared"},
+            (9.0, 9.0),
+            "its images have 1 of visible and 1 of infrared, not 3 of visible and 1 of infrared",
+        ),
+        ({}, (9.0, 9.0), "its images differ from those of the same name"),
+    ],
+)
+def test_runs_that_cannot_be_compared_have_tables_of_their_own(
+    changed: dict[str, str], trivial: tuple[float, ...], reason: str | None
+) -> None:
+    first = Results.of({"net": one_metric(12.0, 13.0), "grey copy": one_metric(10.0, 11.5)}, conditions=THERE)
+    tables = {"net": one_metric(14.0, 15.5), "grey copy": one_metric(*trivial)}
+    found = together({"x": first, "y": Results.of(tables, conditions=replace(THERE, **changed))})
+    assert (("y", "x") in found.differences) == (reason is None)
+    assert found.warnings == ([f"y cannot be compared with x: {reason}."] if reason else [])
+    headings = [part for part in found.parts() if isinstance(part, str) and part.startswith("**")]
+    assert [line.partition(":")[0] for line in headings] == (["**x**", "**y**"] if reason else [])
+    heads = [part.headers for part in found.parts() if isinstance(part, Grid)]
+    assert any({"x", "y"} <= set(head) for head in heads) == (reason is None)
+
+
+def test_the_figures_of_a_paper_are_bracketed_beside_a_run_that_differs() -> None:
+    other = replace(PAPER, differs="this run translates infrared to visible, and not visible to infrared")
+    found = results(net=[other])
+    [_, _, grid] = [part for part in found.parts() if isinstance(part, Grid)]
+    assert [row[-1] for row in grid.rows] == ["(9.73)", "(36.2)", "(0.889)"]
+    line = "fan2025, row 2: it, in brackets, cannot be compared with net: this run translates infrared to visible, and"
+    assert f"{line} not visible to infrared." in texts(found)
+    both = together({"x": results(net=[PAPER]), "y": results(net=[other])})
+    [*_, grid] = [part for part in both.parts() if isinstance(part, Grid)]
+    assert grid.headers == ["metric", "x", "y", "fan2025, row 2"]
+    assert [row[-1] for row in grid.rows] == ["(9.73)", "36.2", "0.889*"]
+    assert "fan2025, row 2: it cannot be compared with y: this run translates" in texts(both)
 
 
 def test_results_are_json_without_the_figures_of_each_image() -> None:
     source, target = scene(0, 3), scene(1)
     tables = {"net": measured(grey_copy(source, 1), target, source), "grey copy": measured(target, target, source)}
     found = json.loads(json.dumps(Results.of(tables, [PAPER]).as_dict(), allow_nan=False))
-    assert list(found) == ["systems", "verdicts", "differences", "paper", "warnings"]
+    assert list(found) == ["systems", "verdicts", "differences", "paper", "conditions", "warnings"]
     assert "images" not in found["systems"]["net"]
     assert found["verdicts"]["net"][0].startswith("looks like a grey copy")
     assert found["differences"][0]["metrics"]["corr_target"].keys() == {"mean", "low", "high", "n"}

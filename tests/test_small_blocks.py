@@ -101,6 +101,12 @@ def test_activations_take_vectors_as_they_take_maps(name: str):
     assert says(entry.name, (B, 4)) == ["B 4"]
 
 
+@pytest.mark.parametrize("norm", [blocks.LayerNorm(8), blocks.GroupNorm(8, groups=2)])
+def test_norms_of_one_image_take_vectors(norm: nn.Module):
+    x = torch.randn(3, 8)
+    torch.testing.assert_close(norm(x), norm(x[:, :, None, None])[:, :, 0, 0])
+
+
 def test_joins_take_vectors_but_no_vector_with_a_map():
     assert says("Concat", (B, 4), (B, 6)) == ["B 10"]
     assert says("Add", (B, 4), (B, 4)) == ["B 4"]

@@ -70,7 +70,8 @@ class WrapperEntry(Entry):
         return self.range(output, **{**self.defaults, **arguments}) if self.range else ANY
 
     def details(self) -> dict[str, Any]:  # noqa: D102  as in Entry
-        return {"wraps": "the graph, before it is built" if self.rewrites else "the network"}
+        wraps = "the graph, before it is built" if self.rewrites else "the network"
+        return {"wraps": wraps, "range": "" if self.rewrites else range_text(self.range)}
 
 
 def block(

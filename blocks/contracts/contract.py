@@ -258,7 +258,9 @@ def _named(pattern: Sequence[str | int], shape: Shape, axes: dict[str, Any]) -> 
     known = pattern[:-1] if further else pattern
     if len(shape) < len(known) or (len(shape) > len(known) and not further):
         form = " ".join(map(str, pattern))
-        raise ContractError(f"takes an input of the form `{form}`, got {len(shape)} axes")
+        raise ContractError(
+            f"takes an input of the form `{form}`, got {len(shape)} ax{'es' if len(shape) != 1 else 'is'}"
+        )
     named: list[tuple[str | int, str | int]] = [(axis, axis) for axis in known]
     if further:
         star, sizes = str(pattern[-1])[1:], shape[len(known) :]

@@ -10,6 +10,7 @@ from crossband import registry
 from crossband.blocks.contracts.block import WrapperEntry
 from crossband.graphs.language.document import YamlValue
 from crossband.graphs.language.syntax import Graph, Node, Output, Step
+from crossband.graphs.plans.plan import MAP
 from crossband.registry import description, parameters_of
 
 Rewrite = Callable[..., Graph]
@@ -34,9 +35,9 @@ def multi_scale(graph: Graph, *, scales: Annotated[int, Ge(1), Le(8)] = 3) -> Gr
     """The same network on each scale of an image pyramid, with weights of its own for each.
 
     There are `scales` of them: scale 1 sees the inputs as they are, each further one sees them halved once more by
-    3x3 averages, `b c h w` to `b c ceil(h/2) ceil(w/2)`, which leave out what lies beyond the edge. Every output and
-    tap is there once for each scale: `score` becomes `score_1`, `score_2`, `score_3`. Other wrappers go around the
-    whole.
+    3x3 averages, `b c h w` to `b c ceil(h/2) ceil(w/2)`, which leave out what lies beyond the edge; vectors
+    and numbers stay as they are. Every output and tap is there once for each scale: `score` becomes `score_1`,
+    `score_2`, `score_3`. Other wrappers go around the whole.
     """
     name = next(name for name in (graph.name, f"{graph.name}_one") if name not in graph.blocks)
     whole = replace(graph, outputs={**graph.outputs, **_as_outputs(graph)}, taps={}, blocks={})
@@ -44,11 +45,13 @@ def multi_scale(graph: Graph, *, scales: Annotated[int, Ge(1), Le(8)] = 3) -> Gr
     nodes: dict[str, Node] = {}
     ends: dict[str, Output] = {}
     seen = tuple(graph.inputs)
+    flat = {name for name, shape in graph.inputs.items() if shape is not None and len(shape) < MAP}
     for scale in range(1, scales + 1):
         if scale > 1:
-            halved = {f"{read}_{scale}": Step("AvgPool", HALVED, place=graph.place) for read in graph.inputs}
-            nodes |= {new: Node(new, (step,), (read,)) for (new, step), read in zip(halved.items(), seen, strict=True)}
-            seen = tuple(halved)
+            names = [name if name in flat else f"{name}_{scale}" for name in graph.inputs]
+            step = Step("AvgPool", HALVED, place=graph.place)
+            nodes |= {new: Node(new, (step,), (read,)) for new, read in zip(names, seen, strict=True) if new != read}
+            seen = tuple(names)
         nodes[f"scale_{scale}"] = Node(f"scale_{scale}", (Step(name, given, place=graph.place),), seen)
         ends |= {each.name: each for each in _outputs_at(graph, scale)}
     taps = {f"{tap}_{scale}": f"scale_{scale}.{tap}" for tap in graph.taps for scale in range(1, scales + 1)}

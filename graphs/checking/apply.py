@@ -174,4 +174,7 @@ def _refuse_giants(walk: Walk, use: Use, shapes: Sequence[Shape]) -> None:
 
 
 def _inputs_hint(use: Use) -> str:
-    return f"{use.found}; say `from:` for what it reads" if use.inputs else "say `from:` for what it reads"
+    axes = {len(shape) for shape in use.shapes}
+    makes = "; `TimeEmbedding` makes a vector of a number" * (1 in axes)
+    makes += "; `Broadcast` makes a map of a vector" * (2 in axes)
+    return f"{use.found}{makes}; say `from:` for what it reads" if use.inputs else "say `from:` for what it reads"

@@ -84,7 +84,7 @@ def _plan(findings: Findings, graph: Graph) -> Plan | None:
     wrong = check_choices(graph, scope.names, lambda name: graph.at("params", name), findings.problems)
     scope = replace(scope, broken=scope.broken | wrong)
     written = graph
-    graph = expanded(graph, scope)
+    graph = expanded(graph, scope, whole=True)
     inputs = {name: _input(graph, name, scope) for name in graph.inputs}
     axes = {str(size): size for shape in inputs.values() if shape for size in shape[1:] if not isinstance(size, int)}
     flows: dict[str, NodeOutputs | None] = {
@@ -130,8 +130,10 @@ def _input(graph: Graph, name: str, scope: Scope) -> Shape | None:
     except Reported:
         return None
     if items and not isinstance(items[0], int):
-        hint = "write `[3, H, W]`, or `[=channels, H, W]` with a param"
-        message = f"the channels of `{name}` must be a number, got `{items[0]}`"
+        rest = "" if len(items) == 1 else ", H, W"
+        hint = f"write `[3{rest}]`, or `[=channels{rest}]` with a param"
+        what = "length" if len(items) == 1 else "channels"
+        message = f"the {what} of `{name}` must be a number, got `{items[0]}`"
         scope.problems.add("E006", message, place and place.child(0), hint)
         return None
     return BATCH, *(size if isinstance(size, int) else symbol(size) for size in items)

@@ -30,11 +30,16 @@ from crossband.registry import show
 MAX_NODES = 10_000
 
 
-def expanded(graph: Graph, scope: Scope) -> Graph:
-    """The graph with plain names and without conditions; faults are reported, and make it `partial`."""
+def expanded(graph: Graph, scope: Scope, *, whole: bool = False) -> Graph:
+    """The graph with plain names and without conditions; faults are reported, and make it `partial`.
+
+    Inputs of a `whole` graph that only nodes read whose `if` is false go with them.
+    """
     if not (graph.patches or any(map(_is_dynamic, graph.nodes.values())) or _named_by_index(graph)):
         return graph
-    return _Expansion(graph, scope).graph_of()
+    expansion = _Expansion(graph, scope)
+    found = expansion.graph_of()
+    return expansion.without_idle_inputs(found) if whole else found
 
 
 def expressions_of(graph: Graph) -> list[YamlValue]:
@@ -103,6 +108,17 @@ class _Expansion:
             message = f"no output of `{graph.name}` is there, because of `if`"
             self.report("E026", message, place and place.on_key(), "give a graph one output without a condition")
         return replace(graph, partial=graph.partial or self.failed)
+
+    def without_idle_inputs(self, graph: Graph) -> Graph:
+        """The graph without the inputs that only nodes read whose `if` is false."""
+        ends = [*(str(output.reads) for output in graph.outputs.values() if output), *map(str, graph.taps.values())]
+        reads = [*(read for node in graph.nodes.values() if node for read in node.reads or ()), *ends]
+        read, idle = ({name for each in some for name in nodes_of(each)} for some in (reads, self._read_by_off()))
+        inputs = {name: shape for name, shape in graph.inputs.items() if name in read or name not in idle}
+        return replace(graph, inputs=inputs)
+
+    def _read_by_off(self) -> list[str]:
+        return [read for reads in self.off.values() for read in reads]
 
     def report(self, code: str, message: str, place: Place | None, hint: str | None = None) -> None:
         self.problems.add(code, message, place, hint, self.scope.notes)

@@ -10,7 +10,9 @@ LONG = 40  # characters of a size
 
 
 def render_shape(shape: Shape) -> str:
-    """A shape without its batch, as `64×H/2×W/2`."""
+    """A shape without its batch, as `64×H/2×W/2`; a number for each image has no more axes."""
+    if len(shape) == 1:
+        return "one number"
     return "×".join(_factor(size) for size in shape[1:])
 
 
@@ -51,7 +53,10 @@ def faults(
 
 def _channels(condition: Condition, block: str, name: str, shape: Shape, inputs: str) -> tuple[str, str, str | None]:
     message = f"{block} needs {condition.wanted} channels from `{name}`, which has {shape[1]}"
-    hint = f"`{{Conv: {{out: {condition.wanted}, kernel: 1}}}}` on `{name}` makes them agree"
+    made = (
+        f"Linear: {{out: {condition.wanted}}}" if len(shape) == 2 else f"Conv: {{out: {condition.wanted}, kernel: 1}}"
+    )
+    hint = f"`{{{made}}}` on `{name}` makes them agree"
     return "E030", message, f"{inputs}; {hint}"
 
 
@@ -67,6 +72,8 @@ def _sides(
     hint = "`ResizeTo` or `UpCat` brings the first of two to the size of the second"
     if all(each.wanted == 1 for each in conditions):
         hint = f"`GlobalPool` on `{name}` makes it so"
+    elif len(reads) > 1 and found == "×".join("1" * len(conditions)):
+        hint = f"`Broadcast` in front repeats `{name}` over the pixels of a map"
     elif len(reads) < 2:
         hint = "a strided `Conv`, a pool or `Resize` changes sizes"
     return "E031", f"{block} needs the {side} {wanted} from `{name}`, which has {found}", f"{inputs}; {hint}"

@@ -61,7 +61,7 @@ def _promise(walk: Walk, output: Output, rank: int) -> list[int | str]:
 
 def _kept(walk: Walk, output: Output, promise: Sequence[int | str], shape: Shape, named: dict[str, Size]) -> bool:
     """Whether a shape is the promised one. If that depends on the image size, record a requirement."""
-    text = "×".join(map(str, promise))
+    text = "×".join(map(str, promise)) or "one number"
     message = f"`{output.name}` promises {text}, but `{output.reads}` is {render_shape(shape)}"
     hint = f"change `{output.reads}`, or promise [{', '.join(map(_writable, range(len(shape) - 1), shape[1:]))}]"
     if len(promise) != len(shape) - 1:

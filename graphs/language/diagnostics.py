@@ -65,7 +65,8 @@ CODES: Mapping[str, str] = {
     "E082": "a value stands for another band than it is used for, or a task for none",
     "E083": "images that show different scenes are compared pixel by pixel",
     "E084": "a file that is there is not of the kind that is wanted",
-    "E085": "no augmentation has this name, or it is given the wrong arguments",
+    "E085": "a run could not begin: its images, weights or device are not as it needs them",
+    "E086": "no augmentation has this name, or it is given the wrong arguments",
 }
 
 _INDENT = "  "

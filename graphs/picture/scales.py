@@ -63,7 +63,7 @@ def _scaled(size: Size, level: int) -> str:
 def label(shape: Shape, rule: SizeRule | None) -> str:
     """A shape for a wire: simplified if that is exact for all sizes that `rule` admits, rounded (`~H/8`) if long."""
     axes = [_axis(size, rule) for size in shape[1:]]
-    return "×".join(axes) if len(axes) == len(shape) - 1 else render_shape(shape)
+    return "×".join(axes) if axes else render_shape(shape)
 
 
 def _axis(size: Size, rule: SizeRule | None) -> str:

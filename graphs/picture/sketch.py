@@ -27,7 +27,7 @@ from crossband.graphs.picture.parts import Part, Sketch, folded, skips_of
 from crossband.graphs.picture.scales import Guess, area, band_words, guessed_level, label, level_of
 from crossband.graphs.picture.words import entry_of, words
 from crossband.graphs.plans.cost import build_meta
-from crossband.graphs.plans.plan import Plan, Ref
+from crossband.graphs.plans.plan import MAP, Plan, Ref
 from crossband.registry import near
 
 LONGEST = 80  # characters of the size rule
@@ -58,7 +58,7 @@ class _Sketcher:
         self.values = Scope({}, Problems())
         with suppress(Reported):
             self.values = self.values.params(self.graph.params, None)
-        self.graph = expanded(self.graph, self.values)
+        self.graph = expanded(self.graph, self.values, whole=True)
         self.graph = rewritten(self.graph, wrappers_of(Findings(self.resolver), self.graph, self.values))
         self.opened: dict[str, str] = {}
         self.walk = self._walked()
@@ -81,7 +81,8 @@ class _Sketcher:
         missing = dict.fromkeys(read for part in parts for read in part.reads if read not in known)
         parts = self._scaled([*parts, *(Part(name, "missing") for name in missing)])
         parts = folded(self._blamed([self._shaped(part) for part in parts]))
-        image = next((self.shapes[name] for name in graph.inputs), (BATCH, 1, symbol("H"), symbol("W")))
+        maps = (shape for name in graph.inputs if len(shape := self.shapes[name]) > MAP)
+        image = next(maps, (BATCH, 1, symbol("H"), symbol("W")))
         scales = {part.level: band_words(part.level, image) for part in parts}
         facts, skips = self._facts(), skips_of(parts)
         return Sketch(graph.name, tuple(parts), skips, facts, tuple(idle), self.opened, scales, self.faults)

@@ -60,17 +60,17 @@ class Survey:
                 ", ".join(map(self.shown, row.shapes)),
                 f"{row.parameters:,}" if row.parameters else "",
                 _short(row.macs),
-                "all" if row.field == math.inf else str(int(row.field)),
+                "all" if row.field == math.inf else str(int(row.field) or ""),
             )
             for row in self.rows
         ]
 
     def facts(self) -> dict[str, str]:
         """Facts about the whole graph, by name; empty ones do not apply."""
-        plan = self.plan
+        plan, size = self.plan, size_text(self.plan, self.numbers)
         return {
             "parameters": f"{self.cost.parameters:,}",
-            "MACs": f"{_short(self.cost.macs) or 0} for an image of {size_text(plan, self.numbers)}",
+            "MACs": f"{_short(self.cost.macs) or 0}" + (f" for an image of {size}" if size else ""),
             "sizes": str(plan.sizes),
             "inputs": ", ".join(f"{name} {self.shown(shape)}" for name, shape in plan.inputs.items()),
             "outputs": self._listed(plan.outputs),

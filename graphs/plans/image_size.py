@@ -28,8 +28,8 @@ def usual(plan: Plan) -> dict[str, int]:
 
 
 def size_text(plan: Plan, numbers: Mapping[str, int]) -> str:
-    """The size of the first input as `512x640`."""
-    return "x".join(str(evaluate(size, numbers)) for size in next(iter(plan.inputs.values()))[2:])
+    """The size of the first image among the inputs as `512x640`; empty if there is none."""
+    return "x".join(str(evaluate(size, numbers)) for size in (plan.image or ())[2:])
 
 
 def refuse_size(plan: Plan, height: int, width: int, problems: Problems, place: Place | None = None) -> bool:

@@ -14,6 +14,7 @@ from crossband.graphs.plans.admissible import SizeRule
 from crossband.registry import CrossbandError, suggest
 
 FEW = 3  # values to list on one line
+MAP = 3  # axes that tokens have, `b n c`, and a map has more of
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,11 @@ class Plan:
             outputs = {name: wrap.entry.wrapped(each, wrap.arguments) for name, each in outputs.items()}
         return outputs | {name: found[ref.source][ref.index] for name, ref in self.taps.items()}
 
+    @property
+    def image(self) -> Shape | None:
+        """The symbolic shape of the first input that is a map, not a vector or a number; None if there is none."""
+        return next((shape for shape in self.inputs.values() if len(shape) > MAP), None)
+
     def by_node(self) -> Iterator[tuple[str, list[Call]]]:
         """The calls of each node of the graph, in the order in which they run."""
         groups: dict[str, list[Call]] = {}
@@ -136,7 +142,7 @@ class Plan:
 
 def _words(shapes: Mapping[str, Shape]) -> str:
     """A few values with their shapes without the batch."""
-    return few(f"{name} {'x'.join(map(str, shape[1:]))}" for name, shape in shapes.items())
+    return few(f"{name} {'x'.join(map(str, shape[1:])) or 'one number'}" for name, shape in shapes.items())
 
 
 def few(texts: Iterable[str]) -> str:

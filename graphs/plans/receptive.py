@@ -24,11 +24,13 @@ ROWS = 2  # the axis of the height in `b c h w`
 def receptive_fields(plan: Plan) -> Mapping[str, float]:
     """The rows that one row of each input and call depends on, by name; `math.inf` for all rows, or if unknown.
 
-    With several inputs it is the widest field in any of them, each counted in rows of that input.
+    With several inputs it is the widest field in any of them, each counted in rows of that input. Vectors and numbers
+    have no rows: what depends on nothing else has the field 0.
     """
     shapes = plan.shapes if _symbolic(plan) else _freed(plan)
     rows = {name: shapes[name][0][ROWS] if len(shapes[name][0]) > ROWS else 1 for name in plan.inputs}
     fields: dict[str, dict[str, Field]] = {name: {name: (Fraction(1), Fraction(1))} for name in plan.inputs}
+    fields |= {name: {} for name in plan.inputs if len(shapes[name][0]) <= ROWS}
     for call in plan.calls:
         found = fields.setdefault(call.name, {})
         reaches = reach_of(call.entry, call.arguments, len(call.reads))
@@ -37,7 +39,7 @@ def receptive_fields(plan: Plan) -> Mapping[str, float]:
                 wider = _widened(field, reach, _worth(shapes, ref, rows[source]))
                 found[source] = max(found.get(source, wider), wider)
     widest = {name: [field for field, _ in found.values()] for name, found in fields.items()}
-    return {name: max(map(_whole, found), default=math.inf) for name, found in widest.items()}
+    return {name: max(map(_whole, found), default=0) for name, found in widest.items()}
 
 
 def _widened(field: Field, reach: float, worth: Fraction | float) -> Field:

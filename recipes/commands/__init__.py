@@ -71,17 +71,20 @@ class Commands(click.Group):
         """As click's, with the exit codes of this module."""
         if not standalone_mode:
             return super().main(args, standalone_mode=False, **extra)
+        first = os.environ.get("RANK", "0") == "0"  # of the processes of torchrun, all of which meet the same mistake
         try:
             code = super().main(args, standalone_mode=False, **extra)
         except click.ClickException as error:
-            error.show()
+            if first:
+                error.show()
             code = error.exit_code
         except click.Abort:
             code = INTERRUPTED
         except CrossbandError as error:
             from crossband.recipes.commands.output import report
 
-            report(error)
+            if first or error.of_one_process:
+                report(error)
             code = 1
         except Exception:
             click.echo("this is a fault of crossband and not yours: please report it with the lines below", err=True)

@@ -59,8 +59,9 @@ def evaluate(
     """Measure each RUN, a run folder or a weights file, on its test images, and print Markdown.
 
     Beside each run stand two trivial translations, with the difference to each and its 95% interval, and the figures
-    of the paper where the recipe has them. Several runs share one table, and are compared with each other as well. A
-    weights file outside of a run folder needs `--data`.
+    of the paper where the recipe has them. Several runs share one table, and are compared with each other as well, if
+    they translate between the same bands, on the same images; if not, each has its own. A weights file outside of a run
+    folder needs `--data`.
     """
     _check_files(sheet, picture)
     from crossband.recipes.metrics.evaluation import declared
@@ -74,6 +75,9 @@ def evaluate(
     for run in dict.fromkeys(runs):
         found[run] = load(run, settings=settings, device=device).evaluate(data, split=split, metrics=chosen)
     results = together(dict(zip(labels(list(found)), found.values(), strict=True)))
+    if picture and len(results.groups) > 1:
+        strangers = "; ".join(results.warnings[: len(results.groups) - 1]).rstrip(".")
+        raise CrossbandError(f"these runs share no picture: {strangers}", hint="draw one of them at a time")
     ranked = rank(results, by, rows) if picture else {}
     if as_json:
         print_json(results.as_dict())

@@ -42,7 +42,7 @@ def show(  # noqa: PLR0917  one for each option
 
     Of a graph: for each node its blocks, the shape and the receptive field of its output, its parameters, and its
     multiply-accumulates at `--size`, or at the admissible size nearest to 256x256. Then what it takes and gives,
-    the image sizes that pass, what `--set` can change, and its digest.
+    between which numbers that lies, the image sizes that pass, what `--set` can change, and its digest.
 
     `crossband show format graph` and `crossband show format recipe` tell every key of the two kinds of YAML file, with
     its type, its default and what it is; `crossband show format recipe data` those of one key.

@@ -15,9 +15,11 @@ from crossband.recipes.commands.output import print_facts, report
 )
 @click.option(
     "--run",
+    "--run-folder",  # under `torchrun`, which takes `--run` for an option of its own
+    "run",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="Folder for this run [default: runs/RECIPE-001, -002, ...]",
+    help="Folder for this run [default: runs/RECIPE-001, -002, ...]; under torchrun say --run-folder",
 )
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Continue the run in this folder")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="As `--set device=...`")
@@ -36,8 +38,12 @@ def train(
 
     Everything is kept in the folder of the run: weights, figures, samples, the recipe as it was run, and a report.
     Ctrl-C saves before it stops; `--resume` goes on as if nothing had happened.
+
+    On several GPUs: `torchrun --nproc-per-node 2 $(which crossband) train RECIPE --run-folder FOLDER`.
     """
-    if (recipe is None) == (resume is None):
+    if recipe is not None and resume is not None:
+        raise click.UsageError(f"a run goes on with its own recipe: leave out `{recipe}`, or `--resume {resume}`")
+    if recipe is None and resume is None:
         raise click.UsageError("give one of RECIPE and `--resume RUN`")
     if resume is not None and run is not None:
         raise click.UsageError("a resumed run stays in its folder: leave out `--run`")

@@ -1,7 +1,8 @@
 """The data of a recipe: its source opened, images from elsewhere in their place, the scenes that training sees."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from crossband import registry
 from crossband.recipes.data.cache import Cached
 from crossband.recipes.data.loader import Geometry, Scenes
 from crossband.recipes.data.memory import Memory
-from crossband.recipes.kinds.source import Source
+from crossband.recipes.kinds.source import DataError, Source
 from crossband.recipes.language.syntax import Data, Recipe
 
 READING = ("channels", "range", "outside", "luminance")  # parameters of sources: what the numbers in files mean
@@ -18,6 +19,28 @@ READING = ("channels", "range", "outside", "luminance")  # parameters of sources
 def open_source(data: Data) -> Source:
     """The images that a recipe names. Raises DataError naming everything that is wrong with them."""
     return registry.sources[data.source].factory(**data.arguments)
+
+
+@contextmanager
+def of_run(what: object, data: Data) -> Iterator[None]:
+    """While the images of a run are opened: where they are no longer in their place, say how to name them."""
+    try:
+        yield
+    except DataError:
+        paths = filter(os.path.isabs, _texts(data.arguments))
+        gone = [path for path in paths if not Path(path).exists()]
+        if not gone:
+            raise
+        message = f"{what}: the images of this run are no longer in `{gone[0]}`"
+        raise DataError(message, hint="say where they are now: `--data FOLDER`; from Python, `data=`") from None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
 
 
 def open_given(given: Any, data: Data, bands: Sequence[str]) -> Source:
@@ -31,6 +54,15 @@ def open_given(given: Any, data: Data, bands: Sequence[str]) -> Source:
         [(name, arguments)] = in_folder(data, given).items()
         return registry.sources[name].factory(**arguments)
     return Memory(given if isinstance(given, Mapping) else {"test": given}, bands)
+
+
+def other_images(given: Any, data: Data) -> str | None:
+    """What to call images given in place of those of a recipe; None where they may be the same, opened elsewhere."""
+    if isinstance(given, Source):
+        return None
+    if not isinstance(given, str | os.PathLike):
+        return "images given from Python"
+    return None if "folder" in registry.sources[data.source].parameters else os.fspath(given)
 
 
 def in_folder(data: Data, folder: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:

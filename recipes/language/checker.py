@@ -328,10 +328,10 @@ class _Checker:
                 hint = (
                     f"`{name}` stands beside `augment`" if name in GEOMETRY else suggest(name, registry.augmentations)
                 )
-                self.fault("E085", f"no augmentation named `{name}`", *path, hint=hint, key=True)
+                self.fault("E086", f"no augmentation named `{name}`", *path, hint=hint, key=True)
                 continue
             entry = registry.augmentations[name]
-            if not self.arguments(entry, arguments, "E085", *path):
+            if not self.arguments(entry, arguments, "E086", *path):
                 continue
             unknown = [(number, band) for number, band in enumerate(arguments.get("bands") or ()) if band not in own]
             for number, band in unknown:
@@ -339,7 +339,7 @@ class _Checker:
             if not unknown and not entry.bands(arguments, own):
                 count = f"{entry.channels} channel{'s' * (entry.channels != 1)}"
                 message = f"`{name}` changes bands of {count}, and the data have none"
-                self.fault("E085", message, *path, key=True, hint=f"say which: `bands: [{self.recipe.source}]`")
+                self.fault("E086", message, *path, key=True, hint=f"say which: `bands: [{self.recipe.source}]`")
 
     def data(self) -> None:
         """Check the data source, its arguments, and that it gives paired or unpaired images as the task asks."""

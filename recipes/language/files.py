@@ -20,18 +20,18 @@ def check_files(recipe: Recipe, problems: Problems) -> None:
     for path, place in [*_weights(recipe), *_images(recipe)]:
         if not path.exists():
             problems.add("E001", f"no such file or folder: `{place.written()}`", place, near_file(path) or RELATIVE)
-    for path, place in _weights(recipe):
-        if place.path[-1] == "weights" and path.is_file() and is_pickled(path):
+    for path, place in _weights(recipe, foreign=False):
+        if path.is_file() and is_pickled(path):
             problems.add("E084", f"`{place.written()}` is pickled, and crossband reads safetensors", place, PICKLED)
 
 
-def _weights(recipe: Recipe) -> Iterator[tuple[Path, Place]]:
-    """The weights that networks begin with, and where they are named."""
+def _weights(recipe: Recipe, *, foreign: bool = True) -> Iterator[tuple[Path, Place]]:
+    """The weights that networks begin with, those of others by a key map among them, and where they are named."""
     for name, network in recipe.networks.items():
         match network.weights:
             case str(file):
                 yield Path(file), recipe.at("networks", name, "weights")
-            case {"file": file} if not file.startswith("torchvision/"):
+            case {"file": file} if foreign and not file.startswith("torchvision/"):
                 yield Path(file), recipe.at("networks", name, "weights", "file")
 
 

@@ -202,7 +202,7 @@ class Meanings:
             return _worked_out(plan.shape(ref), sizes)
         known = {name: size for name, size in sizes.items() if size}
         padded = {**sizes, **plan.sizes.padded(**known)}
-        image = next(iter(plan.inputs.values()))
+        image = plan.image or ()
         inside, shape = _worked_out(image, padded), _worked_out(plan.shape(ref), padded)
         return (shape[0], *_worked_out(image, sizes)[1:]) if shape[1:] == inside[1:] else shape
 

@@ -181,6 +181,10 @@ def _paper(metrics: Mapping[str, Described]) -> Schema:
             "data": {"type": "string", "description": "The images that it was measured on"},
             "values": {**values, "description": "Figures by the metric of ours that they stand for"},
             "note": {"type": "string", "description": "What holds for all of them"},
+            "differs": {
+                "type": "string",
+                "description": "Why none of them can be compared with the run; written by training",
+            },
         },
         ["source", "table", "data", "values"],
     )

@@ -119,7 +119,8 @@ class Figure:
 class Paper:
     """The figures that a paper prints for the system of a recipe, by our metric for each of them.
 
-    `source` is the key of the paper, `table` the place in it, `data` the images that it was measured on.
+    `source` is the key of the paper, `table` the place in it, `data` the images that it was measured on. `differs` says
+    why none of them can be compared with a run: see `crossband.recipes.language.papers`.
     """
 
     source: str
@@ -127,6 +128,7 @@ class Paper:
     data: str
     values: Mapping[str, Figure]
     note: str = ""
+    differs: str = ""
 
 
 @dataclass(frozen=True, repr=False)

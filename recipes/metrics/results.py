@@ -7,7 +7,7 @@ command line; `as_dict` is for programs.
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from crossband import registry
 from crossband.recipes.basics.parts import Grid, Notes, Part, markdown
 from crossband.recipes.kinds.metric import MetricEntry
 from crossband.recipes.language.syntax import Figure, Paper
+from crossband.recipes.metrics.comparable import Conditions, obstacle
 from crossband.recipes.metrics.evaluation import EvaluationError, Summary, Table, declared
 from crossband.recipes.metrics.intervals import FEW, LEVEL, RESAMPLES, Difference, paired
 from crossband.recipes.metrics.metrics import in_order
@@ -24,6 +25,7 @@ from crossband.registry import suggest
 ARROWS = {"lower": " ↓", "higher": " ↑", None: ""}
 ABSENT = "–"
 SHOWN = 6  # metrics on the one line that stands for all results
+STRANGERS = "Not all of these runs can be compared; why not is said below."
 HOW = "Each metric is computed for each image on [0, 1] and then averaged: mean ± standard deviation over n images."
 
 
@@ -31,19 +33,27 @@ HOW = "Each metric is computed for each image on [0, 1] and then averaged: mean 
 class Results:
     """Tables of systems by name: runs, and the trivial baselines of each run. Printed, they are Markdown.
 
-    `baselines` has every run with the names of its baselines, `papers` the figures that papers print for its recipe.
+    `baselines` has every run with the names of its baselines, `papers` the figures that papers print for its recipe,
+    `conditions` under which it was measured.
     """
 
     tables: Mapping[str, Table]
     baselines: Mapping[str, Sequence[str]]
     papers: Mapping[str, Sequence[Paper]] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    conditions: Mapping[str, Conditions] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, tables: Mapping[str, Table], papers: Sequence[Paper] = (), warnings: Sequence[str] = ()) -> "Results":
+    def of(
+        cls,
+        tables: Mapping[str, Table],
+        papers: Sequence[Paper] = (),
+        warnings: Sequence[str] = (),
+        conditions: Conditions | None = None,
+    ) -> "Results":
         """The results of one run: the first table is its own, the others are its baselines."""
         run, *others = tables
-        return cls(tables, {run: others}, {run: papers}, warnings)
+        return cls(tables, {run: others}, {run: papers}, warnings, {run: conditions or Conditions()})
 
     @property
     def table(self) -> Table:
@@ -81,10 +91,29 @@ class Results:
         """The failures that the images of each run show, if any: see `crossband.recipes.metrics.verdict`."""
         return {run: found for run in self.baselines if (found := verdicts(self.tables[run]))}
 
+    def obstacle(self, run: str, other: str) -> str | None:
+        """Why a run cannot be compared with another one, in words that follow its name; None where it can."""
+        own, others = (self.conditions.get(each, Conditions()) for each in (run, other))
+        trivial = [self.tables[names[0]] if (names := self.baselines[each]) else None for each in (run, other)]
+        return obstacle(own, others, *trivial)
+
+    @cached_property
+    def groups(self) -> list[list[str]]:
+        """The runs that can be compared with each other, in order: of one direction, on the same images."""
+        found: list[list[str]] = []
+        for run in self.baselines:
+            group = next((group for group in found if self.obstacle(run, group[0]) is None), None)
+            if group is None:
+                found.append([run])
+            else:
+                group.append(run)
+        return found
+
     def pairs(self) -> list[tuple[str, str]]:
-        """The pairs to compare: each run with its own baselines, and with each run before it."""
+        """The pairs to compare: each run with its own baselines, and with each run before it that it can be."""
         trivial = [(run, baseline) for run, baselines in self.baselines.items() for baseline in baselines]
-        return trivial + [(second, first) for first, second in itertools.combinations(self.baselines, 2)]
+        runs = [pair for group in self.groups for pair in itertools.combinations(group, 2)]
+        return trivial + [(second, first) for first, second in runs]
 
     @cached_property
     def differences(self) -> dict[tuple[str, str], dict[str, Difference]]:
@@ -100,18 +129,32 @@ class Results:
 
     def parts(self) -> list[Part]:
         """The figures, verdicts, differences, the figures of papers, and notes on how to read all of them."""
-        found: list[Part] = [comparison(self.tables)]
-        found += [f"{run} {text}." for run, lines in self.verdicts().items() for text in lines]
-        differences = self.differences
+        several = len(self.groups) > 1
+        found: list[Part] = [STRANGERS] if several else []
+        for group in self.groups:
+            if several:
+                found.append(f"**{', '.join(group)}**: {self.conditions[group[0]]}")
+            found += self._of_group(group)
+        notes = Notes([*remarks(self.tables), *_on_differences(self.differences), *self.warnings])
+        return [*found, "How the figures are made:", notes]
+
+    def _of_group(self, runs: Sequence[str]) -> list[Part]:
+        """The parts with figures of runs that can be compared."""
+        names = [*runs, *(name for run in runs for name in self.baselines[run])]
+        found: list[Part] = [comparison({name: table for name, table in self.tables.items() if name in names})]
+        verdicts = self.verdicts()
+        found += [f"{run} {text}." for run in runs for text in verdicts.get(run, ())]
+        differences = {pair: each for pair, each in self.differences.items() if pair[0] in runs}
         if any(differences.values()):
             found += [
                 f"Differences, image by image: the mean over n images and its {LEVEL:.0%} interval.",
                 _grid_of(differences),
             ]
-        if any(self.papers.values()):
-            found += ["Beside the figures that the paper prints:", _beside(self), Notes(_caveats(self.papers))]
-        notes = Notes([*remarks(self.tables), *_on_differences(differences), *self.warnings])
-        return [*found, "How the figures are made:", notes]
+        papers = {run: self.papers[run] for run in runs if self.papers.get(run)}
+        if papers:
+            caveats = Notes(_caveats(papers))
+            found += ["Beside the figures that the paper prints:", _beside(self.tables, runs, papers), caveats]
+        return found
 
     def as_dict(self) -> dict[str, Any]:
         """All results for JSON, without the figures of each image."""
@@ -126,6 +169,7 @@ class Results:
                 for (first, second), found in self.differences.items()
             ],
             "paper": {run: [asdict(paper) for paper in papers] for run, papers in self.papers.items()},
+            "conditions": {run: asdict(each) for run, each in self.conditions.items()},
             "warnings": list(self.warnings),
         }
 
@@ -144,16 +188,22 @@ def together(runs: Mapping[str, Results]) -> Results:
             tables[place] = table
             baselines[label].append(place)
     papers = {label: results.papers.get(own[label], ()) for label, results in runs.items()}
-    warnings = [*_warnings(tables, baselines), *(line for results in runs.values() for line in results.warnings)]
-    return Results(tables, baselines, papers, list(dict.fromkeys(warnings)))
+    conditions = {label: results.conditions[own[label]] for label, results in runs.items()}
+    warnings = list(dict.fromkeys(line for results in runs.values() for line in results.warnings))
+    found = Results(tables, baselines, papers, warnings, conditions)
+    return replace(found, warnings=[*_warnings(found), *warnings])
 
 
-def _warnings(tables: Mapping[str, Table], baselines: Mapping[str, Sequence[str]]) -> list[str]:
-    if len({tuple(table.images) for table in tables.values()}) > 1:
-        return ["The runs were measured on different images, which cannot be compared."]
-    if len({names[0] for names in baselines.values() if names}) > 1:
-        return ["The first baseline of the runs differs: they see the same images at other sizes or in other ranges."]
-    return []
+def _warnings(results: Results) -> list[str]:
+    """What is to be known of runs that stand side by side: that they cannot be compared, or not as a whole."""
+    (first, *_), *others = results.groups
+    found = [f"{run} cannot be compared with {first}: {results.obstacle(run, first)}." for run, *_ in others]
+    for group in results.groups:
+        if len({frozenset(results.tables[run].images) for run in group}) > 1:
+            found.append(
+                f"{', '.join(group)}: measured on different images; differences are over those that they share."
+            )
+    return found
 
 
 def comparison(tables: Mapping[str, Table]) -> Grid:
@@ -201,7 +251,7 @@ def remarks(tables: Mapping[str, Table]) -> list[str]:
 
 
 def _grid_of(differences: Mapping[tuple[str, str], Mapping[str, Difference]]) -> Grid:
-    """A row for each metric, a column for each pair; a difference with its interval on the better side is marked."""
+    """A row for each metric, a column for each pair; an interval of enough images on the better side is marked."""
     rows, best = [], set()
     for metric in in_order({name for found in differences.values() for name in found}):
         row, counts = [_label(metric)], []
@@ -211,7 +261,7 @@ def _grid_of(differences: Mapping[tuple[str, str], Mapping[str, Difference]]) ->
             counts.append(str(each.n) if each else ABSENT)
             if each and each.low is not None and each.high is not None:
                 better = each.low > 0 if metric.better == "higher" else each.high < 0
-                best |= {(len(rows), column)} if better else set()
+                best |= {(len(rows), column)} if better and each.n >= FEW else set()
         rows.append([*row, counts[0] if len(set(counts)) == 1 else ", ".join(counts)])
     headers = [f"{first} − {second}" for first, second in differences]
     return Grid(["metric", *headers, "n"], rows, frozenset(best))
@@ -234,41 +284,52 @@ def _on_differences(differences: Mapping[tuple[str, str], Mapping[str, Differenc
         lines.append(
             f"Intervals: percentile bootstrap of the mean difference, {RESAMPLES:,} resamples of the images, which are "
             "taken as independent (neighbouring frames of a video are not, and make it too narrow); marked where all "
-            "of it is on the better side."
+            f"of it is on the better side, over at least {FEW} images."
         )
     if 1 < min(counts) < FEW:
-        lines.append(f"Intervals over fewer than {FEW} images are narrower than they should be.")
+        lines.append(
+            f"Intervals over fewer than {FEW} images are narrower than they should be: none of them is marked."
+        )
     if min(counts) < 2:
         lines.append("A difference over one image has no interval: one value has no spread.")
     return lines
 
 
-def _beside(results: Results) -> Grid:
+def _beside(tables: Mapping[str, Table], runs: Sequence[str], own: Mapping[str, Sequence[Paper]]) -> Grid:
     """A row for each metric, a column for each run and paper row; brackets mark figures that cannot be compared."""
-    papers, rows = _titled(results.papers), []
+    papers, rows = _titled(own), []
     for metric in in_order({name for paper in papers.values() for name in paper.values}):
-        found = [results.tables[run].summary.get(metric.name) for run in results.baselines]
+        found = [tables[run].summary.get(metric.name) for run in runs]
         ours = [_cell(metric, summary.mean, summary.std) if summary else ABSENT for summary in found]
-        rows.append([_label(metric), *ours, *(_printed(paper.values.get(metric.name)) for paper in papers.values())])
-    return Grid(["metric", *results.baselines, *papers], rows)
+        theirs = [
+            _printed(paper.values.get(metric.name), bracketed=all(_reasons(paper, own).values()))
+            for paper in papers.values()
+        ]
+        rows.append([_label(metric), *ours, *theirs])
+    return Grid(["metric", *runs, *papers], rows)
+
+
+def _reasons(paper: Paper, own: Mapping[str, Sequence[Paper]]) -> dict[str, str]:
+    """Why a row of a paper cannot be compared with each run that has it; empty text where it can."""
+    return {run: each.differs for run, rows in own.items() for each in rows if replace(each, differs="") == paper}
 
 
 def _titled(papers: Mapping[str, Sequence[Paper]]) -> dict[str, Paper]:
     """Each row of a paper once, by its title, with the data set if the same row has figures for several."""
     found: list[Paper] = []
-    for paper in itertools.chain.from_iterable(papers.values()):
+    for paper in (replace(paper, differs="") for papers in papers.values() for paper in papers):
         found += [] if paper in found else [paper]
     titles = [f"{paper.source}, {paper.table}" for paper in found]
     named = zip(titles, found, strict=True)
     return {title if titles.count(title) == 1 else f"{title}, {paper.data}": paper for title, paper in named}
 
 
-def _printed(figure: Figure | None) -> str:
-    """A figure with the digits that the paper gives; a star leads to its note."""
+def _printed(figure: Figure | None, *, bracketed: bool) -> str:
+    """A figure with the digits that the paper gives; a star leads to its note, brackets to why it is not comparable."""
     if figure is None:
         return ABSENT
     text = f"{figure.value:.10g}"
-    return f"({text})" if not figure.comparable else f"{text}*" if figure.note else text
+    return f"({text})" if bracketed or not figure.comparable else f"{text}*" if figure.note else text
 
 
 def _caveats(papers: Mapping[str, Sequence[Paper]]) -> list[str]:
@@ -276,6 +337,10 @@ def _caveats(papers: Mapping[str, Sequence[Paper]]) -> list[str]:
     found: dict[str, list[str]] = {}
     for title, paper in _titled(papers).items():
         lines = [f"measured on {paper.data}; only a run on the same images can be compared with it."]
+        reasons = _reasons(paper, papers)
+        for run, reason in ((run, reason) for run, reason in reasons.items() if reason):
+            what = "it, in brackets," if all(reasons.values()) else "it"
+            lines.append(f"{what} cannot be compared with {run}: {reason}.")
         lines += [f"{paper.note}."] if paper.note else []
         for name, figure in paper.values.items():
             if not figure.comparable:

@@ -11,7 +11,9 @@ from crossband.recipes.basics.progress import followed
 from crossband.recipes.data.loader import Geometry, Scenes, collate
 from crossband.recipes.data.opening import scenes_of
 from crossband.recipes.kinds.source import Source
+from crossband.recipes.language.papers import differing
 from crossband.recipes.metrics.baselines import Baseline, MeanTarget, evaluate_baselines, grey_copy
+from crossband.recipes.metrics.comparable import Conditions
 from crossband.recipes.metrics.evaluation import Evaluation
 from crossband.recipes.metrics.metrics import DEFAULT
 from crossband.recipes.metrics.results import Results
@@ -70,23 +72,35 @@ def measure(
     *,
     split: str | None = None,
     metrics: Sequence[str] | None = None,
+    given: str | None = None,
     silent: bool = False,
 ) -> Results:
-    """What a model makes of the images of a split, with the two trivial translations and the figures of the paper."""
+    """What a model makes of the images of a split, with the two trivial translations and the figures of the paper.
+
+    `given` is what to call images that are not those of the recipe.
+    """
     task, device = model.task, model.device
-    given = [metrics] if isinstance(metrics, str) else metrics
-    chosen = tuple(given or task.evaluate.metrics or DEFAULT)
+    names = [metrics] if isinstance(metrics, str) else metrics
+    chosen = tuple(names or task.evaluate.metrics or DEFAULT)
     scenes = whole_scenes(task, source, split)
     count = min(task.evaluate.images or len(scenes), len(scenes))
-    evaluation = Evaluation(chosen, device)
+    evaluation, sizes = Evaluation(chosen, device), set[str]()
     for each in followed(score(model, scenes, range(count)), "evaluate", count, silent=silent):
         evaluation.update(each.output, each.target, [each.name], each.source)
+        sizes.add("x".join(map(str, each.target.shape[-2:])))
     baselines: dict[str, Baseline] = {"grey copy": grey_copy}
     if "train" in source.splits:
         baselines["mean image"] = MeanTarget(_targets(task, source))
     again = followed(_trivial(task, scenes, count, device), "baselines", count, silent=silent)
     tables = {task.name: evaluation.table()} | evaluate_baselines(baselines, again, chosen, device)
-    return Results.of(tables, task.papers, () if "mean image" in baselines else (NO_MEAN,))
+    conditions = Conditions(
+        bands=f"{task.source} to {task.target}",
+        images=f"`{split or task.evaluate.split}` of {given or task.data.source}",
+        size=sizes.pop() if len(sizes) == 1 else "of several sizes",
+        channels=" and ".join(f"{task.channels[band]} of {band}" for band in (task.source, task.target)),
+    )
+    papers = [differing(paper, f"it was measured on {given}") for paper in task.papers] if given else task.papers
+    return Results.of(tables, papers, () if "mean image" in baselines else (NO_MEAN,), conditions)
 
 
 def _trivial(

@@ -14,7 +14,7 @@ from crossband.graphs.language.syntax import Graph
 from crossband.graphs.plans.admissible import SizeRule
 from crossband.graphs.plans.plan import Plan
 from crossband.recipes.basics.colour import with_channels
-from crossband.recipes.data.opening import open_given, open_source
+from crossband.recipes.data.opening import of_run, open_given, open_source, other_images
 from crossband.recipes.kinds.source import Source
 from crossband.recipes.language.functions import make_functions
 from crossband.recipes.language.syntax import Recipe
@@ -260,7 +260,8 @@ class Model(nn.Module):
         if not self.task.target:
             message = f"{self._words}: cannot be evaluated by itself: it does not say what it translates to"
             raise CheckpointError(message, hint="evaluate the folder of its run")
-        return measure(self, self.open_data(data), split=split, metrics=metrics, silent=silent)
+        given = None if data is None else other_images(data, self.task.data)
+        return measure(self, self.open_data(data), split=split, metrics=metrics, given=given, silent=silent)
 
     def open_data(self, data: Any = None) -> Source:
         """The images that `evaluate` takes. Raises DataError."""
@@ -269,7 +270,8 @@ class Model(nn.Module):
         if self.recipe is None:
             hint = "say which images: `data=...`, on the command line `--data FOLDER`"
             raise CrossbandError(f"{self._words}: these weights lie in no run folder", hint=hint)
-        return open_source(self.task.data)
+        with of_run(self._words, self.task.data):
+            return open_source(self.task.data)
 
     def __reduce__(self) -> tuple[Any, ...]:
         from crossband.recipes.model.loading import load_again

@@ -28,7 +28,7 @@ def padded_size(plans: Iterable[Plan], height: int, width: int) -> tuple[int, in
 
 
 def _padded(plan: Plan, height: int, width: int) -> tuple[int, int]:
-    axes = next(iter(plan.inputs.values()))[2:]
+    axes = list(plan.image or ())[2:]
     sides = list(zip(axes, (height, width), strict=True))
     if any(isinstance(axis, int) and side > axis for axis, side in sides):
         raise SizeError(f"`{plan.graph.name}` takes images of {axes[0]}x{axes[1]}, got {height}x{width}")

@@ -60,10 +60,13 @@ def check_run(run: RunFolder, overrides: Sequence[str] = ()) -> Experiment:
 
 def check_file(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     """Check a recipe file, which may be that of a run. Raises as `check_run`."""
+    return check_run(RunFolder(Path(path).parent), overrides) if is_of_run(path) else check(path, overrides)
+
+
+def is_of_run(path: str | Path) -> bool:
+    """Whether a recipe file is that of a run."""
     run = RunFolder(Path(path).parent)
-    return (
-        check_run(run, overrides) if Path(path) == run.recipe and run.environment.is_file() else check(path, overrides)
-    )
+    return Path(path) == run.recipe and run.environment.is_file()
 
 
 def _missing(plugins: Sequence[str]) -> list[str]:

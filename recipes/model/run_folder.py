@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from crossband.graphs.language.reader import near_file
 from crossband.recipes.model.weights import CheckpointError
+
+FEW = 6  # runs that a hint lists
 
 
 @dataclass(frozen=True)
@@ -18,13 +21,25 @@ class RunFolder:
     @classmethod
     def around(cls, file: Path) -> "RunFolder | None":
         """The run in whose folder a weights file lies; None where it lies in none."""
+        file = file if file.parent.name else file.absolute()
         folder = cls(file.parent.parent)
         return folder if file.parent == folder.weights("").parent and folder.recipe.is_file() else None
 
     def check(self) -> None:
         """Raise CheckpointError where the folder is that of no run."""
-        if not self.recipe.is_file():
-            raise CheckpointError(f"{self}: no run: it has no `{self.recipe.name}`")
+        if self.recipe.is_file():
+            return
+        if not self.path.is_dir():
+            if self.path.exists():
+                raise CheckpointError(f"{self}: a file, and not the folder of a run")
+            raise CheckpointError(f"{self}: no such folder", hint=near_file(self.path))
+        runs = sorted(f"`{file.parent}`" for file in self.path.glob(f"*/{self.recipe.name}"))
+        empty = "" if any(self.path.iterdir()) else "it is empty: "
+        hint = f"{empty}a run is what `crossband train` makes, such as `runs/u2net-001`"
+        raise CheckpointError(
+            f"{self}: no run: it has no `{self.recipe.name}`",
+            hint=f"{'runs' if len(runs) > 1 else 'a run'} in it: {', '.join(runs[:FEW])}" if runs else hint,
+        )
 
     @property
     def recipe(self) -> Path:

@@ -11,6 +11,7 @@ from crossband.graphs.plans.plan import Plan
 from crossband.recipes.kinds.source import Band
 from crossband.recipes.language.experiment import Experiment, depends
 from crossband.recipes.language.flow import Value
+from crossband.recipes.language.papers import beside
 from crossband.recipes.language.syntax import Data, Measure, Paper
 from crossband.recipes.model.tiles import Tiling
 
@@ -51,7 +52,7 @@ class Task:
             channels=experiment.bands,
             data=recipe.data,
             evaluate=recipe.evaluate,
-            papers=recipe.paper,
+            papers=beside(recipe),
         )
 
     @property

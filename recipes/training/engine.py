@@ -94,6 +94,8 @@ class Recomputation(FlowTensors):
 class NotFinite(CrossbandError):
     """A loss is infinite or not a number."""
 
+    of_one_process = True
+
 
 def objective(run: PhaseRun, values: FlowTensors, weights: Mapping[str, float]) -> tuple[Tensor, dict[str, Tensor]]:
     """The sum of the losses of a phase with these weights, and each loss without its weight."""

@@ -18,7 +18,9 @@ from crossband.graphs.language.serial import dump as dump_graph
 from crossband.graphs.language.writer import dump
 from crossband.recipes.basics.files import replacing
 from crossband.recipes.language.experiment import Experiment
+from crossband.recipes.language.papers import beside
 from crossband.recipes.language.schema import PATCH
+from crossband.recipes.language.syntax import Recipe
 from crossband.recipes.metrics.evaluation import Table
 from crossband.recipes.model.plugins import plugins_with
 from crossband.recipes.model.run_folder import RunFolder
@@ -35,9 +37,7 @@ def new_folder(recipe: str, wanted: Path | None = None) -> RunFolder:
     Raises CrossbandError where `wanted` is there and not empty.
     """
     if wanted is not None:
-        if wanted.exists() and (not wanted.is_dir() or any(wanted.iterdir())):
-            hint = f"name another folder, or go on with `crossband train --resume {wanted}`"
-            raise CrossbandError(f"{wanted}: is there already, and a run is never overwritten", hint=hint)
+        refuse_taken(wanted)
         wanted.mkdir(parents=True, exist_ok=True)
         return RunFolder(wanted)
     number = 1
@@ -51,6 +51,17 @@ def new_folder(recipe: str, wanted: Path | None = None) -> RunFolder:
             return RunFolder(folder)
 
 
+def refuse_taken(wanted: Path) -> None:
+    """Raise CrossbandError where a folder for a new run is there and not empty."""
+    if not wanted.exists() or (wanted.is_dir() and not any(wanted.iterdir())):
+        return
+    if RunFolder(wanted).recipe.is_file():
+        hint = f"name another folder, or go on with `crossband train --resume {wanted}`"
+        raise CrossbandError(f"{wanted}: is there already, and a run is never overwritten", hint=hint)
+    what = "a folder with other files in it" if wanted.is_dir() else "a file"
+    raise CrossbandError(f"{wanted}: is {what}, and a run has a folder of its own", hint="name another folder")
+
+
 def write_recipe(run: RunFolder, experiment: Experiment) -> None:
     """Write the recipe as it is run, beside the resolved graphs that it then names: it needs no other file."""
     networks = {}
@@ -60,7 +71,16 @@ def write_recipe(run: RunFolder, experiment: Experiment) -> None:
         networks[name] = own | {"graph": run.graph(name).relative_to(run.path).as_posix()}
         _write(run.graph(name), dump_graph(plan.graph))
     data = {key: value for key, value in experiment.recipe.resolved.items() if key != "params"}
+    data |= {"paper": _papers(experiment.recipe)} if experiment.recipe.paper else {}
     _write(run.recipe, dump(data | {"networks": networks}, expand=("networks", "flow", "losses", "phases")))
+
+
+def _papers(recipe: Recipe) -> list[dict[str, Any]]:
+    """The figures of papers as a recipe has them, with what differs in this run: its file alone does not tell."""
+    written = recipe.resolved["paper"]
+    rows = [written] if isinstance(written, Mapping) else written
+    found = zip(rows, beside(recipe), strict=True)
+    return [{**row, **({"differs": paper.differs} if paper.differs else {})} for row, paper in found]
 
 
 def write_environment(run: RunFolder, **more: Any) -> dict[str, str]:

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 
 from crossband.graphs.language.diagnostics import Problems
 from crossband.recipes.data.memory import Memory
-from crossband.recipes.data.opening import in_folder, open_source
+from crossband.recipes.data.opening import in_folder, of_run, open_source
 from crossband.recipes.data.scale import scale_faults
 from crossband.recipes.kinds.source import DataError, Source
 from crossband.recipes.language.checker import check, check_recipe
@@ -26,7 +26,7 @@ from crossband.recipes.model.plugins import named_if_missing, plugins_of
 from crossband.recipes.model.run_folder import RunFolder
 from crossband.recipes.model.task import Task
 from crossband.recipes.training.checkpoint import read_state
-from crossband.recipes.training.folder import new_folder
+from crossband.recipes.training.folder import new_folder, refuse_taken
 from crossband.recipes.training.session import Run, Session
 from crossband.registry import CrossbandError
 
@@ -57,20 +57,30 @@ def train(
     if (recipe is None) == (resume is None):
         raise CrossbandError("give one of a recipe to train and a run to resume")
     old = None if resume is None else RunFolder(Path(resume))
+    texts = setting_texts(settings)
+    if run:
+        refuse_taken(Path(run))
     if old:
         old.check()
-    name, again = (old.recipe if old else recipe), old is not None
-    with named_if_missing(f"{old}: this run was", plugins_of(old) if old else ()):
-        experiment, source = prepare(str(name), setting_texts(settings), data, resumed=again)
-    if old:
-        _check_same(load_recipe(old.recipe).data, experiment.recipe.data)
+        with named_if_missing(f"{old}: this run was", plugins_of(old)):
+            before = load_recipe(old.recipe).data
+            with of_run(old, before):
+                experiment, source = prepare(old.recipe, texts, data, resumed=True)
+        _check_same(before, experiment.recipe.data)
+        return begin(experiment, source, read_state(old.state), silent=silent).run(old)
+    experiment, source = prepare(str(recipe), texts, data)
+    session = begin(experiment, source, silent=silent)
+    fabric = session.fabric
+    made = new_folder(experiment.recipe.name, Path(run) if run else None) if fabric.is_global_zero else None
+    return session.run(RunFolder(Path(str(fabric.broadcast(None if made is None else str(made))))))
+
+
+def begin(
+    experiment: Experiment, source: Source, state: Mapping[str, Any] | None = None, *, silent: bool = False
+) -> Session:
+    """All of a run up to its first step, with nothing written: `crossband check` does it too."""
     fabric = make_fabric(experiment)
-    state = read_state(old.state) if old else None
-    session = Session(experiment, source, fabric, state, silent=silent or not fabric.is_global_zero)
-    if old is None:
-        made = new_folder(experiment.recipe.name, Path(run) if run else None) if fabric.is_global_zero else None
-        old = RunFolder(Path(str(fabric.broadcast(None if made is None else str(made)))))
-    return session.run(old)
+    return Session(experiment, source, fabric, state, silent=silent or not fabric.is_global_zero)
 
 
 def prepare(

@@ -1,0 +1,71 @@
+"""The figures of a paper are those of its own system: what differs in a recipe as it is run is said beside them.
+
+A recipe file with figures stands for the paper's system. Settings and variants may make it translate the other way, by
+other networks, or learn from other images; other changes, such as a shorter training, are the reader's to judge.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from crossband.graphs.language.diagnostics import Problems
+from crossband.recipes.language.layers import Layers, worked_out
+from crossband.recipes.language.syntax import Paper, Recipe
+from crossband.registry import show, sources
+
+
+def beside(recipe: Recipe) -> tuple[Paper, ...]:
+    """The figures of papers, each row with what differs between its system and the recipe, if anything does."""
+    if not recipe.paper:
+        return ()
+    if any(setting.path == ("paper",) for setting in recipe.layers.settings):  # given for what is run
+        written = recipe.layers.data
+    else:
+        written = worked_out(Layers(recipe.layers.documents).with_variants(Problems()), Problems())
+    changes = list(_changes(written, recipe.layers.data))
+    return tuple(_with(paper, [*changes, *_other_images(paper, recipe, written)]) for paper in recipe.paper)
+
+
+def differing(paper: Paper, reason: str) -> Paper:
+    """The same figures, which cannot be compared for one more reason."""
+    return _with(paper, [reason])
+
+
+def _with(paper: Paper, reasons: list[str]) -> Paper:
+    known = [paper.differs] if paper.differs else []
+    new = [reason for reason in dict.fromkeys(reasons) if reason not in paper.differs]
+    return replace(paper, differs="; ".join([*known, *new]))
+
+
+def _changes(written: Mapping[str, Any], run: Mapping[str, Any]) -> Iterator[str]:
+    """How the direction or the networks of a recipe as it is run differ from those of its files."""
+    directions = [f"{data['task']['from']} to {data['task']['to']}" for data in (run, written) if "task" in data]
+    if len(set(directions)) > 1:
+        yield f"this run translates {directions[0]}, and not {directions[1]}"
+        return  # the channels of the networks follow from it
+    before = written.get("networks", {})
+    for name, network in run["networks"].items():
+        own, now = before.get(name, {}), network
+        if own.get("graph") != now.get("graph"):
+            yield f"`{name}` is {show(now.get('graph'))} here, and not {show(own.get('graph'))}"
+        elif changed := _differing(own.get("params") or {}, now.get("params") or {}):
+            yield f"`{name}` has {', '.join(changed)}"
+        elif any(own.get(key) != now.get(key) for key in {*own, *now} - {"weights", "frozen", "init", "fit"}):
+            yield f"`{name}` is patched here"
+
+
+def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The params that differ: `width` 4 for 64."""
+    names = [name for name in {**now, **before} if now.get(name) != before.get(name)]
+    return [f"`{name}` {show(now.get(name))} for {show(before.get(name))}" for name in names]
+
+
+def _other_images(paper: Paper, recipe: Recipe, written: Mapping[str, Any]) -> Iterator[str]:
+    """That the figures are of other images, where the paper names a known set, or a setting changed the set."""
+    known = {name for name, entry in sources.items() if "folder" in entry.parameters and entry.cite}
+    named = known & set(re.findall(r"\w+", paper.data.lower()))
+    source = written.get("data", {}).get("source")
+    before = source if isinstance(source, str) else next(iter(source), None) if source else None
+    if (named and recipe.data.source not in named) or (not named and before not in (None, recipe.data.source)):
+        yield f"this run sees images of `{recipe.data.source}`"
