@@ -9,15 +9,20 @@ from torch import Tensor, nn
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.ranges import Range
 
-SIGNS = ((1, 1, 1, 1), (1, -1, 1, -1), (1, 1, -1, -1), (1, -1, -1, 1))
-"""How the four pixels of a square (two of the upper row, two of the lower one) enter the mean, the difference of
-columns, that of rows and that of diagonals. Halved they are orthonormal and symmetric: the transform is its inverse."""
-
 
 def _mix(parts: Tensor) -> Tensor:
-    """The transform of `b four c h w`, from pixels to bands or back."""
-    signs = torch.tensor(SIGNS, dtype=parts.dtype, device=parts.device) / 2
-    return torch.einsum("ij,bjchw->bichw", signs, parts)
+    """Half the sums and differences of four parts, `b 4 c h w`: an orthonormal mixing that is its own inverse.
+
+    Of the pixels of a square, two of the upper row and two of the lower one, it makes the four bands, and back.
+    """
+    first, second, third, fourth = parts.unbind(1)
+    mixed = [
+        first + second + third + fourth,  # the mean, twice
+        first - second + third - fourth,  # the difference of columns
+        first + second - third - fourth,  # of rows
+        first - second - third + fourth,  # of diagonals
+    ]
+    return torch.stack(mixed, dim=1) / 2
 
 
 def _range(x: Range, **_: Any) -> Range:
