@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commandline import succeed
+from commandline import run, succeed
 from tiny import PAIRED, write_files
 
 from crossband.graphs import check as check_graph
@@ -209,6 +209,21 @@ def test_show_says_what_is_patched(folder: Path) -> None:
     assert "to_one.yaml (insert look; nodes drop)" in succeed("show", path)
     assert '"patch": {' in succeed("show", path, "--json")
     assert dump({"look": {"after": "stem", "Tanh": {}}}).strip() in succeed("show", path, "--resolved")
+
+
+def test_show_tells_of_the_network_as_it_is_patched(folder: Path) -> None:
+    path = recipe(folder, "insert: {look: {after: stem, Conv: {out: 4}}}, nodes: {drop: null}")
+    shown = succeed("show", path, "--network", "generator")
+    assert [line.split()[0] for line in shown.splitlines()[1:5]] == ["stem", "look", "main", "side"]
+    assert network(path) in succeed("show", path, "--network", "generator", "--json", "--size", "16")
+    succeed("show", path, "--network", "generator", "--svg", "picture.svg")
+    assert "look" in (folder / "picture.svg").read_text()
+    (folder / "whole.yaml").write_text(succeed("show", path, "--network", "generator", "--resolved"))
+    assert digest(check_graph(folder / "whole.yaml").graph) == network(path)
+    assert "did you mean `generator`?" in run("show", path, "--network", "genrator").output
+    assert "`--network` is for recipes" in run("show", "to_one.yaml", "--network", "generator").output
+    assert "`--network NAME` shows one of its graphs" in run("show", path, "--svg", "b.svg").output
+    assert succeed("show", "u2net", "--network", "generator", "--set", "params.width=8").startswith("node")
 
 
 def test_the_example_of_the_readme_is_right(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from crossband.recipes.commands.show_format import WORD, show_format
     help="Of a graph: write its picture to this file; what is inside other graphs that it uses is drawn too, "
     "as long as that makes no more than 60 parts",
 )
+@click.option("--network", metavar="NAME", help="Of a recipe: the graph of this network, with its params and patches")
 @click.option(
     "--kind", type=click.Choice(list(KINDS)), help="What is meant, where several kinds of thing have the name"
 )
@@ -36,6 +37,7 @@ def show(  # noqa: PLR0917  one for each option
     as_json: bool,
     form: str | None,
     svg: Path | None,
+    network: str | None,
     kind: str | None,
 ) -> None:
     """Show what NAME is, of any kind that `crossband ls` lists; a graph or recipe of one's own by its path.
@@ -56,15 +58,25 @@ def show(  # noqa: PLR0917  one for each option
         raise click.UsageError(f"`--json` and `--{form}` exclude each other")
     if svg and svg.suffix.lower() != ".svg":
         raise click.UsageError(f"`--svg` writes a file that ends in `.svg`, got `{svg}`")
+    kind = kind or ("recipe" if network else None)
     found, *others = meanings(name, (kind,) if kind else KINDS)
+    if network and found.kind != "recipe":
+        raise click.UsageError(f"`--network` is for recipes, and `{name}` is a {found.kind}")
     if others:
         say(f"`{name}` is a {' and a '.join(other.kind for other in others)} too: `--kind {others[0].kind}` shows it")
     graph_only = {"--size": size, "--code": form == "code", "--svg": svg}
-    if found.kind != "graph" and (given := [option for option, value in graph_only.items() if value]):
-        raise click.UsageError(f"`{given[0]}` is for graphs, and `{name}` is a {found.kind}")
+    if found.kind != "graph" and not network and (given := [option for option, value in graph_only.items() if value]):
+        hint = ": `--network NAME` shows one of its graphs" if found.kind == "recipe" else ""
+        raise click.UsageError(f"`{given[0]}` is for graphs, and `{name}` is a {found.kind}{hint}")
     if found.kind not in ("graph", "recipe") and (overrides or form):
         raise click.UsageError(f"`--set` and `--resolved` are for graphs and recipes, and `{name}` is a {found.kind}")
-    _show(found, overrides, size, "json" if as_json else form, svg)
+    form = "json" if as_json else form
+    if network:
+        from crossband.recipes.commands.show_graph import show_network
+
+        show_network(str(found.path), network, overrides, size=size, form=form, svg=svg)
+    else:
+        _show(found, overrides, size, form, svg)
 
 
 def _show(

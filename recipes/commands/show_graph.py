@@ -15,6 +15,7 @@ from crossband.graphs.checking.checker import check
 from crossband.graphs.language.diagnostics import Problems
 from crossband.graphs.language.resolve import load_graph
 from crossband.graphs.language.serial import digest, dump
+from crossband.graphs.language.syntax import Graph
 from crossband.graphs.picture.table import HEADINGS, RIGHT, Row, Survey
 from crossband.graphs.plans.cost import Cost, build_meta
 from crossband.graphs.plans.image_size import refuse_size, symbols_at, usual
@@ -23,7 +24,8 @@ from crossband.recipes.basics.files import replacing
 from crossband.recipes.commands.listing import about, kept_cost
 from crossband.recipes.commands.names import settings
 from crossband.recipes.commands.output import plain, print_facts, print_json, print_table
-from crossband.registry import CrossbandError
+from crossband.recipes.model.plugins import check_file
+from crossband.registry import CrossbandError, suggest
 
 
 @dataclass(frozen=True)
@@ -48,23 +50,42 @@ def show_graph(
         _draw(path, params, svg)  # first, since a graph with errors has a picture too
     written = load_graph(path)
     plan = check(path, params)
+    if form or not svg:
+        _show(plan, about(path), written.with_params(params).params, size, form)
+
+
+def show_network(
+    path: str, name: str, overrides: Sequence[str], *, size: tuple[int, int] | None, form: str | None, svg: Path | None
+) -> None:
+    """Like `show_graph`, of the graph of a network of a recipe, with its params and patches. Raises InvalidFile."""
+    experiment = check_file(path, overrides)
+    if name not in experiment.plans:
+        message = f"`{experiment.recipe.name}` has no network `{name}`"
+        raise CrossbandError(message, hint=suggest(name, experiment.plans))
+    plan = experiment.plans[name]
+    if svg:
+        _draw(plan.graph, {}, svg)
+    if form or not svg:
+        _show(plan, plan.graph.doc or "", experiment.recipe.networks[name].params, size, form)
+
+
+def _show(plan: Plan, doc: str, params: Mapping[str, Any], size: tuple[int, int] | None, form: str | None) -> None:
+    """Print a graph as a table, or in the `form` asked for."""
     if form == "code":
         network = build_meta(replace(plan, wrap=()))
         assert isinstance(network, GraphModule)
         click.echo(network.code.strip())
     elif form == "resolved":
         click.echo(dump(plan.graph), nl=False)
-    elif form == "json" or not svg:
-        numbers = _numbers(plan, size)
-        params = written.with_params(params).params
-        survey = Shown(plan, numbers, size is not None, about(path), params)
+    else:
+        survey = Shown(plan, _numbers(plan, size), size is not None, doc, params)
         _print_json(survey) if form == "json" else _print(survey)
 
 
-def _draw(path: str, params: Mapping[str, Any], target: Path) -> None:
+def _draw(source: str | Graph, params: Mapping[str, Any], target: Path) -> None:
     from crossband.graphs.picture.draw import draw
 
-    picture = draw(path, params)
+    picture = draw(source, params)
     try:
         with replacing(target) as temporary:
             temporary.write_text(picture, "utf-8")
