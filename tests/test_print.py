@@ -2,7 +2,9 @@
 
 import copy
 import pickle
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import once
@@ -12,6 +14,9 @@ import crossband
 from crossband import registry
 from crossband.graphs import shipped
 from crossband.graphs.plans.cost import cost
+from crossband.recipes.data.demo.demo import demo
+from crossband.recipes.metrics.evaluation import Summary, Table
+from crossband.recipes.model.translation import Translated
 
 SCREEN = 24, 2000  # lines, characters
 
@@ -22,6 +27,9 @@ PUBLIC: dict[str, Callable[[], Any]] = {
     "a call": lambda: once.plan("u2netp").calls[0],
     "a size rule": lambda: once.plan("cut_head").sizes,
     "what a graph costs": lambda: cost(once.plan("rgb_to_lab"), {"H": 8, "W": 8}),
+    "a table": lambda: Table({f"{n}.png": {"mae": 0.1} for n in range(999)}, {"mae": Summary(0.1, 0.0, 999)}),
+    "what was translated": lambda: Translated(tuple(Path(f"out/{n}.png") for n in range(999)), 2.5),
+    "a data source": demo,
     "a recipe": lambda: once.experiment("cut").recipe,
     "an experiment": lambda: once.experiment("cut"),
     "a phase": lambda: once.experiment("cut").phases[1],
@@ -61,3 +69,9 @@ def test_a_network_says_what_it_takes_and_gives():
     assert repr(pickle.loads(pickle.dumps(network))) == said
     assert repr(once.network("rgb_to_lab")) == "<Network rgb_to_lab: image -> {L, ab}; 0 parameters>"
     assert repr(once.network("resnet9")).startswith("<Network resnet9: image -> a tensor; ")
+
+
+def test_what_has_many_parts_tells_their_number():
+    said = [repr(PUBLIC[case]()) for case in ("a table", "what was translated", "a data source")]
+    assert said[:2] == ["<Table of 999 images: mae 0.1>", "<Translated: 999 files in out, 2.5 s>"]
+    assert re.fullmatch(r"<Demo: channels visible 3, infrared 1; scenes train \d+, .*test \d+>", said[2])

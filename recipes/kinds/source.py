@@ -51,6 +51,11 @@ class Source(ABC):
     splits: Mapping[str, Sequence[str]]
     unpaired: Mapping[str, Mapping[str, Sequence[str]]] = MappingProxyType({})
 
+    def __repr__(self) -> str:
+        bands = ", ".join(f"{name} {band.channels}" for name, band in self.bands.items())
+        splits = ", ".join(f"{name} {len(scenes)}" for name, scenes in self.splits.items())
+        return f"<{type(self).__name__}: channels {bands}; scenes {splits}>"
+
     @abstractmethod
     def read(self, name: str, bands: Collection[str] | None = None) -> dict[str, np.ndarray]:
         """The images of a scene by band, `c h w`: those of the `bands` asked for, or all of them.

@@ -33,7 +33,7 @@ class Summary:
     n: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Table:
     """The result of an evaluation.
 
@@ -46,6 +46,10 @@ class Table:
     summary: Mapping[str, Summary]
     absent: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        found = ", ".join(f"{name} {each.mean:.4g}" for name, each in self.summary.items())
+        return f"<Table of {len(self.images)} image{'s' * (len(self.images) != 1)}: {found}>"
 
     def as_dict(self) -> dict[str, Any]:
         """The table for JSON, which has no infinity: an infinite PSNR is the text `inf`."""

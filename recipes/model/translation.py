@@ -63,7 +63,7 @@ def output_of(task: Task, bits: Bits | None, counts: bool) -> Output:
     return Output(types.get(kind.pixels, 32) if kind else 32, scale)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Translated:
     """What was done: the files written, in the order of the images, and the seconds that it took without loading.
 
@@ -73,6 +73,10 @@ class Translated:
     files: tuple[Path, ...]
     seconds: float
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        count, folders = len(self.files), sorted({str(file.parent) for file in self.files})
+        return f"<Translated: {count} file{'s' * (count != 1)} in {', '.join(folders[:1])}, {self.seconds:.1f} s>"
 
 
 def translate_files(
