@@ -4,8 +4,9 @@ A page is read from top to bottom in a folder of its own. In it
 
 - a fence `yaml` (or `python`) whose first line is `# NAME.yaml` is that file; any other `python` is run;
 - a fence `console` has commands after `$ `, each with all that it prints; a line `...` stands for any lines, and what
-  `train` and `evaluate` measure may have other digits. Without `$ ` its lines are commands that must end well;
-- ``**Mistake:** `x` for `y` `` puts x in the place of y in the file of the next command, for the fence that follows;
+  `train` and `evaluate` measure may have other digits. Without `$ ` what its lines print is left out;
+- ``**Mistake:** `x` for `y` `` puts x in the place of y in the file of the next command, for the fence that
+  follows; every other command must end well;
 - `<!-- keys recipe data -->` to `<!-- end -->` is the table of these keys of a format, `<!-- all losses -->` that of
   everything of a kind;
 - a picture of the name of an SVG file that a command wrote is that file;
@@ -49,9 +50,10 @@ ANY = "..."
 
 @dataclass
 class Page:
-    """A page while it is read: what stands on it by now, and the pictures that belong to it."""
+    """A page while it is read: its pictures, the commands that it ran. A `fresh` one has the figures of this machine."""
 
     path: Path
+    fresh: bool = False
     pictures: dict[Path, str] = field(default_factory=dict)
     names: dict[str, Any] = field(default_factory=lambda: {"__name__": "__main__"})
     mistake: tuple[str, str] | None = None
@@ -101,8 +103,11 @@ class Page:
                     continue
                 code, said = run(line)
                 self.ran.append(line)
-                assert code == 0 or not silent, f"{self.path.name}: {line}: {said}"
-                said = shown if silent or fits(shown, said, measured=not code and line.split()[1] in MEASURED) else said
+                assert code == 0 or self.mistake, f"{self.path.name}: {line}: {said}"
+                if silent:
+                    said = shown
+                elif (same := aligned(shown, said, measured=not code and line.split()[1] in MEASURED)) is not None:
+                    said = same if self.fresh else shown
                 yield ("" if silent else "$ ") + first.replace("\0", "\n") + "\n" + said
         self.mistake = None
 
@@ -145,12 +150,22 @@ def run(line: str) -> tuple[int, str]:
     return done.exit_code, "\n".join(map(str.rstrip, said.strip("\n").splitlines())) + ("\n" if said.strip() else "")
 
 
-def fits(shown: str, said: str, *, measured: bool = False) -> bool:
-    """Whether what a page shows is what is said, but for lines left out and, in what is measured, digits."""
-    if measured:
-        shown, said = _without_digits(shown), _without_digits(said)
-    pieces = re.split(rf"^{re.escape(ANY)}\n", shown, flags=re.MULTILINE)
-    return re.fullmatch(r"(?:.*\n)*?".join(map(re.escape, pieces)), said) is not None
+def aligned(shown: str, said: str, *, measured: bool = False) -> str | None:
+    """What is said, without the lines that a page leaves out; None if what the page shows is not what is said.
+
+    In what is measured, digits may differ.
+    """
+    plain = _without_digits if measured else str
+    gap = r"(?:.*\n)*?"
+    pieces = [f"({re.escape(plain(piece))})" for piece in re.split(rf"^{re.escape(ANY)}\n", shown, flags=re.MULTILINE)]
+    found = re.fullmatch(gap.join(pieces), plain(said))
+    if found is None:
+        return None
+    lines, kept = said.splitlines(keepends=True), []
+    for number in range(1, len(pieces) + 1):
+        start, stop = (found.string.count("\n", 0, place) for place in found.span(number))
+        kept.append("".join(lines[start:stop]))
+    return f"{ANY}\n".join(kept)
 
 
 def _without_digits(text: str) -> str:

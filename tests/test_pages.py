@@ -5,7 +5,7 @@ from pathlib import Path
 
 import once
 import pytest
-from pages import PAGES, ROOT, Page, fits
+from pages import PAGES, ROOT, Page, aligned
 
 from crossband import registry
 from crossband.graphs.language.diagnostics import Problems
@@ -74,4 +74,10 @@ def test_links_lead_to_files_and_headings(name: str) -> None:
     ],
 )
 def test_what_is_shown_is_held_against_what_is_said(shown: str, said: str, measured: bool, same: bool) -> None:
-    assert fits(shown, said, measured=measured) is same
+    assert (aligned(shown, said, measured=measured) is not None) is same
+
+
+def test_figures_are_taken_over_and_lines_left_out_stay_so() -> None:
+    shown, said = "a 1\n...\nd 2\n", "a 3\nb\nc\nd 4.5\n"
+    assert aligned(shown, said) is None
+    assert aligned(shown, said, measured=True) == "a 3\n...\nd 4.5\n"

@@ -11,7 +11,7 @@ from pages import PAGES, ROOT, Page
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or PAGES:
-        page = Page(ROOT / name)
+        page = Page(ROOT / name, fresh=True)
         with tempfile.TemporaryDirectory() as folder:
             text = page.read(Path(folder))
         page.path.write_text(text, "utf-8")
