@@ -373,3 +373,16 @@ def test_a_folder_of_another_case_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         pairs(folder=str(tmp_path))
     assert str(error.value) == f"{tmp_path}/visible: no such folder\nhint: rename `Visible` to `visible`"
+
+
+def test_a_source_put_beside_another_is_told_to_take_its_place() -> None:
+    with pytest.raises(InvalidFile) as error:
+        check("u2net", ["data.source.demo.size=100"])
+    assert str(error.value) == (
+        "settings:1:1: E006 one data source is named here, got `llvip`, `demo`\n"
+        "  data.source.demo.size=100\n"
+        "  ^~~~~~~~~~~~~~~~~~~~~\n"
+        "hint: to put it in the place of `llvip`, write `--set 'data.source={demo: {size: 100}}'`\n\n"
+        "1 error in settings"
+    )
+    assert check("u2net", ["data.source={demo: {size: 100}}"]).recipe.data.source == "demo"

@@ -24,7 +24,7 @@ def dump(data: Any, *, expand: Collection[str] = ()) -> str:
     """
     if isinstance(data, Mapping) and data:
         return _block(data, 0, expand)
-    return _flow(data) + "\n"
+    return flow(data) + "\n"
 
 
 def _block(data: Any, indent: int, expand: Collection[str]) -> str:
@@ -42,9 +42,9 @@ def _entry(head: str, value: Any, indent: int, expand: Collection[str], open_up:
         lines = value.removesuffix("\n").split("\n")
         body = "".join((" " * indent + line if line else "") + "\n" for line in lines)
         return f"{head} |{'' if value.endswith(chr(10)) else '-'}\n{body}"
-    flow = f"{head} {_flow(value)}\n"
-    if not isinstance(value, Mapping | list | tuple) or not value or (len(flow) <= WIDTH + 1 and not open_up):
-        return flow
+    line = f"{head} {flow(value)}\n"
+    if not isinstance(value, Mapping | list | tuple) or not value or (len(line) <= WIDTH + 1 and not open_up):
+        return line
     body = _block(value, indent, expand)
     return f"{head} {body[indent:]}" if head.endswith("-") else f"{head}\n{body}"
 
@@ -57,11 +57,12 @@ def _key(key: object) -> str:
     return text
 
 
-def _flow(value: Any) -> str:
+def flow(value: Any) -> str:
+    """Plain data as YAML on one line. Raises as `dump` does."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_key(key)}: {_flow(child)}" for key, child in value.items()) + "}"
+        return "{" + ", ".join(f"{_key(key)}: {flow(child)}" for key, child in value.items()) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_flow(child) for child in value) + "]"
+        return "[" + ", ".join(flow(child) for child in value) + "]"
     if isinstance(value, str):
         return _text(value)
     if value is None or isinstance(value, bool):

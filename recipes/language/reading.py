@@ -10,11 +10,12 @@ from crossband.graphs.language.diagnostics import Place, Problems
 from crossband.graphs.language.document import Document
 from crossband.graphs.language.reader import read
 from crossband.graphs.language.validate import is_of_kind, validate
+from crossband.graphs.language.writer import flow
 from crossband.recipes.kinds.schedule import CONSTANT, how_to_write
 from crossband.recipes.language.bands import ROLES, bound, in_place_of
 from crossband.recipes.language.catalog import RECIPES
 from crossband.recipes.language.flow import CallError, Value, parse
-from crossband.recipes.language.layers import Layers, Setting, read_setting, worked_out
+from crossband.recipes.language.layers import SETTINGS, Layers, Setting, read_setting, worked_out
 from crossband.recipes.language.paths import with_absolute_paths
 from crossband.recipes.language.ramps import Ramp, RampError, ramp_of
 from crossband.recipes.language.schema import FORMS, PATCH, complete_schema
@@ -266,11 +267,18 @@ class _Parser:
         [name, *others] = written
         arguments = written[name]
         if others:
-            self.fault("E006", f"one {what} is named here, got {', '.join(f'`{key}`' for key in written)}", *path)
+            message = f"one {what} is named here, got {', '.join(f'`{key}`' for key in written)}"
+            self.fault("E006", message, *path, hint=self.instead(name, {others[-1]: written[others[-1]]}, *path))
         if arguments is not None and not isinstance(arguments, dict):
             self.fault("E006", f"`{name}` takes a mapping of arguments, got {registry.show(arguments)}", *path, name)
             return name, {}
         return name, arguments or {}
+
+    def instead(self, name: str, other: Mapping[str, Any], *path: str) -> str:
+        """The hint where a setting of one thing was meant to put it in the place of another."""
+        if self.layers.place(*path, *other).file != SETTINGS:
+            return f"remove all but one: `{name}`, or {' and '.join(f'`{key}`' for key in other)}"
+        return f"to put it in the place of `{name}`, write `--set '{'.'.join(path)}={flow(other)}'`"
 
     def value(self, text: str, *path: str | int) -> Value | None:
         """Parse a call, with the bands in place of the words `source` and `target`."""
