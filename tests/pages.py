@@ -184,7 +184,7 @@ def key_rows(name: str, path: str) -> Rows:
 
 def kind_rows(kind: str) -> Rows:
     """Everything of a kind that the library has, what each takes or gives, and what it is."""
-    ours = [item for item in listing.items(kind) if not item.origin.startswith(os.sep)]
+    ours = [item for item in listing.items(kind) if item.origin.startswith(("blocks/", "graphs/", "recipes/"))]
     takes = {item.name: _takes(item) for item in ours}
     named = any(takes.values())
     yield from ((kind, *(["takes"] if named else []), "what it is"), ("---",) * (2 + named))

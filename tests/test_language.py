@@ -112,6 +112,10 @@ NODES = {
         "a: {Conv: {out: 3}}\nb: {from: image, share: a}\ny: {from: [a, b], Add: {}}",
         ["a = Conv(image)", "b [a] = Conv(image)", "y = Add(a, b)"],
     ),
+    "shared by all of a name": (
+        "a(i): {repeat: =n+1, index: i, share: true, Conv: {out: 3}}\ny: Tanh",
+        ["a1 = Conv(image)", "a2 [a1] = Conv(a1)", "a3 [a1] = Conv(a2)", "y = Tanh(a3)"],
+    ),
     "shared before the owner": (
         "b: {from: image, share: a}\na: {from: b, do: [{Conv: {out: 3}}, Tanh], repeat: 2, share: true}\ny: {from: a, Tanh: {}}",
         [
@@ -156,6 +160,14 @@ def test_outputs_and_taps_go_with_a_node_that_is_not_there():
     assert (list(check(load(text)).outputs), list(check(load(text)).taps)) == (["y"], [])
     plan = check(load(text), {"sides": True})
     assert (list(plan.outputs), list(plan.taps)) == (["y", "side"], ["at"])
+
+
+def test_an_output_without_a_source_is_the_last_node_that_is_there():
+    nodes = "a: {Conv: {out: 3}}\nb(i): {repeat: =n, index: i, if: =i < 2, Tanh: {}}\nc: {ReLU: {}, if: =n > 2}"
+    found = graph(nodes, "{image_out: [3, H, W]}", "params: {n: 2}\n")
+    assert check(found).outputs["image_out"].source == "b1"
+    assert check(found, {"n": 0}).outputs["image_out"].source == "a"
+    assert check(found, {"n": 3}).outputs["image_out"].source == "c"
 
 
 def test_a_local_block_may_repeat_with_an_index_and_under_a_condition():

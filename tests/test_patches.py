@@ -49,11 +49,12 @@ def by_file(folder: Path, patch: str) -> str:
     [
         "insert: {look: {after: stem, Conv: {out: 4}, repeat: 2, share: true}}",
         "insert: {look: {before: main, Conv: {out: 6}}}; nodes: {drop: null}",
-        "nodes: {side: {from: drop, do: [{Conv: {out: 1}}, Tanh]}, more: {Conv: {out: 4}}}; taps: {more: more}",
+        "nodes: {side: {from: drop, do: [{Conv: {out: 1, kernel: 1}}, Sigmoid]}, more: {Conv: {out: 4}}}; taps: {more: more}",
         "nodes: {side: null}; outputs: {side: null}; taps: {features: null, deep: drop}",
         "nodes: {early: {from: stem, Conv: {out: 1}}}; outputs: {early: [1, H, W]}",
         "blocks: {twice: {inputs: {x: [c, H, W]}, nodes: {a: {Conv: {out: =c}}}, outputs: {a: [=c, H, W]}}}; "
         "insert: {look: {after: stem, twice: {}}}",
+        "keep: [main]; nodes: {stem: {with: {Conv: {kernel: 5}}}}",
         "wrap: {SpectralNorm: {}}; doc: A patch.; cite: fan2025",
     ],
 )

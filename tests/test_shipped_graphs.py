@@ -126,8 +126,11 @@ WORDS = [
     *("en1", "image", "de5", "Conv", "RSU", "Add", "UpCat", "head", "Identity", "u2net", "u2net_cca", "GradientNorm"),
     *("=width", "=", "='a'", "=H", "=width/3", "=1/0", "=min(width,3)", "=[1,2]", "=width*10000000", "Resize: {up: 2}"),
     *("from", "do", "repeat", "share", "doc", "after", "before", "wrap", "extends", "insert", "extends: u2net\n"),
+    *("(i)", "(i+1)", "enc(1..3)", "en1..en3", " or ", "..", "(", ")", "index: i", "if: false", "if: =depth > 2", "=i"),
+    *("share: enc1", "share: true", "keep: [enc1]", "with: {Conv: {out: 3}}", "repeat: [2, 3]", "[...]", "[]", "-2"),
     *("[", "]", "{", "}", ":", ",", "*a", "&a", "'", '"', "#", "|", ">", "\n", "  ", "- ", "\t"),
 ]
+HYBRIDS = [path.read_text("utf-8") for path in sorted((Path(__file__).parent / "hybrids").glob("*.yaml"))]
 TOKEN = re.compile(r"\w+|[^\s\w]|\s+")
 
 
@@ -152,12 +155,10 @@ def edited(text: str, rng: random.Random) -> str:
 
 
 @settings(max_examples=settings.default.max_examples * 10)  # type: ignore[union-attr]
-@given(st.sampled_from(sorted(TEXTS)), st.integers(0, 2**64))
-def test_an_edited_graph_is_checked_or_told_what_is_wrong_and_nothing_else(name: str, seed: int):
+@given(st.sampled_from([*TEXTS.values(), *HYBRIDS]), st.integers(0, 2**64))
+def test_an_edited_graph_is_checked_or_told_what_is_wrong_and_nothing_else(text: str, seed: int):
     problems = Problems()
-    graph = Resolver(problems).load_text(
-        edited(TEXTS[name], random.Random(seed)), str(GRAPHS.folders[0] / "edited.yaml")
-    )
+    graph = Resolver(problems).load_text(edited(text, random.Random(seed)), str(GRAPHS.folders[0] / "edited.yaml"))
     plan = check_into(graph, problems) if graph else None
     assert (plan is None) == bool(problems)
     assert problems.render()

@@ -177,20 +177,36 @@ class _Expansion:
         steps = tuple(with_values(step, scope, indices) for step in node.steps)
         share = scope.name(node.share, own) if isinstance(node.share, str) else node.share
         new = replace(node, name=name, steps=steps, reads=reads, share=share, when=True, origins=origins, notes=notes)
-        self.nodes[name] = replace(new, repeat=1, index=(), share=share) if has_index(key) else new
-        self._count(1, own)
+        if not has_index(key):
+            self.nodes[name] = new
+            return
+        new = replace(new, repeat=1, index=())
+        self.nodes[name] = self._sharing(key, new) if share is True else new
+
+    def _sharing(self, key: str, node: Node) -> Node:
+        """A node made from a name whose repetitions share their weights: those of the first."""
+        first = next(name for _, name in self.made[key] if name in self.nodes or name == node.name)
+        if first == node.name:
+            return replace(node, share=False)
+        if node.steps != self.nodes[first].steps:
+            place = node.place and node.place.child("share")
+            message = f"`{key}` shares its weights, but its arguments change from one repetition to the next"
+            self.problems.add("E027", message, place, "remove `share`, or what depends on the index", node.notes)
+            raise Reported
+        return replace(node, steps=(), share=first)
 
     def _count(self, more: int, place: Place | None) -> None:
         self.count += more
         if self.count > MAX_NODES:
             if self.count - more <= MAX_NODES:
-                self.report("E006", f"the graph has more than {MAX_NODES} nodes", place, "repeat them less")
+                self.report("E006", f"the graph names more than {MAX_NODES} nodes", place, "repeat them less")
             raise Reported
 
     def _rounds(self, node: Node) -> Iterator[Mapping[str, int]]:
         """The values of the indices in each repetition of a node whose name carries an index; else once none."""
-        self._check_index(node.index, node.place, node)
+        self._check_indices(node)
         if not has_index(node.name):
+            self._count(1, node.place)
             yield {}
             return
         counts = node.repeat if isinstance(node.repeat, list) else [node.repeat]
@@ -216,24 +232,36 @@ class _Expansion:
             return
         (name, count, place), *others = rest
         for number in range(1, repetitions(self.scope.with_names(known), count, place) + 1):
-            self._count(0, place)
+            self._count(1, place)
             yield from self._product(others, {**known, name: number})
 
-    def _check_index(self, names: Sequence[str], place: Place | None, node: Node) -> None:
-        here = place and place.child("index")
-        for number, name in enumerate(names):
-            if name in {*self.scope.names, *names[:number], *self.graph.params}:
-                self.report(
-                    "E027", f"`{name}` has a value already, so it cannot be an index", here, "take another name"
-                )
-                raise Reported
-            if not name.isidentifier():
-                self.report("E027", f"{show(name)} is not a name for an index", here, "write `index: i`")
-                raise Reported
-        if names and place and node.repeat == 1 and "repeat" not in place.written():
-            message = f"`{names[0]}` counts repetitions, and `{node.name}` has no `repeat`"
-            self.report("E027", message, here, "say `repeat: 4` beside it")
+    def _check_indices(self, node: Node) -> None:
+        """Report the indices of a node and of its steps that cannot be."""
+        for name in node.index:
+            self._check_index(node, name, [each for each in node.index if each != name], node.place, node.repeat)
+        for step in (step for step in node.steps if step.index):
+            place = step.place and step.place.document.place(*step.place.path[:-1])
+            self._check_index(node, str(step.index), node.index, place, step.repeat)
+        if len(node.index) > 1 and not has_index(node.name):
+            place = node.place and node.place.child("index")
+            message = f"`{node.name}` is one node, whose repetitions one index counts"
+            self.report("E027", message, place, f"put the indices into its name: `{node.name}(i)_(j)`")
             raise Reported
+
+    def _check_index(
+        self, node: Node, name: str, others: Sequence[str], place: Place | None, repeat: YamlValue
+    ) -> None:
+        here = place and place.child("index")
+        if name in {*self.scope.names, *self.scope.broken, *others}:
+            self.report("E027", f"`{name}` has a value already, so it cannot be an index", here, "take another name")
+        elif not name.isidentifier():
+            self.report("E027", f"{show(name)} is not a name for an index", here, "write `index: i`")
+        elif repeat == 1 and place and "repeat" not in place.written():  # a child may keep the `repeat` of its parent
+            message = f"`{name}` counts repetitions, and `{node.name}` has no `repeat`"
+            self.report("E027", message, here, "say `repeat: 4` beside it")
+        else:
+            return
+        raise Reported
 
     # ------------------------------------------------------------------ what is read
 
@@ -261,9 +289,7 @@ class _Expansion:
         if len(rows) > 1 or has_index(tail) or len(alternatives(read)) > 1:
             self.report("E027", f"`{read}` has more than a range in it", place, "write one range, `head(1..depth)`")
             raise Reported
-        if last - first >= MAX_NODES:
-            self.report("E027", f"`{read}` names more than {MAX_NODES} nodes", place)
-            raise Reported
+        self._count(max(0, last - first), place)
         return [f"{scope.name(head, place)}{number}{tail}" for number in range(first, last + 1)]
 
     def _above(self, node: Node) -> tuple[str, ...]:
@@ -275,12 +301,13 @@ class _Expansion:
 
     def _last(self, read: str) -> tuple[str, ...]:
         """The node made last from a name in the file; what it would read, if none was made."""
-        if not has_index(read) or read not in self.made:
-            return (read,)
-        if made := self.made[read]:
-            return (made[-1][1],)
-        node = self.graph.nodes[read]
-        return tuple(last for each in (node and node.reads) or () for last in self._last(each))
+        reads: tuple[str, ...] = (read,)
+        seen: set[str] = set()
+        while len(reads) == 1 and reads[0] in self.made and not self.made[reads[0]] and reads[0] not in seen:
+            seen.add(reads[0])
+            node = self.graph.nodes[reads[0]]
+            reads = (node and node.reads) or ()
+        return tuple(made[-1][1] if has_index(each) and (made := self.made.get(each)) else each for each in reads)
 
     def _wired(self, node: Node) -> Node:
         """The node with plain names of what it reads."""
@@ -292,27 +319,20 @@ class _Expansion:
         return replace(node, reads=tuple(filter(None, found)))
 
     def _there(self, read: str) -> str | None:
-        """The first of several names that is there, or what stands for the last; None if nothing does."""
-        *first, name = alternatives(read)
-        for each in first:
-            if nodes_of(each)[0] in self.nodes or nodes_of(each)[0] in self.graph.inputs:
-                return each
+        """The first of several names that is there, or what stands for the last of them; None if nothing does."""
         seen: set[str] = set()
-        while (base := name.partition(".")[0]) in self.off:
-            reads = self.off[base]
-            if len(reads) != 1 or base != name or base in seen:
+        while True:
+            *first, name = alternatives(read)
+            for each in first:
+                if nodes_of(each)[0] in {*self.nodes, *self.graph.inputs}:
+                    return each
+            base = name.partition(".")[0]
+            if base not in self.off:
+                return name
+            if base != name or len(self.off[base]) != 1 or base in seen:
                 return None
             seen.add(base)
-            return self._there(reads[0]) if " or " in reads[0] else self._there_from(reads[0], seen)
-        return name
-
-    def _there_from(self, name: str, seen: set[str]) -> str | None:
-        while name in self.off and name not in seen:
-            seen.add(name)
-            if len(self.off[name]) != 1:
-                return None
-            [name] = self.off[name]
-        return None if name in seen or name.partition(".")[0] in self.off else name
+            [read] = self.off[base]
 
     def _not_there(self, node: Node, number: int) -> None:
         read = alternatives((node.reads or ())[number])[-1]
@@ -329,7 +349,7 @@ class _Expansion:
             if output is None:
                 continue
             source = output.reads or key  # a child may leave open what its parent says
-            reads = [({}, self._last(source)[0])] if output.implied else self._ends(key, source, output.place)
+            reads = self._implied(key, source) if output.implied else self._ends(key, source, output.place)
             for indices, read in reads:
                 try:
                     scope = self.scope.with_names(indices)
@@ -340,6 +360,16 @@ class _Expansion:
                     break
                 found[name] = replace(output, name=name, reads=output.reads and read, shape=shape)
         return found
+
+    def _implied(self, key: str, source: str) -> list[tuple[Mapping[str, int], str]]:
+        """What an only output reads that says nothing: the last node, or what stands for it."""
+        last = self._last(source)[0]
+        read = self._there(last)
+        if read is None:
+            place = self.graph.at("outputs", key)
+            message = f"the output `{key}` is `{last}`, which is not there: its `if` is false"
+            self.report("E026", message, place, f"say what it is else: `{{from: {last} or NODE, shape: ...}}`")
+        return [({}, read)] if read else []
 
     def _taps(self, graph: Graph) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -361,11 +391,15 @@ class _Expansion:
         if node in self.made and has_index(node):
             pairs = [(indices, f"{name}{dot}{part}") for indices, name in self.made[node]]
         else:
+            here = place and (place.on_key() if source == key else place)
             try:
-                pairs = [({}, self._named(source, self.scope, place if source != key else place and place.on_key())[0])]
-            except (Reported, IndexError):
+                names = self._named(source, self.scope, here)
+            except Reported:
                 self.failed = True
                 return []
+            if len(names) != 1:
+                self.report("E027", f"`{key}` is one value, and `{source}` names {len(names)}", here, "join them first")
+            pairs = [({}, name) for name in names[:1]]
         if len(alternatives(source)) > 1:
             return [(indices, read) for indices, name in pairs if (read := self._there(name))]
         return [(indices, name) for indices, name in pairs if name.partition(".")[0] not in self.off]
@@ -387,10 +421,10 @@ class _Expansion:
         inner.nodes = {**{name: node for name, node in graph.nodes.items() if node}, **inner.nodes}
         for name in (name for name, node in order.items() if node is None):
             inner.nodes.pop(name, None)
-        nodes = {
+        nodes = {  # new ones whose `if` is false are nothing to remove
             name: inner._wired(node) if node and node.reads else node
             for name, node in order.items()
-            if node or name in graph.nodes or (name in patch.nodes and patch.nodes[name] is None)
+            if node or name in graph.nodes or patch.nodes.get(name, ...) is None
         }
         insert: dict[str, Insertion] = {}
         for key, each in patch.insert.items():
@@ -407,7 +441,11 @@ class _Expansion:
         inner.made |= self.made
         outputs = {**inner._outputs(patch), **{name: None for name, end in patch.outputs.items() if end is None}}
         taps = {**inner._taps(patch), **{name: None for name, end in patch.taps.items() if end is None}}
-        keep = [name for read in patch.keep for name in self._named(read, self.scope, patch.at("keep"))]
+        keep: list[str] = []
+        try:
+            keep = [name for read in patch.keep for name in self._named(read, self.scope, patch.at("keep"))]
+        except Reported:
+            self.failed = True
         self.failed |= inner.failed
         self.made |= inner.made
         self.off |= inner.off

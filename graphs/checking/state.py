@@ -132,6 +132,8 @@ class Walk:
             parts = node.split()
             several = len(parts) > 1 and {*parts} <= {*known}
             hint = f"a comma is missing: `{', '.join(parts)}`" if several else suggest(node, known)
+            if notes and any(_index_aside(node) == _index_aside(each) for each in self.graph.nodes):
+                hint = f"where there is no `{node}`, say what to read: `{_index_aside(node)}(...) or NODE`"
             self.findings.problems.add(code, f"no node or input named `{node}`", place, hint, (*notes, *self.notes))
             return None
         flow = self.flows[node]
@@ -199,3 +201,8 @@ class Walk:
         """Report a fault and raise Reported, so that nothing that depends on it is checked."""
         self.findings.problems.add(code, message, place, hint, notes)
         raise Reported
+
+
+def _index_aside(name: str) -> str:
+    """The name without the number that it ends in."""
+    return name.rstrip("0123456789")

@@ -100,6 +100,8 @@ def unusable(
             case _:
                 found.add(path)
                 message, hint = explain(error)
+                if path[-1:] == ("if",) and isinstance(error.instance, str):
+                    hint = f"write `if: ={error.instance}`"
                 if path not in wrong:
                     problems.add("E006", f"{where} {message}", place, _form(path, error, hints or {}) or hint)
                 wrong.add(path)

@@ -16,7 +16,7 @@ CHANCE = "For how large a part of the images it is done"
 BANDS = "The bands that it changes, by default those of the channels that it is for"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class AugmentationEntry(Entry):
     """A registered augmentation: whether it `moves` pixels, else of how many `channels` the bands are that it is for.
 
