@@ -6,7 +6,7 @@ A page is read from top to bottom in a folder of its own. In it
 - a fence `console` has commands after `$ `, each with all that it prints; a line `...` stands for any lines, and what
   `train` and `evaluate` measure may have other digits. Without `$ ` what its lines print is left out;
 - ``**Mistake:** `x` for `y` `` puts x in the place of y in the file of the next command, for the fence that
-  follows; every other command must end well;
+  follows; a command without `**Mistake:**` before it must end well;
 - `<!-- keys recipe data -->` to `<!-- end -->` is the table of these keys of a format, `<!-- all losses -->` that of
   everything of a kind;
 - a picture of the name of an SVG file that a command wrote is that file;
@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "graphs/README.md", "recipes/FORMAT.md", "recipes/TUTORIAL.md")
 PARTS = re.compile(
     r"^```(?P<language>\w+)\n(?P<body>.*?)^```$"
-    r"|\*\*Mistake:\*\* `(?P<wrong>[^`]+)`\s+for\s+`(?P<right>[^`]+)`"
+    r"|(?P<mistake>\*\*Mistake:\*\*)(?: `(?P<wrong>[^`]+)`\s+for\s+`(?P<right>[^`]+)`)?"
     r"|^<!-- (?P<table>keys|all) (?P<what>\w+) ?(?P<path>[\w.]*) -->\n.*?^<!-- end -->$"
     r"|!\[[^]]*\]\((?P<picture>[^)]+\.svg)\)",
     re.MULTILINE | re.DOTALL,
@@ -69,8 +69,8 @@ class Page:
 
     def _part(self, found: re.Match[str]) -> str:
         part = found.groupdict()
-        if part["wrong"]:
-            self.mistake = part["wrong"], part["right"]
+        if part["mistake"]:
+            self.mistake = part["wrong"] or "", part["right"] or ""
         elif part["picture"]:
             self._picture(part["picture"])
         elif part["table"]:
@@ -114,10 +114,10 @@ class Page:
     @contextlib.contextmanager
     def _mistaken(self, body: str) -> Iterator[None]:
         """With the mistake that was announced in the first file that a command names, while the block lasts."""
-        if self.mistake is None:
+        wrong, right = self.mistake or ("", "")
+        if not right:  # or the mistake is in the command itself
             yield
             return
-        wrong, right = self.mistake
         file = Path(next(word for word in body.split() if word.endswith(".yaml")))
         text = file.read_text("utf-8")
         assert text.count(right) == 1, f"{self.path.name}: {file} has `{right}` {text.count(right)} times"

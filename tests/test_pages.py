@@ -1,6 +1,7 @@
 """The pages of documentation show what is so: every file, command, message, table and picture on them."""
 
 import re
+from difflib import unified_diff
 from pathlib import Path
 
 import once
@@ -20,7 +21,8 @@ SLOW = ("recipes/TUTORIAL.md",)
 def test_a_page_shows_what_is_so(name: str, tmp_path: Path) -> None:
     """If this fails: `python tests/write_pages.py`, and read the difference."""
     page = Page(ROOT / name)
-    assert page.read(tmp_path) == page.path.read_text("utf-8")
+    lines = [text.splitlines() for text in (page.path.read_text("utf-8"), page.read(tmp_path))]
+    assert not (changes := list(unified_diff(*lines, name, "as it is", n=1))), "\n".join(changes)
     for path, picture in page.pictures.items():
         assert path.read_text("utf-8") == picture, path
     links = {(page.path.parent / link).resolve() for link in re.findall(r"\]\(([^)#]+\.svg)\)", page.path.read_text())}

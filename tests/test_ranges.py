@@ -168,6 +168,21 @@ def test_a_range_is_declared_in_several_ways(declares: Declared):
     assert check_laws("Custom", laws=["ranges"])["ranges"] > 0
 
 
+@pytest.mark.usefixtures("scratch")
+def test_a_range_that_does_not_take_the_arguments_is_told_how():
+    @block("Custom", contract="b c h w -> b c h w", range=lambda x: x)
+    class Custom(nn.Module):
+        def __init__(self, *, factor: float = 1.0) -> None:
+            super().__init__()
+
+    with pytest.raises(
+        CrossbandError, match=r"the `range=` of Custom cannot .* 'factor'\nhint: its function takes the"
+    ):
+        graph("nodes: {same: Custom}\noutputs: {same: [3, H, W]}").ranges()
+    with pytest.raises(LawBroken, match=r"the law `ranges`.*the `range=` of Custom cannot be worked out"):
+        check_laws("Custom", laws=["ranges"])
+
+
 # What graphs derive
 
 

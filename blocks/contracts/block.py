@@ -41,11 +41,16 @@ class BlockEntry(Entry):
     def ranges(self, inputs: Sequence[Range], arguments: Mapping[str, Any]) -> tuple[Range, ...]:
         """The range of each output for inputs in these ranges; `ANY` where it declares none.
 
-        Missing arguments take their defaults. A range that is declared alone is that of every output.
+        Missing arguments take their defaults. A range that is declared alone is that of every output. Raises
+        ContractError where the function that declares it does not take what it is given.
         """
         declared = self.range
         if callable(declared):
-            declared = declared(*inputs, **{**self.defaults, **arguments})
+            try:
+                declared = declared(*inputs, **{**self.defaults, **arguments})
+            except TypeError as error:
+                hint = "its function takes the range of each input, then every argument by name: `def _range(x, **_)`"
+                raise ContractError(f"the `range=` of {self.name} cannot be worked out: {error}", hint=hint) from error
         return declared if isinstance(declared, tuple) else (declared or ANY,) * len(self.outputs)
 
     def details(self) -> dict[str, Any]:  # noqa: D102  as in Entry

@@ -12,7 +12,8 @@ from pathlib import Path
 from crossband import registry
 from crossband.blocks.contracts.sizes import Shape, symbol
 from crossband.graphs.checking.apply import refuse_shadows
-from crossband.graphs.checking.expand import expanded, expressions_of
+from crossband.graphs.checking.expand import expanded
+from crossband.graphs.checking.indices import expressions_of
 from crossband.graphs.checking.refused import fixed_sizes, refuse_fixed_sizes, refuse_hopeless
 from crossband.graphs.checking.scope import Scope, check_choices
 from crossband.graphs.checking.state import Findings, NodeOutputs, Walk

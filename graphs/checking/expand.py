@@ -8,8 +8,8 @@ readers read what it reads, if that is one value, as where a child removes it; o
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+from crossband.graphs.checking.indices import condition, is_dynamic, reads_place, repetitions, with_values
 from crossband.graphs.checking.scope import Scope
 from crossband.graphs.language.diagnostics import Place, Problems, Reported
 from crossband.graphs.language.document import YamlValue
@@ -18,13 +18,11 @@ from crossband.graphs.language.extend import applied
 from crossband.graphs.language.names import (
     Index,
     alternatives,
-    expressions_in,
     has_index,
     nodes_of,
     parts,
 )
-from crossband.graphs.language.schema import MAX_REPEAT
-from crossband.graphs.language.syntax import Graph, Insertion, Node, Output, Step
+from crossband.graphs.language.syntax import Graph, Insertion, Node, Output
 from crossband.registry import show
 
 MAX_NODES = 10_000
@@ -35,44 +33,11 @@ def expanded(graph: Graph, scope: Scope, *, whole: bool = False) -> Graph:
 
     Inputs of a `whole` graph that only nodes read whose `if` is false go with them.
     """
-    if not (graph.patches or any(map(_is_dynamic, graph.nodes.values())) or _named_by_index(graph)):
+    if not is_dynamic(graph):
         return graph
     expansion = _Expansion(graph, scope)
     found = expansion.graph_of()
     return expansion.without_idle_inputs(found) if whole else found
-
-
-def expressions_of(graph: Graph) -> list[YamlValue]:
-    """The expressions that say which nodes there are, for a search of the names they use."""
-    found: list[YamlValue] = []
-    for each in (graph, *graph.patches):
-        inserted = [insertion.node for insertion in each.insert.values()]
-        nodes = [node for node in (*each.nodes.values(), *inserted) if node]
-        steps = [step for node in nodes for step in node.steps]
-        outputs = [output for output in each.outputs.values() if output]
-        names = [*each.nodes, *each.outputs, *each.taps, *each.keep, *map(str, each.taps.values())]
-        names += [read for node in nodes for read in (*(node.reads or ()), str(node.share))]
-        names += [str(output.reads) for output in outputs] + [insertion.anchor for insertion in each.insert.values()]
-        names += [str(item) for output in outputs for item in output.shape]
-        found += expressions_in(names)
-        found += [value for part in (*nodes, *steps) for value in (part.when, part.repeat)]
-        found += [value for step in steps for value in step.arguments.values()]
-        found += [item for output in outputs for item in output.shape]
-        found += [value for node in nodes for value in (node.amends or {}).values()]
-    return found
-
-
-def _is_dynamic(node: Node | None) -> bool:
-    if node is None:
-        return False
-    several = any(" or " in read or has_index(read) for read in node.reads or ())
-    indexed = node.index or any(step.index for step in node.steps) or has_index(str(node.share))
-    return bool(has_index(node.name) or node.when is not True or several or indexed)
-
-
-def _named_by_index(graph: Graph) -> bool:
-    ends = [*graph.outputs, *(str(output.reads) for output in graph.outputs.values() if output)]
-    return any(has_index(name) or " or " in name for name in (*ends, *graph.taps, *map(str, graph.taps.values())))
 
 
 @dataclass
@@ -89,9 +54,11 @@ class _Expansion:
 
     @property
     def problems(self) -> Problems:
+        """Where faults are reported."""
         return self.scope.problems
 
     def graph_of(self) -> Graph:
+        """The graph with plain names: first its own nodes, then what each child says of them."""
         graph = self.graph
         for key, node in graph.nodes.items():
             self._make(key, node)
@@ -121,6 +88,7 @@ class _Expansion:
         return [read for reads in self.off.values() for read in reads]
 
     def report(self, code: str, message: str, place: Place | None, hint: str | None = None) -> None:
+        """Report a fault and continue."""
         self.problems.add(code, message, place, hint, self.scope.notes)
         self.failed = True
 
@@ -171,7 +139,7 @@ class _Expansion:
         notes = _notes(name, indices, own) if has_index(key) else ()
         scope = self.scope.with_names(indices).noted((*notes, *self.scope.notes))
         reads, origins = self._reads(node, scope)
-        if not _truth(scope, node.when, node.place and node.place.child("if")):
+        if not condition(scope, node.when, node.place and node.place.child("if")):
             self.off[name] = reads
             return
         steps = tuple(with_values(step, scope, indices) for step in node.steps)
@@ -451,56 +419,6 @@ class _Expansion:
         self.off |= inner.off
         self.count = inner.count
         return replace(patch, nodes=nodes, insert=insert, outputs=outputs, taps=taps, keep=tuple(keep))
-
-
-def repetitions(scope: Scope, value: YamlValue, place: Place | None) -> int:
-    """The number that `repeat` gives. Raises Reported after reporting a fault."""
-    count = scope.value(value, place)
-    if not isinstance(count, int) or not 0 <= count <= MAX_REPEAT:
-        message = f"`repeat` must be a whole number from 0 to {MAX_REPEAT}, got {show(count)}"
-        scope.problems.add("E006", message, place, None, scope.notes)
-        raise Reported
-    return int(count)  # a comparison such as `'en5' in places` counts as 0 or 1
-
-
-def with_values(step: Step, scope: Scope, indices: Mapping[str, int]) -> Step:
-    """The step with every value that uses an index worked out. Raises Reported after reporting a fault."""
-    place = step.place and step.place.child()
-
-    def known(value: Any, here: Place | None) -> Any:
-        return scope.value(value, here) if names_in(value) & indices.keys() else value
-
-    if not indices:
-        return step
-    arguments = {name: known(value, place and place.child(name)) for name, value in step.arguments.items()}
-    return replace(step, arguments=arguments, repeat=known(step.repeat, step.place), when=known(step.when, step.place))
-
-
-def condition(scope: Scope, value: YamlValue, place: Place | None) -> bool:
-    """Whether what stands after `if` is true. Raises Reported after reporting a fault."""
-    return _truth(scope, value, place)
-
-
-def _truth(scope: Scope, value: YamlValue, place: Place | None) -> bool:
-    found = scope.value(value, place)
-    if not isinstance(found, bool):
-        hint = "compare it, as in `if: =depth > 3`"
-        message = f"`if` must be true or false, got {show(found)}"
-        scope.problems.add("E006", message, place, hint, scope.notes)
-        raise Reported
-    return found
-
-
-def reads_place(node: Node, number: int) -> Place | None:
-    """The place where a node says what it reads: its `from`, or its own name if it has none."""
-    if node.place is None:
-        return None
-    raw = node.place.written()
-    written = raw.get("from") if isinstance(raw, dict) else None
-    if written is None:
-        return node.place.on_key()
-    number = node.origins[number] if node.origins else number
-    return node.place.child("from", number) if isinstance(written, list) else node.place.child("from")
 
 
 def _notes(name: str, indices: Mapping[str, int], place: Place | None) -> tuple[tuple[str, Place | None], ...]:

@@ -14,15 +14,9 @@ from crossband.graphs.checking.apply import (
     refuse_shadows,
     refuse_unknown,
 )
-from crossband.graphs.checking.expand import (
-    condition,
-    expanded,
-    expressions_of,
-    reads_place,
-    repetitions,
-    with_values,
-)
+from crossband.graphs.checking.expand import expanded
 from crossband.graphs.checking.explain import trail
+from crossband.graphs.checking.indices import condition, expressions_of, reads_place, repetitions, with_values
 from crossband.graphs.checking.promises import kept_output
 from crossband.graphs.checking.scope import Scope
 from crossband.graphs.checking.state import MAX_DEPTH, MAX_STEPS, Found, Input, NodeOutputs, Use, Walk

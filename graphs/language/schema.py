@@ -142,14 +142,9 @@ def graph_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> Sc
     }
 
 
-def patch_schemas(known: Known = registry.KINDS, *, arguments: bool = True) -> dict[str, Schema]:
-    """The schemas of what a graph that extends another may say of it, by key: all but its name, its parent and params.
-
-    They refer to the `$defs` of `graph_schema`.
-    """
-    return {
-        key: part for key, part in graph_schema(known, arguments=arguments)["properties"].items() if key not in NAMING
-    }
+def patch_of(schema: Schema) -> dict[str, Schema]:
+    """What a graph that extends another may say of it: of the schema of graphs all keys but name, parent and params."""
+    return {key: part for key, part in schema["properties"].items() if key not in NAMING}
 
 
 def _mapping(blocks: Mapping[str, Schema]) -> Schema:

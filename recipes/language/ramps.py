@@ -12,7 +12,7 @@ FORM = "write `{from: 0, to: 10, over: 20 epochs}`"
 NEEDED = ("from", "to", "over")
 SHAPES = ("linear", "cosine")
 UNITS = ("epochs", "steps")
-_SPAN = re.compile(r"\s*([-+]?[0-9.]+(?:e[-+]?[0-9]+)?)\s*([A-Za-z]*)\s*", re.IGNORECASE)
+_SPAN = re.compile(r"\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))\s*([A-Za-z]*)\s*")
 
 
 class RampError(CrossbandError, ValueError):
@@ -69,9 +69,8 @@ class Ramp:
             return self.start
         if done >= 1:
             return self.end
-        return self.start + (self.end - self.start) * (
-            (1 - math.cos(math.pi * done)) / 2 if self.by == "cosine" else done
-        )
+        part = (1 - math.cos(math.pi * done)) / 2 if self.by == "cosine" else done
+        return self.start + (self.end - self.start) * part
 
     def falls_short(self, length: int, unit: str, per_epoch: int | None = None) -> str | None:
         """What it comes to by the end of a training of this length, in words; None where it comes to its end.
@@ -110,22 +109,16 @@ def ramp_of(written: Mapping[str, Any]) -> Ramp:
 
 def _span(written: Any, key: str) -> Span:
     found = _SPAN.fullmatch(written if isinstance(written, str) else show(written))
-    try:
-        count = float(found[1]) if found else math.nan
-    except ValueError:
-        count = math.nan
-    if found is None or math.isnan(count):
-        raise RampError(
-            f"`{key}` is a number of epochs or steps, got {show(written)}", key=key, hint="write `20 epochs`"
-        )
-    unit = next((unit for unit in UNITS if found[2].lower() in (unit, unit.removesuffix("s"))), None)
+    if not found:
+        message = f"`{key}` is a number of epochs or steps, got {show(written)}"
+        raise RampError(message, key=key, hint="write `20 epochs`")
+    count, word = float(found[1]), found[2].lower()
+    unit = next((unit for unit in UNITS if word in (unit, unit.removesuffix("s"))), None)
+    either = f"write `{count:g} epochs` or `{count:g} steps`"
+    if not word:
+        raise RampError(f"`{key}` has no unit, got {count:g}", key=key, hint=either)
     if unit is None:
-        number = f"{count:g}"
-        said = f"no unit named `{found[2]}`" if found[2] else "has no unit"
-        meant = (
-            suggest(found[2], UNITS, few=0) if found[2] else None
-        ) or f"write `{number} epochs` or `{number} steps`"
-        raise RampError(f"`{key}`: {said}" if found[2] else f"`{key}` {said}, got {number}", key=key, hint=meant)
+        raise RampError(f"`{key}`: no unit named `{found[2]}`", key=key, hint=suggest(word, UNITS, few=0) or either)
     if count < 0:
         raise RampError(f"`{key}` must not be negative, got {show(written)}", key=key)
     return Span(count, unit)

@@ -5,14 +5,16 @@ from typing import Any
 
 from crossband import registry
 from crossband.graphs.language.keys import INNER, TYPE, told
-from crossband.graphs.language.schema import DIALECT, NAME, Known, graph_schema, parameter_schemas, patch_schemas
+from crossband.graphs.language.schema import DIALECT, NAME, Known, graph_schema, parameter_schemas, patch_of
 from crossband.recipes.language.ramps import NEEDED as NEEDED_OF_RAMP
 from crossband.recipes.language.ramps import SHAPES
 from crossband.registry import Described
 
 Schema = dict[str, Any]
 COUNT: Schema = {"type": "integer", "minimum": 1}
-PATCH = patch_schemas(arguments=False)  # what a recipe may say of the graph of a network, in the words of a graph file
+PATCH = patch_of(
+    graph_schema(arguments=False)
+)  # what a recipe may say of the graph of a network, in the words of a graph file
 MERGED = (  # mappings that a child merges with those of its parent; it replaces any other value
     *("params", "networks", "networks.*", "networks.*.params", "flow", "phases", "phases.*", "phases.*.losses"),
     *("losses", "data", "data.augment", "task", "every", "evaluate", "variants", "variants.*"),
@@ -79,9 +81,8 @@ def recipe_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> S
         },
         ["train", "losses"],
     )
-    patch = (
-        patch_schemas(known) if arguments else {word: told(own) for word, own in PATCH.items()}
-    )  # checked with the graph
+    graphs = graph_schema(known, arguments=arguments)
+    patch = patch_of(graphs) if arguments else {word: told(own) for word, own in PATCH.items()}  # checked as a graph
     schema = {
         "$schema": DIALECT,
         "title": "crossband recipe",
@@ -119,7 +120,7 @@ def recipe_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> S
     }
     if not arguments:
         return schema
-    return {**_with_expressions(_with_parents(schema)), "$defs": graph_schema(known)["$defs"]}
+    return {**_with_expressions(_with_parents(schema)), "$defs": graphs["$defs"]}
 
 
 def complete_schema() -> Schema:
