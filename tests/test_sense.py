@@ -245,3 +245,90 @@ def test_ranges_follow_networks_and_functions(folder: Path) -> None:
     (folder / "right.yaml").write_text(RIGHT["images brought to one range"].lstrip("\n"), encoding="utf-8")
     terms = {name: term for phase in check(folder / "right.yaml").phases for name, term in phase.losses.items()}
     assert [each.range for each in terms["pixel"].rows[0]] == [UNIT, UNIT]
+
+
+BOTH = """
+recipe: both
+task: {from: visible, to: infrared}
+networks:
+  forth: {graph: ends.yaml, params: {channels: 3, out: 3}}
+  back: {graph: ends.yaml, params: {channels: 3, out: 3}}
+  is_target: {graph: ends.yaml, params: {channels: 3, end: none}}
+  is_source: {graph: ends.yaml, params: {channels: 3, end: none}}
+flow:
+  fake: forth(source)
+  other: back(target)
+  cycle: back(fake)
+  same: forth(target)
+phases:
+  critics:
+    train: [is_target, is_source]
+    losses:
+      target: {lsgan_critic: [is_target(target), is_target(pool(fake))]}
+      source: {lsgan_critic: [is_source(source), is_source(other)]}
+  generators:
+    train: [forth, back]
+    losses:
+      cycle: {l1: [cycle, source]}
+      identity: {l1: [same, target]}
+      content: {l1: [fake, source]}
+      pixel: {l1: [other, source]}
+optimizer: {SGD: {lr: 1e-2}}
+data: {source: {demo: {train: 6, test: 2, size: 16}}, size: 16, range: [-1, 1], channels: {infrared: 3}}
+steps: 3
+"""
+BAND_MISTAKES = [
+    (
+        "l1: [cycle, source]",
+        "l1: [cycle, target]",
+        "22:19 E082 `back(forth(visible))` stands for `visible`, and `l1` compares it with `infrared` | compare it with "
+        "`visible`; if `back` does give `infrared`, say `gives: infrared` of it",
+    ),
+    (
+        "steps: 3",
+        "steps: 3\nevaluate: {output: cycle}",
+        "29:20 E082 the result `cycle` stands for `visible`, and the task makes `infrared` | name another value of the "
+        "flow by `evaluate.output`; if `back` does give `infrared`, say `gives: infrared` of it",
+    ),
+    (
+        "steps: 3",
+        "steps: 3\nevaluate: {output: other}",
+        "29:20 E082 the result `other` is not computed from `visible`, which the task translates | name another value "
+        "of the flow by `evaluate.output`",
+    ),
+    (
+        "forth: {",
+        "forth: {gives: near, ",
+        "4:18 E070 no band named `near` | choose from `source`, `target`, `visible`, `infrared`",
+    ),
+    (
+        "forth: {",
+        "forth: {gives: source, ",
+        "9:9 E082 the result `fake` stands for `visible`, and the task makes `infrared` | name another value of the flow "
+        "by `evaluate.output`; if `forth` does give `infrared`, say `gives: infrared` of it",
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "fault"), BAND_MISTAKES)
+def test_a_value_stands_for_one_band(folder: Path, old: str, new: str, fault: str) -> None:
+    assert old in BOTH
+    assert faults(BOTH.replace(old, new, 1), folder) == [fault]
+
+
+def test_bands_follow_critics_and_pixels_and_what_is_said(folder: Path) -> None:
+    def bands(text: str, *settings: str) -> dict[str, str | None]:
+        (folder / "both.yaml").write_text(text.lstrip("\n"), encoding="utf-8")
+        return {name: each.band for name, each in check(folder / "both.yaml", settings).flow.items()}
+
+    known = {"fake": "infrared", "other": "visible", "cycle": "visible", "same": "infrared"}
+    assert bands(BOTH) == known
+    turned = ("task.from=infrared", "task.to=visible")
+    assert bands(BOTH, *turned) == {"fake": "visible", "other": "infrared", "cycle": "infrared", "same": "visible"}
+    fused = BOTH.replace("is_source(other)", "is_source(fake)").replace(
+        "{l1: [other, source]}", "{lsgan: is_source(other)}"
+    )
+    assert bands(fused)["fake"] is None  # two critics of two bands, as where images are fused
+    assert bands(fused.replace("forth: {", "forth: {gives: target, "))["fake"] == "infrared"
+    pixels = ONE.replace("adversarial: {vanilla: critic(fake)}", "adversarial: {l1: [fake, target]}")
+    assert bands(pixels)["fake"] == "infrared"

@@ -1,6 +1,7 @@
 """Check a recipe against the graphs, losses and bands that it names, before any tensor runs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,13 +100,16 @@ class _Checker:
                 )
         self.papers()
         self.unused()
-        if not problems and result:
-            check_sense(self.values, steps, result)
         if problems or result is None:
             return None
+        standing = check_sense(self.values, steps, result)
+        if problems:
+            return None
+        flow = {name: self.values.flow(name) for name in recipe.flow}
+        flow = {name: replace(each, band=standing.band(each.value)) for name, each in flow.items()}
         plans = {name: plan for name, plan in self.plans.items() if plan}
         taps = {name: tuple(sorted(found)) for name, found in self.values.taps.items()}
-        return Experiment(recipe, plans, taps, steps, result.value, kept, self.bands)
+        return Experiment(recipe, plans, taps, steps, result.value, kept, self.bands, flow)
 
     def plan(self, name: str) -> Plan | None:
         """The checked graph of a network."""
@@ -189,6 +193,10 @@ class _Checker:
         for place, band in (*inputs, (("to",), recipe.target)):
             if band not in self.bands:
                 self.fault("E070", f"the data have no band `{band}`", "task", *place, hint=suggest(band, self.bands))
+        for name, network in recipe.networks.items():
+            if network.gives is not None and network.gives not in self.bands:
+                hint = suggest(network.gives, [*ROLES, *self.bands])
+                self.fault("E070", f"no band named `{network.gives}`", "networks", name, "gives", hint=hint)
         for number, band in enumerate(recipe.sources):
             if band in recipe.sources[:number]:
                 self.fault("E070", f"`{band}` is there twice", "task", "from", number, hint="name each band once")

@@ -1,7 +1,7 @@
 """A checked recipe: what to build, what to compute and in which order. `checker` makes it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -92,6 +92,7 @@ class Experiment:
     result: Value
     kept: frozenset[Value]
     bands: Mapping[str, int]
+    flow: Mapping[str, Meaning] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<Experiment: {self.recipe!r}>"

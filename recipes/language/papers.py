@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from crossband.graphs.language.diagnostics import Problems
+from crossband.recipes.language.bands import bound
 from crossband.recipes.language.layers import Layers, worked_out
 from crossband.recipes.language.syntax import Paper, Recipe
 from crossband.registry import show, sources
@@ -40,7 +41,8 @@ def _with(paper: Paper, reasons: list[str]) -> Paper:
 
 def _changes(written: Mapping[str, Any], run: Mapping[str, Any]) -> Iterator[str]:
     """How the direction or the networks of a recipe as it is run differ from those of its files."""
-    directions = [f"{data['task']['from']} to {data['task']['to']}" for data in (run, written) if "task" in data]
+    bands = [bound(data["task"]) for data in (run, written) if "task" in data]
+    directions = [f"{' and '.join(each['source'])} to {each['target'][0]}" for each in bands]
     if len(set(directions)) > 1:
         yield f"this run translates {directions[0]}, and not {directions[1]}"
         return  # the channels of the networks follow from it

@@ -126,6 +126,7 @@ class _Parser:
     def network(self, written: Mapping[str, Any]) -> Network:
         """A network, what it says of its graph apart from what it says of itself."""
         own = {key: value for key, value in written.items() if key not in PATCH}
+        own |= {"gives": self.band(own["gives"])} if "gives" in own else {}
         return Network(**own, patch={key: value for key, value in written.items() if key in PATCH})
 
     def phases(self, data: Mapping[str, Any]) -> tuple[Phase, ...]:
@@ -179,6 +180,11 @@ class _Parser:
             schedule={} if isinstance(schedule, str) else schedule,
             repeat=phase.get("repeat", 1),
         )
+
+    def band(self, word: str) -> str:
+        """The band that a word stands for: `source`, `target`, or the band so called."""
+        bands = self.bands.get(word, ())
+        return bands[0] if len(bands) == 1 else word
 
     def term(self, written: Mapping[str, Any], path: tuple[str, ...]) -> Term | None:
         """A term of an objective: the key that names a loss, its inputs, arguments and weight."""

@@ -227,6 +227,11 @@ def _network(patch: Mapping[str, Schema]) -> Schema:
                 "description": "Work on test images as in training: dropout stays on, and batch normalisation looks at "
                 "the one image",
             },
+            "gives": {
+                "type": "string",
+                "description": "The band that its images stand for, `source`, `target` or by name, where the losses do "
+                "not tell",
+            },
         },
         ["graph"],
     )

@@ -16,17 +16,25 @@ from crossband.recipes.kinds.loss import LOGITS, WORDS
 from crossband.recipes.language.experiment import CheckedPhase, CheckedTerm
 from crossband.recipes.language.flow import Value
 from crossband.recipes.language.meaning import Meaning, Meanings, Path
+from crossband.recipes.language.standing import Standing
 from crossband.registry import functions
 
 ENDS = {UNIT: "Sigmoid", SIGNED: "Tanh"}  # the blocks that give images of a range
 ONE_RANGE = "bring both to one range: `unit(...)` makes [0, 1] of [-1, 1]"
 
 
-def check_sense(values: Meanings, phases: Sequence[CheckedPhase], result: Meaning) -> None:
-    """Report what contradicts itself in a recipe that is right in all else: what its losses compare, its `result`."""
-    check = _Sense(values, [term for phase in phases for term in phase.losses.values()], result)
+def check_sense(values: Meanings, phases: Sequence[CheckedPhase], result: Meaning) -> Standing:
+    """Report what contradicts itself in a recipe that is right in all else: what its losses compare, its `result`.
+
+    Returns which band each value stands for.
+    """
+    terms = [term for phase in phases for term in phase.losses.values()]
+    standing = Standing.by_critics(values, terms)
+    check = _Sense(values, terms, result, standing)
     check.scenes()
+    check.bands()
     check.ranges()
+    return standing
 
 
 class _Operand(NamedTuple):
@@ -42,6 +50,7 @@ class _Sense:
     values: Meanings
     terms: Sequence[CheckedTerm]
     result: Meaning
+    standing: Standing
 
     # ------------------------------------------------------------------ scenes
 
@@ -64,7 +73,8 @@ class _Sense:
             return None
         for row in term.rows:
             for one, other in combinations(range(len(row)), 2):
-                if (row[one].band or row[other].band) and not row[one].scenes & row[other].scenes:
+                images = self.standing.band(row[one].value) or self.standing.band(row[other].value)
+                if images and not row[one].scenes & row[other].scenes:
                     known = {number: row[number].scenes <= self.values.bands.keys() for number in (one, other)}
                     made = {number: row[number].value.kind != "name" for number in (one, other)}
                     first, second = sorted((one, other), key=lambda number: (known[number], not made[number]))
@@ -81,6 +91,50 @@ class _Sense:
         if term.rows[0][number].value.kind == "name":
             return f"{text} is unpaired"
         return f"{text} comes from unpaired {' and '.join(known)}"
+
+    # ------------------------------------------------------------------ bands
+
+    def bands(self) -> None:
+        """Report images of one band that are held to another, and a result that is not what the task asks for."""
+        recipe, problems = self.values.recipe, self.values.problems
+        for term, value, band in self.held():
+            stands = self.standing.band(value)
+            if stands and stands != band:
+                message = f"`{value}` stands for `{stands}`, and `{term.entry.name}` compares it with `{band}`"
+                hint = f"compare it with `{stands}`{self.said(value, band)}"
+                problems.add("E082", message, recipe.at(*term.path), hint)
+                return
+        for _, value, band in self.held():
+            self.standing.learn(value, band)
+        output = recipe.evaluate.output
+        name = output or next(iter(recipe.resolved["flow"]))
+        place = recipe.at("evaluate", "output") if output else recipe.at("flow", name)
+        other = "name another value of the flow by `evaluate.output`"
+        stands = self.standing.band(self.result.value)
+        if not {*recipe.sources} & {part.name for part in self.result.value.walk() if part.kind == "name"}:
+            message = f"the result `{name}` is not computed from `{recipe.source}`, which the task translates"
+            problems.add("E082", message, place, other)
+        elif stands not in (None, recipe.target):
+            message = f"the result `{name}` stands for `{stands}`, and the task makes `{recipe.target}`"
+            problems.add("E082", message, place, other + self.said(self.result.value, recipe.target))
+
+    def held(self) -> Iterator[tuple[CheckedTerm, Value, str]]:
+        """The values that losses hold, pixel by pixel, to images of a band that they were not computed from."""
+        for term in (term for term in self.terms if term.entry.is_aligned(term.term.arguments)):
+            for row in term.rows:
+                bands = [each.value.name for each in row if each.value.kind == "name"]
+                made = [each.value for each in row if self.standing.key(each.value)]
+                yield from (
+                    (term, value, band)
+                    for value in made
+                    for band in bands
+                    if band not in {part.name for part in value.walk() if part.kind == "name"}
+                )
+
+    def said(self, value: Value, band: str) -> str:
+        """The hint for a network that does give a band, though its losses seem to teach another."""
+        key = self.standing.key(value)
+        return f"; if `{key[0]}` does give `{band}`, say `gives: {band}` of it" if key else ""
 
     # ------------------------------------------------------------------ ranges
 

@@ -16,9 +16,10 @@ class Network:
 
     `patch` is what the recipe says of the graph in the words of a graph file that extends it: `insert`, `nodes`, ...
     `weights` is a weights file, or `{file, keys, into}` for a file of another program: the file, the key map that
-    renames its weights, and the node into which they go, by default the whole network.
-    With `fit: pad` it takes images of any size, padded to what the graph admits and cropped back. With `test:
-    training` it works on test images as it does in training: see `crossband.recipes.model.as_trained`.
+    renames its weights, and the node into which they go, by default the whole network. `gives` is the band that its
+    images stand for, where the recipe says it. With `fit: pad` it takes images of any size, padded to what the graph
+    admits and cropped back. With `test: training` it works on test images as it does in training: see
+    `crossband.recipes.model.as_trained`.
     """
 
     graph: str
@@ -29,6 +30,7 @@ class Network:
     frozen: bool = False
     fit: str | None = None
     test: str | None = None
+    gives: str | None = None
 
 
 @dataclass(frozen=True)
