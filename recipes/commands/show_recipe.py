@@ -14,6 +14,8 @@ from crossband.recipes.commands.listing import about
 from crossband.recipes.commands.output import plain, print_facts, print_json, print_table
 from crossband.recipes.language.experiment import Experiment, call_of, turns, unfinished
 from crossband.recipes.language.flow import Value
+from crossband.recipes.language.functions import words
+from crossband.recipes.language.meaning import Meaning
 from crossband.recipes.language.patches import patch_text
 from crossband.recipes.language.ramps import Ramp
 from crossband.recipes.language.syntax import Network, Paper, Recipe, Term
@@ -45,12 +47,18 @@ def _print(experiment: Experiment, parameters: Mapping[str, int], doc: str) -> N
     ]
     print_table(("network", "graph", "params", "parameters", "sizes"), networks, right=("parameters",))
     click.echo()
-    print_table(("value", "is"), [(name, str(value)) for name, value in recipe.flow.items()])
+    rows = [(name, str(value), *_meaning(experiment.flow[name])) for name, value in recipe.flow.items()]
+    print_table(("value", "is", "shape", "range", "band"), rows)
     click.echo()
     print_table(("phase", "trains", "term", "weight", "loss"), _terms(recipe), right=("weight",))
     click.echo()
     step = order_of_step(experiment) if len(recipe.phases) > 1 else ""
     print_facts({"recipe": recipe.name + (f": {doc}" if doc else ""), "step": step, **_facts(recipe)})
+
+
+def _meaning(value: Meaning) -> tuple[str, str, str]:
+    """The shape and the range of a value, and the band that it stands for."""
+    return words(value.shape), str(value.range), value.band or ""
 
 
 def _graph(network: Network, name: str) -> str:
@@ -176,6 +184,10 @@ def _print_json(experiment: Experiment, parameters: Mapping[str, int], doc: str)
                 for name, network in recipe.networks.items()
             },
             "flow": {name: str(value) for name, value in recipe.flow.items()},
+            "values": {
+                name: {"shape": list(each.shape), "range": each.range.as_pair(), "band": each.band}
+                for name, each in experiment.flow.items()
+            },
             "phases": [
                 {
                     "name": phase.name,

@@ -3,8 +3,10 @@
 The contract of a loss: its positional parameters are tensors, which a recipe gives as calls of its
 networks (`{l1: [back_vis, visible]}`); its keyword-only parameters are set in YAML and carry type
 hints; it returns one number, lower is better; it changes nothing. The weight of a term belongs to
-the recipe, so no loss knows of it. A loss that looks through a network with published weights keeps it
-beside itself, frozen, and readies it by `prepare`: it is no network of the recipe.
+the recipe, so no loss knows of it. Inputs called `real` and `fake` are what a critic says of images
+of a band and of those of a network, by which a recipe knows what the network is to make. A loss that
+looks through a network with published weights keeps it beside itself, frozen, and readies it by
+`prepare`: it is no network of the recipe.
 """
 
 import functools
