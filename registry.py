@@ -61,7 +61,7 @@ USUAL: Mapping[str, str] = {  # what parameters mean that have one meaning where
     "stride": "Pixels from one window to the next",
     "weight_decay": "How strongly weights are drawn to zero",
 }
-ALIKE = 0.65  # of two names: the least part of their letters that agree, for a hint to name one for the other
+ALIKE = 0.66  # of two names: the least part of their letters that agree, for a hint to name one for the other
 SHOWN = 20  # errors of one group that an error which gathers them shows
 
 
@@ -302,7 +302,8 @@ class Kind(Mapping[str, E]):
             return self._entries[name]
         except KeyError:
             message = f"no {self.name} named `{name}`"
-            raise RegistryError(message, hint=suggest(name, self._entries), notes=plugin_failures) from None
+            hint = suggest(name, self._entries) or f"`crossband ls {self.plural}` lists them"
+            raise RegistryError(message, hint=hint, notes=plugin_failures) from None
 
     def __iter__(self) -> Iterator[str]:
         self._complete()
@@ -389,7 +390,7 @@ def load_plugin(path: str | os.PathLike[str]) -> None:
     if str(file) in _loaded:
         return
     if not file.is_file():
-        raise CrossbandError(f"{path}: no such plugin file")
+        raise CrossbandError(f"{path}: no such plugin file", hint="a path is relative to the working directory")
     name = f"crossband_plugin_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
@@ -515,8 +516,8 @@ def _as_yaml(value: object) -> object:
 def near(name: str, known: Collection[str]) -> list[str]:
     """The known names most like `name`, best first, letter case aside; none where too many are known to compare.
 
-    One is like another also where it is the beginning or the end of it, `gen` of `generator`, `l1` of `l1_loss`, or
-    made of its initials, `lr` of `learning_rate`.
+    One is like another also where it is the beginning or the end of it, `gen` of `generator`, `l1` of `l1_loss`, made
+    of its initials, `lr` of `learning_rate`, or has another number, `en7` and `en6`.
     """
     if len(known) > MANY:
         return []
@@ -527,6 +528,8 @@ def near(name: str, known: Collection[str]) -> list[str]:
     parts += [each for each in by_lower if lower.startswith(each if len(each) > 2 else f"{each}_")]
     parts += [each for each in by_lower if long and each.endswith(lower)]
     parts += [each for each in by_lower if _initials(lower) == each or _initials(each) == lower]
+    letters = lower.rstrip("0123456789")
+    parts += [each for each in reversed(by_lower) if letters and each.rstrip("0123456789") == letters]
     return [by_lower[match] for match in found or sorted(parts, key=len)]
 
 
@@ -620,7 +623,7 @@ def correction(value: object, kinds: str | Sequence[str]) -> str | None:
             return f"write `{_YES_AND_NO[value.lower()]}`"
         case float() if numbers and value.is_integer():
             return f"write {int(value)}"
-        case str() | int() | float() if "array" in kinds and not isinstance(value, bool):
+        case str() if "array" in kinds:
             return f"write `[{value}]`"
         case Mapping() if "array" in kinds and value:
             items = [f"{{{key}: ...}}" if item else str(key) for key, item in value.items()]

@@ -35,7 +35,7 @@ steps: 10
 
 def run(*arguments: str | Path) -> Result:
     """The result of a command line."""
-    return CliRunner().invoke(cli, list(map(str, arguments)))
+    return CliRunner().invoke(cli, list(map(str, arguments)), prog_name="crossband")
 
 
 def succeed(*arguments: str | Path) -> str:

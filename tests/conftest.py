@@ -7,8 +7,6 @@ import pytest
 import torch
 from hypothesis import settings
 
-from crossband import registry
-
 sys.path.insert(0, str(Path(__file__).parent))  # `import strategies`, which the importlib mode leaves out
 torch.set_num_threads(1)  # small tensors: threads cost more than they bring, and results repeat to the bit
 
@@ -25,13 +23,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture
 def scratch(monkeypatch: pytest.MonkeyPatch) -> None:
     """A registry that forgets what a test registers."""
-    for kind in registry.KINDS.values():
-        monkeypatch.setattr(kind, "_entries", {name: kind[name] for name in kind})
-    for kind, folders in registry.FOLDERS.items():
-        monkeypatch.setitem(registry.FOLDERS, kind, [*folders])
-    monkeypatch.setattr(registry, "REFERENCES", [*registry.REFERENCES])
-    monkeypatch.setattr(registry, "_loaded", {**registry._loaded})
-    monkeypatch.setattr(registry, "plugin_failures", [*registry.plugin_failures])
+    from scratch import forget_afterwards
+
+    forget_afterwards(monkeypatch)
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def own(**changes: str) -> str:
     ("changes", "options", "said"),
     [
         ({"source": "{pairs: {folder: nowhere}}"}, [], "E001 no such file or folder: `"),
-        ({}, ["--data", "nowhere"], "E001 no such file or folder: `"),
+        ({}, ["--data", "nowhere"], "nowhere: no such folder"),
         ({}, ["--data", "own", "--set", "data.size=32"], "smaller than the window 32x32"),
         ({}, ["--set", "data.batch=bach"], "E006 `batch` must be a whole number, got `bach`"),
         ({}, ["--set", "evaluate.split=tset"], "the data has no split `tset`"),

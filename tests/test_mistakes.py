@@ -3,11 +3,13 @@
 The tables are `mistakes/graphs.yaml`, `recipes.yaml` and `commands.yaml`. A row is what somebody writes, and the command
 that it is given to: a `change` of a file that its table begins with (`of` says which), or a whole `text` instead;
 further `files`; and `run`, if it is not that of the table. It says what the message must name (`names`), some words of the cure (`cure`),
-and all of the output (`says`). `python tests/test_mistakes.py` writes what is said now into the tables; read the
+and all of the output (`says`). With `processes` it is given to so many, as torchrun starts them. Where a command does
+what is asked, and marks what is wrong with it, only the lines with the words `marked` are held. How a command is used,
+which click prints before an error, is left out. `python tests/test_mistakes.py` writes what is said now into the tables; read the
 difference before you keep it.
 """
 
-import os
+import contextlib
 import re
 import shlex
 import shutil
@@ -20,13 +22,18 @@ from typing import Any
 import pytest
 import yaml
 from commandline import run
+from scratch import forget_afterwards
 from torch import nn
+from workshop import write_workshop
 
 from crossband.registry import ROOT
 
 TABLES = Path(__file__).with_name("mistakes")
 COUNTS = {"graphs": 54, "recipes": 64, "commands": 81}
 POINTS = ("before any tensor", "file and place, or option", "the thing", "the cure", "one message")
+FEW = 4  # lines of an error that is no fault of a file: what is wrong, and images of which it is
+USAGE = re.compile(r"^Usage:.*?^Try .*?$|^`\w+` is a \w+ too:.*?$", re.MULTILINE | re.DOTALL)
+PLACE = re.compile(r"^note: .* here: \S+:\d+:\d+$", re.MULTILINE)
 FAULT = re.compile(r"^(?P<place>\S.*?): E\d{3} (?P<message>.*)$", re.MULTILINE)
 
 
@@ -41,6 +48,8 @@ class Mistake:
     names: str
     cure: str
     says: str
+    processes: int = 1
+    marked: str = ""
 
 
 @dataclass
@@ -69,17 +78,17 @@ def _row(row: Mapping[str, Any], data: Mapping[str, Any]) -> Mistake:
             text = text.replace(old, new)
         files[data["file"]] = text
     run = row.get("run", data["run"])
-    return Mistake(row["id"], row["mistake"], files, run, row["names"], row["cure"], row.get("says", ""))
+    more = {key: row[key] for key in ("processes", "marked") if key in row}
+    return Mistake(row["id"], row["mistake"], files, run, row["names"], row["cure"], row.get("says", ""), **more)
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder in which all of it happens."""
     folder = tmp_path_factory.mktemp("mistakes")
-    back = os.getcwd()
-    os.chdir(folder)
-    yield folder
-    os.chdir(back)
+    with contextlib.chdir(folder):
+        write_workshop(folder)
+        yield folder
 
 
 def answer(mistake: Mistake, folder: Path) -> Answer:
@@ -89,37 +98,49 @@ def answer(mistake: Mistake, folder: Path) -> Answer:
         (folder / name).write_text(text, "utf-8")
     called = []
     real = nn.Module.__call__
-    nn.Module.__call__ = lambda self, *args, **kwargs: (called.append(self), real(self, *args, **kwargs))[1]  # type: ignore[method-assign]
-    try:
-        result = run(*shlex.split(mistake.run))
-    finally:
-        nn.Module.__call__ = real  # type: ignore[method-assign]
-        for name in mistake.files:
-            (folder / name).unlink(missing_ok=True)
-        shutil.rmtree(folder / "runs", ignore_errors=True)
-    text = result.output.replace(str(folder), "<here>").replace(str(ROOT), "<crossband>")
-    return Answer(text.strip("\n"), result.exit_code, len(called), mistake.files)
+
+    def counted(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        called.append(self)
+        return real(self, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        forget_afterwards(patch)
+        patch.setattr(nn.Module, "__call__", counted)
+        results = []
+        for process in range(mistake.processes):  # as torchrun starts them
+            patch.setenv("RANK", str(process)) if mistake.processes > 1 else None
+            results.append(run(*shlex.split(mistake.run)))
+    for name in mistake.files:
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "runs", ignore_errors=True)
+    text = "".join(result.output for result in results)
+    if mistake.marked:
+        text = "\n".join(line for line in text.splitlines() if mistake.marked in line)
+    text = re.sub(r"Invalid value for '\[[^']*\]'", "Invalid value for 'KIND'", re.sub(USAGE, "", text))
+    text = text.replace(str(folder), "<here>").replace(str(ROOT), "<crossband>")
+    return Answer(text.strip("\n"), results[0].exit_code, len(called), mistake.files)
 
 
 def score(mistake: Mistake, said: Answer) -> dict[str, bool]:
     """The five points of an answer, each by rules that know nothing of the mistake but its row."""
     faults = list(FAULT.finditer(said.output))
-    lines = [line for line in said.output.splitlines() if line and not line.startswith(("Usage:", "Try "))]
-    first = faults[0][0] if faults else next(iter(lines), "")
-    plain = [line for line in lines if not re.match(r"hint: |note: |  |\d+ errors? in ", line)]
-    shown = "\n".join(line for line in lines if not line.startswith("  "))
-    words = {word.partition("=")[0] for word in shlex.split(mistake.run)[1:]}
+    lines = [line for line in said.output.splitlines() if line]
+    plain = [line for line in lines if not re.match(r"hint: |note: |\d+ errors?( in |$)", line)]
+    first = faults[0][0] if faults else "\n".join(plain)
+    shown = "\n".join(line for line in lines if not faults or not line.startswith("  "))
+    words = {word.partition("=")[0] for word in shlex.split(mistake.run)}
     place = re.match(r"\S+:\d+:\d+$", faults[0]["place"]) if faults else None
     named = mistake.names in first or any(mistake.names in said_at(each["place"], said.files) for each in faults[:1])
     return dict(
         zip(
             POINTS,
             (
-                said.code in (1, 2) and not said.calls and "Traceback" not in said.output,
-                bool(place) or any(re.search(rf"(?<!\w){re.escape(word)}(?!\w)", first) for word in words),
+                said.code == 0 if mistake.marked else said.code in (1, 2) and not said.calls,
+                bool(place or PLACE.search(said.output))
+                or any(re.search(rf"(?<!\w){re.escape(word)}(?!\w)", first) for word in words),
                 named,
                 mistake.cure in shown,
-                len(faults) <= 1 and len(plain) <= (1 if faults else 3),
+                len(faults) == 1 if faults else len(plain) <= FEW,
             ),
             strict=True,
         )
@@ -143,6 +164,22 @@ def test_a_mistake_is_answered_in_these_words_with_five_points(mistake: Mistake,
     said = answer(mistake, place)
     assert said.output == mistake.says.strip("\n")
     assert all((points := score(mistake, said)).values()), points
+
+
+def test_there_are_199_of_them():
+    assert {name: len(table(name)) for name in COUNTS} == COUNTS
+    assert len({mistake.id for name in COUNTS for mistake in table(name)}) == sum(COUNTS.values())
+
+
+SCORED_BELOW_FIVE = """
+g02 g14 g22 g23 g30 g37 g38 g39 g41 g42 g45 g50 g54
+r09 r11 r14 r15 r16 r19 r22 r23 r24 r25 r26 r29 r30 r34 r35 r36 r38 r41 r42 r43 r45 r48 r53 r54 r55 r57
+d_names d_small d_case
+"""
+
+
+def test_those_that_were_answered_badly_are_among_them():
+    assert {*SCORED_BELOW_FIVE.split()} <= {mistake.id for name in COUNTS for mistake in table(name)}
 
 
 # --- writing the tables
@@ -176,7 +213,7 @@ if __name__ == "__main__":
     import sys
     import tempfile
 
-    os.chdir(folder := Path(tempfile.mkdtemp()).resolve())
-    for each in sys.argv[1:] or COUNTS:
-        write(each, folder)
-    shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        write_workshop(Path(folder))
+        for each in sys.argv[1:] or COUNTS:
+            write(each, Path(folder))

@@ -63,7 +63,8 @@ PAIRED_MISTAKES = [
     (
         "steps: 8\n",
         "steps: 8\nbatch: 4\n",
-        "14:1 E005 the recipe takes no key `batch` | it belongs to `data`: write `data: {batch: ...}`",
+        "14:1 E005 the recipe takes no key `batch` | it belongs to `data`: `data: {batch: ...}`, in a setting "
+        "`data.batch=...`",
     ),
     ("batch: 2", "bach: 2", "12:78 E005 `data` takes no key `bach` | did you mean `batch`?"),
     ("batch: 2", "batch: 0", "12:85 E006 `batch` must be at least 1, got 0"),

@@ -495,10 +495,10 @@ def few_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "in/a.png",
             "out.gif",
             {},
-            "cannot write `.gif` images\nhint: choose from `.png`, `.tif`, `.tiff`; a folder ends in `/`",
+            "out.gif: cannot write `.gif` images\nhint: choose from `.png`, `.tif`, `.tiff`; a folder ends in `/`",
         ),
-        ("in/a.png", "out.jpg", {}, "cannot write `.jpg` images"),
-        ("in/a.png", "out.png", {"bits": 32}, "`.png` cannot hold 32 bits\nhint: choose `.tif`, or 16 bits"),
+        ("in/a.png", "out.jpg", {}, "out.jpg: cannot write `.jpg` images"),
+        ("in/a.png", "out.png", {"bits": 32}, "out.png: `.png` cannot hold 32 bits\nhint: choose `.tif`, or 16 bits"),
         ("in", "out", {"suffix": ".webp"}, "cannot write `.webp` images"),
         (
             "in/a.png",

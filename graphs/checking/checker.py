@@ -15,18 +15,19 @@ from crossband.graphs.checking.apply import refuse_shadows
 from crossband.graphs.checking.expand import expanded
 from crossband.graphs.checking.indices import expressions_of
 from crossband.graphs.checking.refused import fixed_sizes, refuse_fixed_sizes, refuse_hopeless
-from crossband.graphs.checking.scope import Scope, check_choices
+from crossband.graphs.checking.scope import PlaceOf, Scope, check_choices
 from crossband.graphs.checking.state import Findings, NodeOutputs, Walk
 from crossband.graphs.checking.usage import report_unused
 from crossband.graphs.checking.walk import run
 from crossband.graphs.language.diagnostics import InvalidFile, Problems, Reported
 from crossband.graphs.language.document import YamlValue
+from crossband.graphs.language.expressions import is_expression
 from crossband.graphs.language.resolve import Resolver, pass_on
 from crossband.graphs.language.syntax import Graph, Step
 from crossband.graphs.plans.admissible import derive
 from crossband.graphs.plans.cost import build_meta
 from crossband.graphs.plans.plan import Plan, Ref, Wrap
-from crossband.registry import suggest
+from crossband.registry import correction, show, suggest
 
 BATCH = symbol("the batch")  # no axis of a file can have this name
 
@@ -41,14 +42,20 @@ def check(source: str | Path | Graph, params: Mapping[str, YamlValue] | None = N
 
 
 def check_into(
-    source: str | Path | Graph, problems: Problems, params: Mapping[str, YamlValue] | None = None
+    source: str | Path | Graph,
+    problems: Problems,
+    params: Mapping[str, YamlValue] | None = None,
+    place_of: PlaceOf | None = None,
 ) -> Plan | None:
-    """Like `check`, but add faults to `problems`, and return None if there are any."""
+    """Like `check`, but add faults to `problems`, and return None if there are any.
+
+    `place_of` says where a param was given: where a graph is right but for what it was given, that is to blame.
+    """
     resolver = Resolver(Problems())
     graph = source if isinstance(source, Graph) else resolver.load(str(source))
     findings = Findings(resolver, lineage=dict(graph.lineage) if graph else {})
     plan = None
-    if graph and _takes(findings, graph, params or {}):
+    if graph and _takes(findings, graph, params or {}, place_of):
         graph = graph.with_params(params or {})
         plan = _plan(findings, graph)
         if plan is None and (fixed := fixed_sizes(graph)):
@@ -57,8 +64,30 @@ def check_into(
             refuse_fixed_sizes(findings, free, graph, fixed)
     if plan and plan.wrap and not _wraps(plan, findings.problems):
         plan = None
-    pass_on(resolver.problems, problems, findings.origin)
+    found = resolver.problems
+    if plan is None and graph and params and place_of and (guilty := _to_blame(found, source, params, place_of)):
+        found = guilty
+    pass_on(found, problems, findings.origin)
     return plan
+
+
+def _to_blame(
+    found: Problems, source: str | Path | Graph, params: Mapping[str, YamlValue], place_of: PlaceOf
+) -> Problems | None:
+    """The first fault of a graph at the param that it is due to; None where the graph is wrong without it as well."""
+    given = [place for name in params if (place := place_of(name))]
+    if any(fault.place in (*given, *(place.on_key() for place in given)) for fault in found):
+        return None  # which are told where they are given
+    first = next(iter(found))
+    for name, value in params.items():
+        without = {other: kept for other, kept in params.items() if other != name}
+        if check_into(source, Problems(), without) is None:
+            continue
+        problems = Problems()
+        message = f"`{name}` cannot be {show(value)}: {first.message}"
+        problems.add("E012", message, place_of(name), first.hint, [("in the graph, here", first.place)])
+        return problems
+    return None
 
 
 def _wraps(plan: Plan, problems: Problems) -> bool:
@@ -71,12 +100,28 @@ def _wraps(plan: Plan, problems: Problems) -> bool:
     return True
 
 
-def _takes(findings: Findings, graph: Graph, params: Mapping[str, YamlValue]) -> bool:
-    unknown = [name for name in params if name not in graph.params]
-    for name in unknown:
-        hint = suggest(name, graph.params) or "it has no params"
-        findings.problems.add("E011", f"`{graph.name}` has no param `{name}`", graph.at("params"), hint)
-    return not unknown
+def _takes(findings: Findings, graph: Graph, params: Mapping[str, YamlValue], place_of: PlaceOf | None = None) -> bool:
+    """Whether a graph has these params, and values of their type; faults are reported."""
+    good = True
+    for name, value in params.items():
+        place, usual = place_of(name) if place_of else None, graph.params.get(name)
+        if name not in graph.params:
+            hint = suggest(name, graph.params) or "it has no params"
+            message = f"`{graph.name}` has no param `{name}`"
+            findings.problems.add("E011", message, place.on_key() if place else graph.at("params"), hint)
+            good = False
+        elif _is_number(usual) and not _is_number(value) and not is_expression(value) and value is not None:
+            message = f"`{name}` must be a number, got {show(value)}"
+            name_of_param = isinstance(value, str) and value.isidentifier() and value == name
+            hint = f"write `={value}` for the value of the param" if name_of_param else correction(value, "number")
+            hint = hint or f"`{graph.name}` says {show(usual)}"
+            findings.problems.add("E012", message, place or graph.at("params", name), hint)
+            good = False
+    return good
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _plan(findings: Findings, graph: Graph) -> Plan | None:

@@ -56,9 +56,9 @@ class Catalog:
         """
         path = self.find(name, place and place.folder)
         if path is None:
-            hint = suggest(name, self.files()) or f"`crossband ls {self.kind}` lists those that are shipped"
+            hint = suggest(name, self.files(), few=0) or f"`crossband ls {self.kind}` lists those that are shipped"
             own = not place and _is_file(Path(f"{name}.yaml"))
-            hint = f"for the file, write `{name}.yaml`" if own else hint
+            hint = f"for the file, write `{name}.yaml`" if own else self._of_another_kind(name) or hint
             problems.add(code, f"no {self.word} named `{name}`", place, hint)
         elif place and name.endswith(SUFFIXES):
             if not _exists(path):
@@ -69,6 +69,14 @@ class Catalog:
             problems.add("E016", message, place, f"rename the file, or write `{twin.name}` where you mean it")
             return None
         return path
+
+    def _of_another_kind(self, name: str) -> str | None:
+        """The hint for a name that another kind of file has."""
+        if self.kind != "recipes" and _is_file(registry.ROOT / "recipes" / f"{name}.yaml"):
+            return f"`{name}` is a recipe"
+        if self.kind == "recipes" and GRAPHS.find(name):
+            return f"`{name}` is a graph: `--set networks.generator.graph={name}` puts it into a recipe"
+        return None
 
     def _twin(self, path: Path, place: Place) -> Path | None:
         """The file of this kind beside the text at `place` that has the same name as the shipped file at `path`."""

@@ -41,7 +41,9 @@ def misread(document: Document, error: Any) -> Fault:
         start = _position(document, error.context_mark)
         if any(part in problem for part in ("find expected `:`", "unexpected end of stream")):
             mark = start  # the parser gives up much later, often on another line
-        elif "expected `,` or" in problem and start.line != mark.line:
+        elif "expected `,` or" in problem and (
+            start.line != mark.line or not document.line(mark.line)[mark.column - 1 :]
+        ):
             bracket = document.line(start.line)[start.column - 1 :][:1]
             return f"not YAML: `{bracket}` is never closed", start, hint, ()
         else:

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from crossband.graphs.language.diagnostics import Problems
-from crossband.graphs.language.document import LINE_BREAK, Document, Element, Mark, Place
+from crossband.graphs.language.document import LINE_BREAK, RELATIVE, Document, Element, Mark, Place
 from crossband.graphs.language.misread import misread
 from crossband.registry import near, show, suggest
 
@@ -44,7 +44,7 @@ def read(path: str | os.PathLike[str], problems: Problems) -> Document | None:
         with open(file, "rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        return _unreadable(file, "no such file", near_file(Path(file)), problems)
+        return _unreadable(file, "no such file", near_file(Path(file)) or RELATIVE, problems)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         return _unreadable(file, getattr(error, "strerror", None) or str(error), None, problems)
     if len(content) > MAX_BYTES:
@@ -281,7 +281,7 @@ def _too_large(file: str, problems: Problems) -> None:
 def near_file(path: Path) -> str | None:
     """The hint for a missing file: one in the same folder with a similar name."""
     try:
-        others = [other for other in path.parent.iterdir() if near(path.stem, [other.stem])]
+        others = [each for each in path.parent.iterdir() if each.suffix == path.suffix and near(path.stem, [each.stem])]
     except (OSError, ValueError):
         return f"there is no folder `{path.parent}`"
     return suggest(str(path), [str(other) for other in others], few=0)

@@ -82,7 +82,7 @@ def unusable(
             case "additionalProperties":
                 known = list(error.schema.get("properties", {}))
                 for key in [key for key in error.instance if key not in known]:
-                    hint = elsewhere(key, schema, path) or suggest(key, known)
+                    hint = (hints or {}).get(key) or elsewhere(key, schema, path) or suggest(key, known)
                     problems.add("E005", f"{where} takes no key `{key}`", at.child(*path, key).on_key(), hint)
                     if not path and set(near(key, known)[:1]) - {*error.instance}:
                         found.add(path)  # what a misspelt section declares is unknown, and so is all that uses it
@@ -103,7 +103,7 @@ def unusable(
                 if path[-1:] == ("if",) and isinstance(error.instance, str):
                     hint = f"write `if: ={error.instance}`"
                 if path not in wrong:
-                    problems.add("E006", f"{where} {message}", place, _form(path, error, hints or {}) or hint)
+                    problems.add("E006", f"{where} {message}", place, _form(path, error, hints or {}, hint))
                 wrong.add(path)
     return found
 
@@ -113,8 +113,11 @@ def elsewhere(key: str, schema: Mapping[str, Any], path: Path = ()) -> str | Non
     homes = [home for home in _homes(key, schema, ()) if home != path]
     if not homes or near(key, list(_inside(schema, path))):
         return None
-    home = min(homes, key=len)
-    return f"it belongs to `{'.'.join(home)}`: write `{home[-1]}: {{{key}: ...}}`" if home else "it stands at the top"
+    if not (home := min(homes, key=len)):
+        return "it stands at the top"
+    return (
+        f"it belongs to `{'.'.join(home)}`: `{home[-1]}: {{{key}: ...}}`, in a setting `{'.'.join((*home, key))}=...`"
+    )
 
 
 def _homes(key: str, schema: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
@@ -133,12 +136,13 @@ def _inside(schema: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
     return schema.get("properties", {})
 
 
-def _form(path: Path, error: Any, forms: Mapping[str, str]) -> str | None:
+def _form(path: Path, error: Any, forms: Mapping[str, str], otherwise: str | None) -> str | None:
     """How the value at `path` is written, where it is a list or a mapping: by its path, or by that of its section."""
     if error.validator in ("enum", "const") or {"number", "integer", "boolean"} & {*_types(error)}:
-        return None
+        return otherwise
     dotted = ".".join(map(str, path))
-    return forms.get(dotted) or (forms.get(str(path[0])) if 0 < len(path) <= SECTION_AND_NAME else None)
+    section = forms.get(str(path[0])) if 0 < len(path) <= SECTION_AND_NAME else None
+    return forms.get(dotted) or otherwise or section
 
 
 def _types(error: Any) -> Sequence[str]:

@@ -75,6 +75,8 @@ class Commands(click.Group):
         try:
             code = super().main(args, standalone_mode=False, **extra)
         except click.ClickException as error:
+            if isinstance(error, click.UsageError) and (hint := _usage_hint(error, args or sys.argv[1:])):
+                error = click.UsageError(f"{error.format_message()}\nhint: {hint}", error.ctx)
             if first:
                 error.show()
             code = error.exit_code
@@ -90,6 +92,22 @@ class Commands(click.Group):
             click.echo("this is a fault of crossband and not yours: please report it with the lines below", err=True)
             raise
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage_hint(error: click.UsageError, words: Sequence[str]) -> str | None:
+    """How to write what click does not understand, where a key of a recipe was meant."""
+    words = list(words)
+    if isinstance(error, click.NoSuchOption) and "--set" in str(error.ctx and error.ctx.get_help()):
+        from crossband.recipes.commands.listing import known
+
+        key = error.option_name.lstrip("-").replace("-", "_")
+        if key in known("formats")["recipe"].parameters:
+            given = words[words.index(error.option_name) + 1 :][:1] if error.option_name in words else []
+            return f"it is a key of the recipe: `--set {key}={''.join(given) or '...'}`"
+    settings = [words[at + 1 : at + 3] for at, word in enumerate(words) if word == "--set"]
+    if "unexpected extra argument" in error.message and (split := [each for each in settings if "=" not in each[:1]]):
+        return f"no blank stands in a setting: `--set {'='.join(split[0])}`"
+    return None
 
 
 def _load(_: click.Context, __: click.Parameter, files: tuple[str, ...]) -> None:

@@ -108,13 +108,15 @@ def _checked(named: Named, asked: Asked, problems: "Problems") -> str | None:
 
 
 def _graph(named: Named, asked: Asked) -> str:
-    from crossband.graphs.checking.checker import check as check_graph
+    from crossband.graphs.checking.checker import check_into
+    from crossband.graphs.language.diagnostics import Problems
     from crossband.graphs.language.resolve import load_graph
     from crossband.graphs.plans.cost import count_parameters
 
     if asked.data:
         raise click.UsageError(f"`--data` is for recipes, and `{named.name}` is a graph")
-    plan = check_graph(str(named.path), params(asked.settings))
+    problems = Problems()
+    plan = problems.value(check_into(str(named.path), problems, *params(asked.settings)))
     _refuse_size([(plan, load_graph(str(named.path)).at("inputs"))], asked.size)
     return f"graph {plan.graph.name}: {count_parameters(plan):,} parameters; {plan.sizes}"
 

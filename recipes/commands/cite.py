@@ -36,7 +36,12 @@ def cite(names: tuple[str, ...]) -> None:
 
 
 def _keys(name: str) -> set[str]:
-    return {key for named in meanings(name) for key in _cited(named)}
+    try:
+        return {key for named in meanings(name) for key in _cited(named)}
+    except CrossbandError:
+        if hint := suggest(name, registry.references(), few=0):
+            raise CrossbandError(f"no source named `{name}`", hint=hint) from None
+        raise
 
 
 def _cited(named: Named) -> Iterator[str]:

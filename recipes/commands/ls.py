@@ -9,14 +9,24 @@ from crossband import registry
 from crossband.recipes.commands import listing
 from crossband.recipes.commands.output import print_json, print_table, say
 from crossband.recipes.commands.show_entry import as_json
-from crossband.registry import CrossbandError, Description
+from crossband.registry import CrossbandError, Description, suggest
 
 LONGEST = 64  # characters of a rule of image sizes; `--json` and `crossband check` have all of it
 RIGHT = ["parameters"]
 
 
+class Kind(click.Choice[str]):
+    """A kind of thing, as the argument of a command."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The kind; where there is none of the name, the nearest is named."""
+        if value not in self.choices:
+            self.fail(f"no kind named `{value}`\nhint: {suggest(value, list(self.choices))}", param, ctx)
+        return value
+
+
 @click.command()
-@click.argument("kind", type=click.Choice(list(listing.KINDS)), required=False)
+@click.argument("kind", type=Kind(list(listing.KINDS)), required=False)
 @click.option("--find", "word", metavar="WORD", help="Only what has this word in its name or its documentation")
 @click.option("--json", "as_program", is_flag=True, help="For a program: a list, or without KIND one for each kind")
 def ls(kind: str | None, word: str | None, as_program: bool) -> None:

@@ -1,14 +1,17 @@
 """What a NAME on the command line means: a thing of the registry, a shipped YAML file, or a file of one's own."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from crossband.recipes.commands import listing
 from crossband.registry import CrossbandError, Description, suggest
+
+if TYPE_CHECKING:
+    from crossband.graphs.language.document import Place
 
 KINDS = {  # one thing of each kind, the likeliest to be meant first, and many
     **{"graph": "graphs", "recipe": "recipes"},
@@ -34,6 +37,9 @@ def meanings(name: str, kinds: Collection[str] = KINDS) -> list[Named]:
     Raises CrossbandError where it names nothing, and InvalidFile for a file that cannot be read or is neither.
     """
     if name.endswith(SUFFIXES):
+        stem = Path(name).stem
+        if not Path(name).exists() and any(stem in listing.known(KINDS[kind]) for kind in kinds):
+            raise CrossbandError(f"{name}: no such file", hint=f"what is shipped is called by its name: `{stem}`")
         return [Named(kind_of(name), name, Path(name))]
     known = {kind: listing.known(KINDS[kind]) for kind in kinds}
     found = []
@@ -52,6 +58,8 @@ def _hint(name: str, known: Sequence[str], kinds: Sequence[str]) -> str:
     """The file or the name that may be meant, or what has the word in its documentation."""
     if Path(f"{name}.yaml").is_file():
         return f"for the file, write `{name}.yaml`"
+    if Path(name).is_file():
+        return "a graph or recipe is a YAML file: its name ends in `.yaml`"
     if meant := suggest(name, known):
         return meant
     if keys := listing.keys_named(name):
@@ -79,15 +87,19 @@ def kind_of(file: str) -> str:
     return kind
 
 
-def settings(texts: Sequence[str]) -> dict[str, Any]:
-    """The params of a graph from `name=value` on the command line. Raises InvalidFile where one cannot be read."""
+def settings(texts: Sequence[str]) -> "tuple[dict[str, Any], Callable[[str], Place | None]]":
+    """The params of a graph from `name=value` on the command line, and where each is given.
+
+    Raises InvalidFile where one cannot be read.
+    """
     from crossband.graphs.language.diagnostics import Problems
     from crossband.recipes.language.layers import read_setting
 
     problems = Problems()
     found = [setting for text in texts if (setting := read_setting(text, problems))]
     problems.raise_if_any()
-    return {".".join(setting.path): setting.document.data for setting in found}
+    places = {".".join(setting.path): setting.place(setting.path, key=False) for setting in found}
+    return {".".join(setting.path): setting.document.data for setting in found}, places.get
 
 
 class ImageSize(click.ParamType):

@@ -11,7 +11,7 @@ import click
 from torch.fx import GraphModule
 
 from crossband.blocks.contracts.sizes import Shape, evaluate
-from crossband.graphs.checking.checker import check
+from crossband.graphs.checking.checker import check_into
 from crossband.graphs.language.diagnostics import Problems
 from crossband.graphs.language.resolve import load_graph
 from crossband.graphs.language.serial import digest, dump
@@ -45,11 +45,12 @@ def show_graph(
     path: str, overrides: Sequence[str], size: tuple[int, int] | None, form: str | None, svg: Path | None
 ) -> None:
     """Print a graph as a table, or in the `form` asked for, and write its picture. Raises InvalidFile."""
-    params = settings(overrides)
+    params, place_of = settings(overrides)
     if svg:
         _draw(path, params, svg)  # first, since a graph with errors has a picture too
     written = load_graph(path)
-    plan = check(path, params)
+    problems = Problems()
+    plan = problems.value(check_into(path, problems, params, place_of))
     if form or not svg:
         _show(plan, about(path), written.with_params(params).params, size, form)
 

@@ -44,7 +44,8 @@ def train(
     if recipe is not None and resume is not None:
         raise click.UsageError(f"a run goes on with its own recipe: leave out `{recipe}`, or `--resume {resume}`")
     if recipe is None and resume is None:
-        raise click.UsageError("give one of RECIPE and `--resume RUN`")
+        hint = "`crossband ls recipes` lists those that are shipped"
+        raise click.UsageError(f"train needs RECIPE, or `--resume RUN`\nhint: {hint}")
     if resume is not None and run is not None:
         raise click.UsageError("a resumed run stays in its folder: leave out `--run`")
     from crossband.recipes import Interrupted

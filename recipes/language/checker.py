@@ -120,7 +120,13 @@ class _Checker:
         unknown = [param for param in network.params if param not in graph.params]
         self.unknown_params(name, graph, unknown)
         whole = patched(recipe, name, graph, self.problems)
-        plan = None if unknown or whole is None else check_graph(whole, self.problems, network.params)
+        plan = (
+            None
+            if unknown or whole is None
+            else check_graph(
+                whole, self.problems, network.params, lambda param: recipe.at("networks", name, "params", param)
+            )
+        )
         if plan and isinstance(network.weights, Mapping):
             self.weights(name, network.weights, plan)
         return plan

@@ -6,7 +6,7 @@ Each value records the strongest layer that says it, so that a fault is shown wh
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any
 
 from crossband.graphs.checking.scope import Scope
@@ -16,10 +16,16 @@ from crossband.graphs.language.expressions import is_expression, names_in
 from crossband.graphs.language.reader import read_text
 from crossband.recipes.language.bands import ROLES, known_numbers
 from crossband.recipes.language.schema import MERGED, PATCH
-from crossband.registry import suggest
+from crossband.registry import show, suggest
 
 Path_ = tuple[str | int, ...]
 SETTINGS = "settings"  # what errors call the text of a setting, of the command line or from Python
+ONE = ("data.source", "optimizer")  # of which a recipe has one, by its name
+PARTS: Mapping[str, tuple[str, ...]] = {  # what holds parts by name, and the keys by which a setting adds a new one
+    "networks": ("graph",),
+    "phases": ("train", "losses"),
+    **dict.fromkeys(ONE, ()),
+}
 TEXT = ("flow", "doc", "recipe", "cite", "paper", "variants")  # sections without `=` expressions
 OWN = ("paper",)  # not inherited: the figures of a paper belong to one system
 
@@ -84,7 +90,11 @@ def read_setting(text: str, problems: Problems) -> Setting | None:
         place = Place(Document(SETTINGS, text), span=Mark(1, 1, max(1, len(text))))
         problems.add("E002", f"`{text}` is not `key=value`", place, "write `--set name=value`")
         return None
-    padded = read_text(" " * (len(key) + 1) + value, problems, SETTINGS)  # so that columns agree
+    found = Problems()
+    padded = read_text(" " * (len(key) + 1) + value, found, SETTINGS)  # so that columns agree
+    for each in found:
+        place = Place(Document(SETTINGS, text), span=each.place.mark if each.place else None)
+        problems.add(each.code, each.message, place, each.hint)
     return Setting(path, Document(SETTINGS, text, padded._root)) if padded else None
 
 
@@ -122,6 +132,32 @@ class Layers(Document):
                 place = self.place("variant", number) if isinstance(chosen, list) else self.place("variant")
                 problems.add("E070", f"no variant named `{name}`", place, hint)
         return Layers(self.documents, [*own, *self.settings]) if own else self
+
+    def settings_fit(self, problems: Problems) -> bool:
+        """Whether each setting of a part of something finds it; report those of what the recipe does not have."""
+        before, merged = len(problems), Layers(self.documents).data
+        for setting in self.settings:
+            for section, new in PARTS.items():
+                above, rest = section.split("."), setting.path[section.count(".") + 1 :]
+                holder = reduce(lambda data, step: data.get(step) if isinstance(data, dict) else None, above, merged)
+                if setting.path[: len(above)] == tuple(above) and len(rest) > 1 and rest[1] not in new:
+                    self._has_part(section, holder, setting, rest, problems)
+            _set(merged, setting.path, deepcopy(setting.value))
+        return len(problems) == before
+
+    @staticmethod
+    def _has_part(section: str, holder: Any, setting: Setting, rest: Path_, problems: Problems) -> None:
+        name, known = str(rest[0]), list(holder) if isinstance(holder, dict) else [holder]
+        if name in known or not holder:
+            return
+        message, hint = f"the recipe has no `{name}` under `{section}`", suggest(name, known)
+        if section in ONE:
+            message = f"`{section}` is `{known[0]}` here, and not `{name}`"
+            inner = show(setting.value).replace("`", "")
+            for key in reversed(rest):
+                inner = f"{{{key}: {inner}}}"
+            hint = f"to take the other one, write `{section}={inner}`"
+        problems.add("E070", message, setting.place(setting.path, key=True), hint)
 
     def place(self, *path: str | int, key: bool = False) -> Place:
         """The place of the value at `path` in the strongest layer that says it, or of the nearest value around it."""

@@ -51,6 +51,8 @@ def load_recipe_into(name: str | Path, problems: Problems, overrides: Sequence[s
 def read_recipe(documents: Sequence[Document], settings: Sequence[Setting], problems: Problems) -> Recipe | None:
     """The recipe of these documents, the strongest first, with these settings."""
     layers = Layers(documents, settings).with_variants(problems)
+    if not layers.settings_fit(problems):
+        return None
     data = worked_out(layers, problems)
     layers.__dict__["data"] = data  # from here on with expressions worked out
     if not validate(layers, complete_schema(), problems, "recipe", FORMS):

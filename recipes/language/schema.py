@@ -44,6 +44,11 @@ FORMS = {  # how each section is written
     "every": "write `every: {sample: 500}`",
     "evaluate": "write `evaluate: {metrics: [psnr, ssim]}`",
     "variants": "write `variants: {tiny: {steps: 3}}`",
+    # of keys that other programs have
+    **dict.fromkeys(("lr", "learning_rate"), "it belongs to the optimizer: `optimizer: {Adam: {lr: 2e-4}}`"),
+    "batch_size": "it is `data.batch`",
+    **dict.fromkeys(("iterations", "max_steps"), "it is `steps`"),
+    **dict.fromkeys(("lambda", "lambda_l1"), "a loss has a `weight`: `pixel: {l1: [fake, target], weight: 100}`"),
 }
 
 

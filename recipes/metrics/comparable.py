@@ -41,7 +41,7 @@ def obstacle(run: Conditions, other: Conditions, trivial: Table | None, of_other
     if trivial is None or of_other is None:
         return None
     if not (shared := trivial.images.keys() & of_other.images.keys()):
-        return found[0] if found else "it was measured on other images"
+        return found[0] if found else "it was measured on other images; `--data FOLDER` measures all on the same"
     if _shared(trivial, shared) == _shared(of_other, shared):
         return None
     return found[0] if found else "its images differ from those of the same name"

@@ -91,7 +91,8 @@ def _finite(value: Any) -> Any:
 def declared(name: str) -> MetricEntry:
     """The metric of that name. Raises EvaluationError with the nearest names."""
     if name not in registry.metrics:
-        raise EvaluationError(f"no metric named `{name}`", hint=suggest(name, registry.metrics))
+        hint = suggest(name, registry.metrics) or "`crossband ls metrics` lists them"
+        raise EvaluationError(f"no metric named `{name}`", hint=hint)
     return registry.metrics[name]
 
 

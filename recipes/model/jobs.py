@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from crossband.graphs.language.document import RELATIVE
+from crossband.graphs.language.reader import near_file
 from crossband.recipes.data.aligned import no_scene
 from crossband.recipes.data.images import SUFFIXES
 from crossband.recipes.data.layout import Found, scan
@@ -42,11 +44,11 @@ def jobs_of(source: Path, target: str | os.PathLike[str], *, suffix: str | None,
         names = _images(source, goal)
         jobs = [Job(source / name, goal / name.with_suffix(_ending(suffix or usual, bits))) for name in names]
     elif not source.is_file():
-        raise TranslationError(f"{source}: no such file or folder")
+        raise TranslationError(f"{source}: no such file or folder", hint=near_file(source) or RELATIVE)
     elif is_folder:
         jobs = [Job(source, goal / Path(source.name).with_suffix(_ending(suffix or usual, bits)))]
     else:
-        _ending(goal.suffix, bits)
+        _ending(goal.suffix, bits, f"{goal}: ")
         if suffix is not None and suffix != goal.suffix:
             raise TranslationError(f"{goal} says its format itself", hint="leave out `--suffix`, or name a folder")
         jobs = [Job(source, goal)]
@@ -109,13 +111,15 @@ def _is_folder(target: str | os.PathLike[str]) -> bool:
     return Path(target).is_dir() or str(target).endswith(("/", os.sep)) or not Path(target).suffix
 
 
-def _ending(suffix: str, bits: int) -> str:
-    """The ending, if files of it can be written with so many bits."""
+def _ending(suffix: str, bits: int, what: str = "") -> str:
+    """The ending, if files of it can be written with so many bits; `what` begins the error if not."""
     endings = ", ".join(f"`{ending}`" for ending in FORMATS)
     if suffix.lower() not in FORMATS:
-        raise TranslationError(f"cannot write `{suffix}` images", hint=f"choose from {endings}; a folder ends in `/`")
+        raise TranslationError(
+            f"{what}cannot write `{suffix}` images", hint=f"choose from {endings}; a folder ends in `/`"
+        )
     if bits not in FORMATS[suffix.lower()]:
-        raise TranslationError(f"`{suffix}` cannot hold {bits} bits", hint="choose `.tif`, or 16 bits")
+        raise TranslationError(f"{what}`{suffix}` cannot hold {bits} bits", hint="choose `.tif`, or 16 bits")
     return suffix
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from lightning_fabric import Fabric
 
 from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.language.document import RELATIVE
+from crossband.graphs.language.reader import near_file
 from crossband.recipes.data.memory import Memory
 from crossband.recipes.data.opening import in_folder, of_run, open_source
 from crossband.recipes.data.scale import scale_faults
@@ -19,7 +21,7 @@ from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.language.files import check_files
 from crossband.recipes.language.reading import load_recipe
 from crossband.recipes.language.settings import setting_texts
-from crossband.recipes.language.syntax import Data
+from crossband.recipes.language.syntax import Data, Recipe
 from crossband.recipes.model.devices import choose_device
 from crossband.recipes.model.evaluating import whole_scenes
 from crossband.recipes.model.plugins import named_if_missing, plugins_of
@@ -92,6 +94,8 @@ def prepare(
     """
     source = None
     if isinstance(data, str | os.PathLike):
+        if not Path(data).exists():
+            raise DataError(f"{data}: no such folder", hint=near_file(Path(data)) or RELATIVE)
         overrides = [*overrides, *folder_settings(load_recipe(name, overrides).data, data)]
     elif data is not None:
         written = load_recipe(name, overrides)
@@ -101,7 +105,7 @@ def prepare(
     if not resumed:
         check_files(experiment.recipe, problems)
         problems.raise_if_any()
-    source = source or open_source(experiment.recipe.data)
+    source = source or (_opened(experiment.recipe) if data is None else open_source(experiment.recipe.data))
     channels = {band: found.channels for band, found in source.bands.items()}
     size = source.size(source.names("train")[0])
     checked = problems.value(check_recipe(experiment.recipe, problems, channels, size))
@@ -110,6 +114,15 @@ def prepare(
     problems.raise_if_any()
     whole_scenes(Task.of(checked), source)  # refuses a split that is not there, before any training
     return checked, source
+
+
+def _opened(recipe: Recipe) -> Source:
+    """The images that a recipe names. Raises DataError, with the place where they are named."""
+    try:
+        return open_source(recipe.data)
+    except DataError as error:
+        error.notes = (*error.notes, f"the images are named here: {recipe.at('data', 'source')}")
+        raise
 
 
 def folder_settings(given: Data, folder: str | os.PathLike[str]) -> list[str]:
