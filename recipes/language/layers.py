@@ -20,7 +20,7 @@ from crossband.registry import show, suggest
 
 Path_ = tuple[str | int, ...]
 SETTINGS = "settings"  # what errors call the text of a setting, of the command line or from Python
-ONE = ("data.source", "optimizer")  # of which a recipe has one, by its name
+ONE = ("optimizer",)  # of which a recipe has one, by its name; of `data.source` the reader tells
 PARTS: Mapping[str, tuple[str, ...]] = {  # what holds parts by name, and the keys by which a setting adds a new one
     "networks": ("graph",),
     "phases": ("train", "losses"),
