@@ -105,7 +105,7 @@ def test_a_run_is_never_overwritten(folder: Path, monkeypatch: pytest.MonkeyPatc
         CrossbandError, match="mine: is a folder with other files in it, and a run has a folder of its own"
     ):
         train("paired.yaml", run=Path("mine"), silent=True)
-    with pytest.raises(CrossbandError, match="no such file or folder"):
+    with pytest.raises(CrossbandError, match="no such weights file"):
         train("paired.yaml", settings=["networks.generator.weights=absent.safetensors"], silent=True)
     assert not Path("runs").exists()
     names = [train("paired.yaml", settings=["steps=1"], silent=True).folder for _ in range(2)]
@@ -161,7 +161,7 @@ def test_weights_of_another_network_show_the_difference(folder: Path) -> None:
 def test_files_that_are_no_checkpoints_are_refused(folder: Path) -> None:
     (folder / "text.safetensors").write_text("not weights")
     (folder / "state.pt").write_bytes(b"not a state")
-    with pytest.raises(CheckpointError, match="no such file or folder"):
+    with pytest.raises(CheckpointError, match="no such weights file"):
         read_weights(folder / "absent.safetensors")
     with pytest.raises(CheckpointError, match="not a weights file"):
         read_weights(folder / "text.safetensors")

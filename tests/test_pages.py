@@ -21,8 +21,8 @@ SLOW = ("recipes/TUTORIAL.md",)
 def test_a_page_shows_what_is_so(name: str, tmp_path: Path) -> None:
     """If this fails: `python tests/write_pages.py`, and read the difference."""
     page = Page(ROOT / name)
-    lines = [text.splitlines() for text in (page.path.read_text("utf-8"), page.read(tmp_path))]
-    assert not (changes := list(unified_diff(*lines, name, "as it is", n=1))), "\n".join(changes)
+    shown, found = (text.splitlines() for text in (page.path.read_text("utf-8"), page.read(tmp_path)))
+    assert not (changes := list(unified_diff(shown, found, name, "as it is", n=1))), "\n".join(changes)
     for path, picture in page.pictures.items():
         assert path.read_text("utf-8") == picture, path
     links = {(page.path.parent / link).resolve() for link in re.findall(r"\]\(([^)#]+\.svg)\)", page.path.read_text())}
