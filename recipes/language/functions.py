@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from crossband.blocks.contracts.ranges import SIGNED, UNIT
-from crossband.blocks.lab import RGBToLab
+from crossband.blocks.lab import AB, RGBToLab
 from crossband.recipes.basics.colour import luminance, to_unit
 from crossband.recipes.kinds.function import Function, FunctionError, Shape, function
 from crossband.recipes.language.flow import Value
@@ -138,9 +138,12 @@ class Lightness(Convert):
         return RGBToLab()(tensors[0])[0]
 
 
-@function("chroma", takes=UNIT, gives=UNIT)
+@function("chroma", takes=UNIT, gives=AB)
 class Chroma(Convert):
-    """The colours of sRGB images without their lightness, the ab of `RGBToLab`: `b 3 h w -> b 2 h w`, in [0, 1]."""
+    """The colours of sRGB images without their lightness, the ab of `RGBToLab`: `b 3 h w -> b 2 h w`.
+
+    In [0, 1], but for a of magenta, 1.0013.
+    """
 
     gives = 2
 
