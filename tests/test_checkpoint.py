@@ -105,7 +105,7 @@ def test_a_run_is_never_overwritten(folder: Path, monkeypatch: pytest.MonkeyPatc
         CrossbandError, match="mine: is a folder with other files in it, and a run has a folder of its own"
     ):
         train("paired.yaml", run=Path("mine"), silent=True)
-    with pytest.raises(CrossbandError, match="no such weights file"):
+    with pytest.raises(CrossbandError, match="no such file or folder"):
         train("paired.yaml", settings=["networks.generator.weights=absent.safetensors"], silent=True)
     assert not Path("runs").exists()
     names = [train("paired.yaml", settings=["steps=1"], silent=True).folder for _ in range(2)]

@@ -150,6 +150,7 @@ def test_no_colour_reaches_a_pipe(small: Path) -> None:
 # ---------------------------------------------------------------------- ls
 
 
+@pytest.mark.slow  # it measures every graph
 def test_the_index_is_what_the_library_has() -> None:
     """If this fails: `python tests/write_index.py`."""
     assert listing.FILE.read_text("utf-8") == listing.compute()
