@@ -106,7 +106,7 @@ def test_device_and_precision_are_settings(work: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ((), 2, "give one of RECIPE and `--resume RUN`"),
+        ((), 2, "train needs RECIPE, or `--resume RUN`"),
         (
             ("paired.yaml", "--resume", "first"),
             2,
@@ -314,7 +314,7 @@ def test_a_fresh_process_translates_by_a_file_alone(work: Path, scenes: Path, tm
         (("--bits", "12"), 2, "'12' is not one of"),
         (("--suffix", ".jpg"), 2, "'.jpg' is not one of"),
         (("--overlap", "4"), 1, "an overlap is one of tiles\nhint: say how large: `--tile 512`"),
-        (("--bits", "32"), 1, "`.png` cannot hold 32 bits\nhint: choose `.tif`, or 16 bits"),
+        (("--bits", "32", "--suffix", ".png"), 1, "`.png` cannot hold 32 bits\nhint: choose `.tif`, or 16 bits"),
         (("--network", "critic"), 1, "the network `critic` is none of the run\nhint: choose from `generator`"),
         (("--range", "1", "0"), 1, "a range is LOW HIGH, got 1 0"),
     ],

@@ -32,7 +32,9 @@ class Size(click.ParamType[tuple[int, int]]):
 @click.option("--bits", type=click.Choice(["8", "16", "32"]), help="32 is float TIFF in [0, 1] [default: 8]")
 @click.option("--counts", is_flag=True, help="Write counts or kelvin, on the `range` that the images of training had")
 @click.option(
-    "--suffix", type=click.Choice([".png", ".tif", ".tiff"]), help="Format of images in a folder [default: .png]"
+    "--suffix",
+    type=click.Choice([".png", ".tif", ".tiff"]),
+    help="Format of images in a folder [default: .png, for 32 bits .tif]",
 )
 @click.option("--band", "bands", multiple=True, metavar="BAND=PATH", help="Where another band is (repeatable)")
 @click.option("--names", multiple=True, metavar="BAND=PATTERN", help="Its names, as near={name}_nir (repeatable)")

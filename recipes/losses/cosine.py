@@ -3,19 +3,19 @@
 from typing import Annotated
 
 import torch
-from annotated_types import Gt
+from annotated_types import Gt, Le
 from torch import Tensor
 
 from crossband.recipes.basics.colour import Range, to_unit
 from crossband.recipes.kinds.loss import loss, told
 
 
-def _least_where_equal(*, eps: float, **_: object) -> bool:
-    return eps <= 1e-4  # beyond it, small images of ordinary brightness have no direction either
+# The most that eps may be: beyond it, small images of ordinary brightness have no direction either
+Tiny = Annotated[float, Gt(0), Le(1e-4)]
 
 
-@loss("cosine", range=told, aligned=True, least_where_equal=_least_where_equal, cite="anonymous_multiscale")
-def cosine(output: Tensor, target: Tensor, /, *, range: Range = "unit", eps: Annotated[float, Gt(0)] = 1e-8) -> Tensor:
+@loss("cosine", range=told, aligned=True, least_where_equal=True, cite="anonymous_multiscale")
+def cosine(output: Tensor, target: Tensor, /, *, range: Range = "unit", eps: Tiny = 1e-8) -> Tensor:
     """Negative cosine of the angle between two images, `mean -<o, t> / (|o| |t|)`: `b ...` of one shape, at best -1.
 
     Equation 2 of the multi-scale structure-preserving paper; an image is one vector of all its channels and pixels.
