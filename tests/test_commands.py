@@ -309,6 +309,7 @@ def test_a_plugin_is_listed_and_shown(plugin: Path, before: bool) -> None:
         assert "A block of a plugin" in text
 
 
+@pytest.mark.slow
 def test_a_plugin_that_is_not_asked_for_is_not_there(plugin: Path) -> None:
     for options, there in (["--plugin", str(plugin)], True), ([], False):
         done = subprocess.run([*COMMAND, *options, "ls", "blocks"], check=True, capture_output=True, text=True)

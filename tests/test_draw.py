@@ -143,6 +143,7 @@ def test_ways_up_from_every_scale_stand_side_by_side(tmp_path: Path) -> None:
     assert all(where[f"x{row}_0"][1] == where[f"x{row}_1"][1] for row in (0, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", shipped())
 def test_the_names_of_scales_are_left_of_everything(name: str) -> None:
     picture = Page(once.sketched(name))
@@ -219,6 +220,7 @@ def test_text_is_escaped(tmp_path: Path) -> None:
     assert any('a < b & "c" \U0001f321' in (title.text or "") for title in ET.fromstring(svg).iter(f"{SVG}title"))
 
 
+@pytest.mark.slow
 def test_the_same_graph_gives_the_same_text() -> None:
     command = "from crossband.graphs.picture.draw import draw; print(draw('u2net_cca'), end='')"
     other = subprocess.run(

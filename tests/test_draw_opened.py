@@ -157,6 +157,7 @@ def test_any_graph_that_is_used_is_drawn_as_the_same_network(data: dict[str, Any
     assert list(walk.graph.nodes) == [*(f"{use}/{name}" for use in ("one", "two") for name in data["nodes"]), "both"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", shipped())
 def test_every_call_belongs_to_one_part(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crossband.graphs.picture.parts.FOLD", 10**6)

@@ -89,6 +89,7 @@ def test_stages_have_the_shapes_of_the_published_code(graph, stages):
         assert found == [channels, 768 // divisor, 1024 // divisor], stage
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize(("graph", "params", "image"), NARROW)
 def test_images_pass_and_gradients_come_back(graph, params, image, batch):

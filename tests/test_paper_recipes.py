@@ -116,6 +116,7 @@ SHEET = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_networks_have_the_published_numbers_of_parameters(name: str) -> None:
     assert parameters(name) == PARAMETERS[name]
@@ -142,6 +143,7 @@ def test_settings_are_those_of_the_papers(name: str) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_turns_around(name: str) -> None:
     forth = load_recipe(name)
@@ -155,6 +157,7 @@ def test_every_recipe_turns_around(name: str) -> None:
     assert {str(part) for part in experiment.result.walk() if part.kind == "name"} == {forth.target}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_variant_is_right(name: str) -> None:
     recipe = load_recipe(name)

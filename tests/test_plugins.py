@@ -272,6 +272,7 @@ def test_a_name_that_is_ours_is_refused(
     assert re.search(r"\S+\.py:\d+ and \S+own_plugin\.py:\d+$", line)
 
 
+@pytest.mark.slow
 def test_ours_come_first_where_no_metric_was_looked_at_before(tmp_path: Path) -> None:
     path = tmp_path / "own_plugin.py"
     path.write_text(
@@ -332,6 +333,7 @@ def test_a_wrong_signature_is_refused_with_the_right_one(tmp_path: Path, text: s
     assert "Traceback" not in result.output
 
 
+@pytest.mark.slow
 def test_the_cell_of_a_notebook_may_be_run_again(tmp_path: Path) -> None:
     cell = 'from crossband import block\n@block("Mine")\nclass Mine(torch.nn.Identity): ...\n'
     code = f"import torch\nfor name in ('one', 'two'): exec(compile({cell!r}, name, 'exec'))\n"

@@ -88,6 +88,7 @@ def count(graph: str, params: dict[str, object]) -> int:
         return sum(parameter.numel() for parameter in build(graph, params).parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("graph", "params", "published"), PUBLISHED)
 def test_parameters_are_as_many_as_published(graph: str, params: dict[str, object], published: int):
     assert count(graph, params) == published

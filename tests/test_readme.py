@@ -35,6 +35,7 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("scratch")
 def test_it_shows_what_is_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As printed and in its order: see `pages`."""

@@ -45,6 +45,7 @@ def works(place: str, photo: Path, *options: str) -> str:
     return "\n".join(table.splitlines()[2:5])
 
 
+@pytest.mark.slow
 def test_a_run_is_named_from_anywhere_and_moves(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     photo, elsewhere = project / "photos" / "visible" / "00.png", project.parent / "elsewhere"
     elsewhere.mkdir()

@@ -554,6 +554,7 @@ def test_many_faults_are_counted(tmp_path: Path) -> None:
     assert "\n  and 5 more\nhint: " in str(error.value)
 
 
+@pytest.mark.slow
 def test_what_only_training_needs_is_not_imported() -> None:
     """It would take three times as long until the first image."""
     code = "import sys, crossband.recipes.model.loading; sys.exit('lightning_fabric' in sys.modules)"
