@@ -48,7 +48,7 @@ from crossband.blocks.squeeze_excite import SqueezeExcite
 from crossband.blocks.time_embedding import TimeEmbedding
 from crossband.blocks.transposed_attention import TransposedAttention
 from crossband.blocks.wavelet import WaveletDown, WaveletUp
-from crossband.blocks.window_attention import SwinBlock, WindowAttention
+from crossband.blocks.window_attention import SwinBlock, WindowAttention, WindowedAttention
 
 __all__ = [
     "ASPP",
@@ -125,6 +125,7 @@ __all__ = [
     "WaveletDown",
     "WaveletUp",
     "WindowAttention",
+    "WindowedAttention",
     "block",
     "wrapper",
 ]

@@ -11,6 +11,7 @@ from crossband.blocks.conv import pixels
 from crossband.blocks.norm import NORMS, Norm
 
 DIVIDES = "c % heads == 0  # channels that divide into the heads"
+DIVIDES_VALUES = "e % heads == 0  # channels of values that divide into the heads"
 PIXELS = "pixels(h, w) >= 2  # more than one pixel to normalise"
 
 
@@ -25,7 +26,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     return rearrange(scaled_dot_product_attention(query, key, value), "b heads (h w) c -> b (heads c) h w", h=h)
 
 
-def _range_of_values(query: Range, key: Range, value: Range, **_: object) -> Range:
+def range_of_values(query: Range, key: Range, value: Range, **_: object) -> Range:
     """That of the values."""
     return value
 
@@ -33,8 +34,8 @@ def _range_of_values(query: Range, key: Range, value: Range, **_: object) -> Ran
 @block(
     "Attention",
     contract="b c h w, b c k l, b e k l -> b e h w",
-    where=[DIVIDES, "e % heads == 0  # channels of values that divide into the heads"],
-    range=_range_of_values,
+    where=[DIVIDES, DIVIDES_VALUES],
+    range=range_of_values,
     cite="vaswani2017attention",
 )
 class Attention(nn.Module):

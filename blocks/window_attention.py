@@ -8,17 +8,13 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from crossband.blocks.attention import DIVIDES
+from crossband.blocks.attention import DIVIDES, DIVIDES_VALUES, attend, range_of_values
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count, Natural
 from crossband.blocks.norm import LayerNorm
 
-WHERE = [
-    DIVIDES,
-    "h % window == 0  # rows that divide into windows",
-    "w % window == 0  # columns that divide into windows",
-    "shift < window",
-]
+WINDOWS = ["h % window == 0  # rows that divide into windows", "w % window == 0  # columns that divide into windows"]
+WHERE = [DIVIDES, *WINDOWS, "shift < window"]
 
 
 def _reach(*, window: int, shift: int, **_: object) -> int | None:
@@ -77,6 +73,39 @@ class WindowAttention(nn.Module):
     def extra_repr(self) -> str:
         """The arguments, for `repr`."""
         return f"heads={self.heads}, window={self.window}, shift={self.shift}"
+
+
+@block(
+    "WindowedAttention",
+    contract="b c h w, b c h w, b e h w -> b e h w",
+    where=[DIVIDES, DIVIDES_VALUES, *WINDOWS],
+    reach="window",
+    range=range_of_values,
+    cite="liu2021swin",
+)
+class WindowedAttention(nn.Module):
+    """Attention of queries, keys and values within windows: `b c h w, b c h w, b e h w -> b e h w`, in this order.
+
+        out_u = sum_v softmax_v(query_u . key_v / sqrt(c / heads)) value_v,   for each head, v in u's window
+
+    It is Attention, without weights too, for maps of one size: queries of one band may look at keys and values of
+    another where they are. Windows are squares of `window` pixels side by side. Time is O(h w window^2).
+    """
+
+    def __init__(self, *, heads: Count = 4, window: Annotated[int, Ge(1)] = 8) -> None:
+        super().__init__()
+        self.heads, self.window = heads, window
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """`b c h w, b c h w, b e h w -> b e h w`."""
+        b, _, h, _ = query.shape
+        n = self.window
+        query, key, value = (rearrange(x, "b c (y i) (x j) -> (b y x) c i j", i=n, j=n) for x in (query, key, value))
+        return rearrange(attend(query, key, value, self.heads), "(b y x) c i j -> b c (y i) (x j)", b=b, y=h // n)
+
+    def extra_repr(self) -> str:
+        """The arguments, for `repr`."""
+        return f"heads={self.heads}, window={self.window}"
 
 
 @block("SwinBlock", contract="b c h w -> b c h w", where=WHERE, reach=_reach, cite="liu2021swin")

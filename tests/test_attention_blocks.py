@@ -1,6 +1,7 @@
 """What the blocks of transformers and of conditioned networks compute: against plain formulas and torch's own modules."""
 
 import math
+from itertools import product
 from typing import Any
 
 import pytest
@@ -117,6 +118,14 @@ def test_window_attention_is_dense_attention_masked_to_windows(size: tuple[int, 
     )
     weights = (query @ key.mT / math.sqrt(2) + bias).softmax(-1)
     same(tokens(block(x)), block.project(rearrange(weights @ value, "b heads p c -> b p (heads c)")))
+
+
+def test_windowed_attention_is_attention_of_each_window_by_itself():
+    query, key, value = random(2, 4, 6, 9), random(2, 4, 6, 9), random(2, 2, 6, 9)
+    found, whole = blocks.WindowedAttention(heads=2, window=3)(query, key, value), blocks.Attention(heads=2)
+    for y, x in product(range(0, 6, 3), range(0, 9, 3)):
+        window = (..., slice(y, y + 3), slice(x, x + 3))
+        same(found[window], whole(query[window], key[window], value[window]))
 
 
 def test_a_swin_block_is_attention_and_an_mlp_each_added():

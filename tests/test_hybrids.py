@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 import torch
 from test_graphs import assert_resolves
@@ -25,10 +26,10 @@ BATCH, STEPS = 2, 3
 
 @cache
 def scenes(band: str) -> Tensor:
-    """A few scenes of the demo in one band: `b c 64 64`."""
+    """A few scenes of the demo in one band: `b c 64 64` in [0, 1]."""
     demo = registry.sources["demo"].factory(train=BATCH * STEPS, test=1, size=64)
-    images = [torch.from_numpy(demo.read(name, [band])[band]) for name in demo.splits["train"]]
-    return torch.stack(images).float() / 255
+    images = np.stack([demo.read(name, [band])[band] for name in demo.splits["train"]])
+    return torch.from_numpy(images / np.iinfo(images.dtype).max).float()
 
 
 def given(shape: Shape, step: int) -> Tensor:

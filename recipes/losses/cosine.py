@@ -9,7 +9,6 @@ from torch import Tensor
 from crossband.recipes.basics.colour import Range, to_unit
 from crossband.recipes.kinds.loss import loss, told
 
-
 # The most that eps may be: beyond it, small images of ordinary brightness have no direction either
 Tiny = Annotated[float, Gt(0), Le(1e-4)]
 
