@@ -44,7 +44,7 @@ def to_batch(image: Any, wanted: Input) -> Tensor:
     wanted.check_type(pixels.dtype, "give raw values of 16 bits, or floating-point numbers in [0, 1]")
     unit = wanted.to_unit(pixels)
     for note in wanted.notes(pixels):
-        warnings.warn(note, stacklevel=6)  # where the model is called, torch's own frames between
+        warnings.warn(note, stacklevel=7)  # where the model is called, torch's own frames between
     return unit
 
 
