@@ -2,10 +2,14 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 sys.path.insert(0, str(Path(__file__).parent))  # `import strategies`, which the importlib mode leaves out
 torch.set_num_threads(1)  # small tensors: threads cost more than they bring, and results repeat to the bit
@@ -18,6 +22,16 @@ settings.load_profile("default")
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Each test begins with the same random state, whichever ran before it."""
     torch.default_generator.manual_seed(0)  # `torch.manual_seed` keeps a stack trace for each other kind of device
+
+
+@pytest.fixture(scope="module")
+def fabric() -> "Fabric":
+    """One process on the CPU."""
+    from lightning_fabric import Fabric
+
+    found = Fabric(accelerator="cpu", devices=1)
+    found.launch()
+    return found
 
 
 @pytest.fixture

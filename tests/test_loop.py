@@ -31,13 +31,6 @@ def _folder(tmp_path: Path) -> Path:
     return write_files(tmp_path)
 
 
-@pytest.fixture(name="fabric", scope="module")
-def _fabric() -> Fabric:
-    fabric = Fabric(accelerator="cpu", devices=1)
-    fabric.launch()
-    return fabric
-
-
 def start(experiment: Experiment, fabric: Fabric) -> tuple[Training, Any]:
     recipe = experiment.recipe
     scenes = training_scenes(experiment.recipe, open_source(experiment.recipe.data))

@@ -195,13 +195,6 @@ def test_the_tables_of_commands_name_every_recipe_and_are_right() -> None:
 # ---------------------------------------------------------------------- the order of a step
 
 
-@pytest.fixture(name="fabric", scope="module")
-def _fabric() -> Fabric:
-    fabric = Fabric(accelerator="cpu", devices=1)
-    fabric.launch()
-    return fabric
-
-
 def step_of(fabric: Fabric, name: str, *overrides: str) -> tuple[list[str], Counter[str]]:
     """The phases of one step in their order, and how often each network ran. Gradients reach what a phase trains."""
     experiment: Experiment = check(name, ["variant=tiny", *overrides])

@@ -42,13 +42,6 @@ def _folder(tmp_path: Path) -> Path:
     return write_files(tmp_path)
 
 
-@pytest.fixture(name="fabric", scope="module")
-def _fabric() -> Fabric:
-    fabric = Fabric(accelerator="cpu", devices=1)
-    fabric.launch()
-    return fabric
-
-
 def recipe(folder: Path, text: str) -> Path:
     (folder / "this.yaml").write_text(text.lstrip("\n"))
     return folder / "this.yaml"

@@ -15,16 +15,9 @@ import torch
 from commandline import run
 from PIL import Image
 from scratch import forget_afterwards
+from tiny import PLAIN
 
-GRAPH = """
-graph: net
-params: {channels: 3, out: 1}
-inputs: {image: [=channels, H, W]}
-nodes:
-  hidden: {Conv: {out: 4, activation: relu}}
-  result: [{Conv: {out: =out}}, Sigmoid]
-outputs: {result: [=out, H, W]}
-"""
+GRAPH = PLAIN.replace("graph: plain", "graph: net")
 RECIPE = """
 recipe: base
 task: {from: visible, to: infrared}

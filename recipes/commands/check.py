@@ -15,6 +15,7 @@ from crossband.registry import CrossbandError
 if TYPE_CHECKING:
     from crossband.graphs.language.diagnostics import Place, Problems
     from crossband.graphs.plans.plan import Plan
+    from crossband.recipes.language.syntax import Recipe
 
 KINDS = ("graph", "recipe")
 
@@ -131,23 +132,22 @@ def _recipe(named: Named, asked: Asked) -> str:
     recipe, plans = experiment.recipe, experiment.plans
     _refuse_size([(plan, recipe.at("networks", name, key=True)) for name, plan in plans.items()], asked.size)
     own = named.item is None and not is_of_run(path)
-    notes = _begin(path, asked) if own or asked.settings or asked.data else unfinished(recipe)
+    notes = _begin(recipe, path, asked) if own or asked.settings or asked.data else unfinished(recipe)
     for note in notes:
         say(f"note: {note}")
     networks = [f"{name} {count_parameters(plan):,} parameters ({plan.sizes})" for name, plan in plans.items()]
     return f"recipe {recipe.name}: {', '.join(networks)}"
 
 
-def _begin(path: str, asked: Asked) -> list[str]:
+def _begin(recipe: "Recipe", path: str, asked: Asked) -> list[str]:
     """Do what `train` does before its first step; what is worth a note. Raises InvalidFile for all that it refuses."""
     from crossband.graphs.language.diagnostics import InvalidFile, Problems
     from crossband.recipes.kinds.source import DataError
     from crossband.recipes.language.catalog import RECIPES
     from crossband.recipes.language.experiment import unfinished
-    from crossband.recipes.language.reading import load_recipe
     from crossband.recipes.training.runs import begin, prepare
 
-    recipe, problems = load_recipe(path, asked.settings), Problems()
+    problems = Problems()
     place = None if asked.data else recipe.at("data", "source")
     try:
         session = begin(*prepare(path, asked.settings, asked.data), silent=True)

@@ -15,7 +15,19 @@ from crossband.recipes.commands import listing
 from crossband.recipes.commands.output import say
 from crossband.registry import CrossbandError
 
-BLOCK = '''"""$name: where the idea is from, and what it is good for."""
+CLASS = '''class $name(nn.Module):
+    """Scale each channel by a number that is learned: `b c h w` to the same."""
+
+    def __init__(self, c: int, *, start: float = 1.0) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((c, 1, 1), float(start)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`b c h w` to the same."""
+        return self.scale * x
+'''
+BLOCK = (
+    '''"""$name: where the idea is from, and what it is good for."""
 
 import torch
 from crossband import block
@@ -27,17 +39,9 @@ from torch import Tensor, nn
     contract="b c h w -> b c h w",  # the shapes: see `crossband.blocks.contracts`
     reach=1,  # rows of the input behind a row of the output; none where it sees all
 )
-class $name(nn.Module):
-    """Scale each channel by a number that is learned: `b c h w` to the same."""
-
-    def __init__(self, c: int, *, start: float = 1.0) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.full((c, 1, 1), float(start)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`b c h w` to the same."""
-        return self.scale * x
 '''
+    + CLASS
+)
 BLOCK_TEST = '''"""$name keeps the laws of blocks. Run it with `pytest`."""
 
 from crossband.blocks.laws import check_laws
@@ -69,7 +73,8 @@ packages = ["$module"]
 [tool.setuptools.package-data]
 $module = ["references.bib", "graphs/*.yaml", "recipes/*.yaml", "keys/*.yaml"]
 """
-PLUGIN = '''"""$module: what it adds to crossband, and where the ideas are from."""
+PLUGIN = (
+    '''"""$module: what it adds to crossband, and where the ideas are from."""
 
 import torch
 from crossband import add_files, block
@@ -79,17 +84,9 @@ add_files(__file__)  # the graphs, recipes, key maps and sources beside this fil
 
 
 @block("$name", contract="b c h w -> b c h w", reach=1, cite="$module")
-class $name(nn.Module):
-    """Scale each channel by a number that is learned: `b c h w` to the same."""
-
-    def __init__(self, c: int, *, start: float = 1.0) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.full((c, 1, 1), float(start)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`b c h w` to the same."""
-        return self.scale * x
 '''
+    + CLASS
+)
 GRAPH = """# A U-Net that scales its first features: what this plugin is to show.
 graph: ${module}_unet
 extends: unet

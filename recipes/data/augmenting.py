@@ -48,8 +48,14 @@ class Augmenting:
         rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence((*self.seed, _number(entry.name), *scene))))
         if rng.random() >= arguments.get("chance", entry.defaults["chance"]):
             return image
-        unit = image.float() / 255 if image.dtype == torch.uint8 else image
-        return entry.factory(unit, rng, **{key: value for key, value in arguments.items() if key not in COMMON})
+        return entry.factory(
+            in_unit(image), rng, **{key: value for key, value in arguments.items() if key not in COMMON}
+        )
+
+
+def in_unit(image: Tensor) -> Tensor:
+    """An image as float32 in [0, 1], which bytes become."""
+    return image.float() / 255 if image.dtype == torch.uint8 else image
 
 
 def _number(name: str) -> int:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from crossband.recipes.basics.colour import with_channels
-from crossband.recipes.data.augmenting import Augmenting
+from crossband.recipes.data.augmenting import Augmenting, in_unit
 from crossband.recipes.data.geometry import Geometry, check_window
 from crossband.recipes.kinds.source import DataError, Pairing, Source
 from crossband.registry import ArgumentError, CrossbandError, suggest
@@ -111,8 +111,7 @@ class Scenes(Dataset[dict[str, Any]]):
 
     def _finish(self, tensor: Tensor, channels: int) -> Tensor:
         """Convert to float32 in `range`, with this number of channels."""
-        tensor = tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor
-        tensor = with_channels(tensor, channels)
+        tensor = with_channels(in_unit(tensor), channels)
         low, high = self.range
         return (tensor if (low, high) == (0, 1) else tensor * (high - low) + low).contiguous()
 

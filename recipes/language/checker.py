@@ -63,13 +63,7 @@ class _Checker:
         self.plans = {name: self.plan(name) for name in recipe.networks}
         window = _window(recipe) or size or (None, None)
         images = {
-            band: Meaning(
-                Value("name", band),
-                (channels, *window),
-                Range(*recipe.data.range),
-                band,
-                self.scenes(band),
-            )
+            band: Meaning(Value("name", band), (channels, *window), Range(*recipe.data.range), self.scenes(band))
             for band, channels in self.bands.items()
         }
         self.values = Meanings(recipe, self.plans, images, problems)

@@ -22,17 +22,17 @@ Path = tuple[str | int, ...]
 class Meaning:
     """What is known of a value of a flow before a tensor runs.
 
-    `shape` is without the batch, `range` is between which numbers its values lie. `band` is the band whose images it
-    stands for; None for scores and features, for several bands joined, and where nothing in the recipe tells.
-    `scenes` names what it shows: aligned bands show one scene, an unpaired band one of its own. Values that have no
-    scene in common cannot be compared pixel by pixel.
+    `shape` is without the batch, `range` is between which numbers its values lie. `scenes` names what it shows: aligned
+    bands show one scene, an unpaired band one of its own. Values that have no scene in common cannot be compared pixel
+    by pixel. `band` is the band whose images it stands for, which only a whole recipe tells: see `Standing`. It is None
+    until then, for scores and features, for several bands joined, and where nothing in the recipe tells.
     """
 
     value: Value
     shape: Shape
     range: Range = ANY
-    band: str | None = None
     scenes: frozenset[str] = frozenset()
+    band: str | None = None
 
 
 class Use(NamedTuple):
@@ -56,6 +56,8 @@ class Meanings:
     uses: dict[Value, "Use"] = field(default_factory=dict)  # the calls of networks and functions, each once
     _flow: dict[str, Meaning | None] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
+    # of the outputs and taps of a network, by the ranges of what it is given
+    _ranges: dict[tuple[str, tuple[Range, ...]], dict[str, Range]] = field(default_factory=dict)
 
     def flow(self, name: str) -> Meaning:
         """What a name of the flow stands for. Raises Reported."""
@@ -146,23 +148,18 @@ class Meanings:
             shape = functions[call.name].factory.shape(*(each.shape for each in found))
         except FunctionError as error:
             self._refuse("E076", str(error), written, path)
-        bands = {each.band for each in found}
-        return Meaning(
-            call,
-            shape,
-            entry.gives or hull(*(each.range for each in found)),
-            bands.pop() if len(bands) == 1 else None,
-            _shared(found) if entry.aligned else frozenset([str(call)]),
-        )
+        values = entry.gives or hull(*(each.range for each in found))
+        return Meaning(call, shape, values, _shared(found) if entry.aligned else frozenset([str(call)]))
 
     def _made(
         self, call: Value, plan: Plan, output: str, found: Sequence[Meaning], sizes: Mapping[str, int | None]
     ) -> Meaning:
         """What an output or tap of a network is, given what the network was called with."""
         ref = plan.outputs.get(output) or plan.taps[output]
-        ranges = dict(zip(plan.inputs, (each.range for each in found), strict=True))
-        shape = self._result(plan, ref, call, sizes)
-        return Meaning(call, shape, plan.range(output, ranges), None, _shared(found))
+        given = tuple(each.range for each in found)
+        if (key := (call.name, given)) not in self._ranges:
+            self._ranges[key] = plan.ranges(dict(zip(plan.inputs, given, strict=True)))
+        return Meaning(call, self._result(plan, ref, call, sizes), self._ranges[key][output], _shared(found))
 
     def _enter(self, plan: Plan, value: Value, shapes: list[Shape], path: Path) -> dict[str, int | None]:
         """The values of the symbols of a network in a call. Raises Reported if the inputs do not fit."""
