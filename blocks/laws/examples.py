@@ -6,6 +6,7 @@ Needs the package hypothesis, which the library itself does not.
 import ast
 import itertools
 import math
+import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,8 @@ from crossband.registry import CrossbandError, suggest
 
 Shapes = tuple[tuple[int, ...], ...]
 Form = tuple[tuple[str | int, ...], ...]
+Guess = tuple[Mapping[str, Any], dict[str, Any]]
+"""What an example fixes, and arguments with it."""
 SIDES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 16, 17)
 SIZES = ((2,), (1, 2, 3, 4, 6, 8, 16), SIDES)  # of the batch, the channels, and every axis behind them
 LARGER = (*SIDES, 20, 24, 25, 32, 33, 48, 64, 96, 128)  # tried where the usual ones are refused by a shape function
@@ -34,6 +37,7 @@ USUAL = [st.sampled_from(sizes) for sizes in SIZES]
 NUMBERS = st.integers(1, 3)  # of inputs, where any number is taken
 FURTHER = st.sampled_from([2, 2, 0, 1])  # axes for the `*name` of a contract: most often those of an image
 CHANGES = st.sampled_from(["none", "a single pixel", "one axis", "one axis"])  # of inputs that are to be refused
+SEEDS = st.integers(0, 1 << 32)
 ATTEMPTS = 20  # before one draw is given up
 PATIENCE = 4  # attempts before sizes are looked for that fit hard conditions
 SEARCHED = 500  # combinations of sizes among which they are looked for
@@ -101,6 +105,8 @@ def misfits(
     Not those that torch would broadcast, 1 where another size is wanted: every contract refuses them on purpose.
     """
     guesses, numbers = _guesses(entry, given), _numbers(entry)
+    if asking := _asking(entry, given):
+        guesses |= st.sampled_from(asking)
 
     @st.composite
     def refused(draw: st.DrawFn) -> Example:
@@ -110,25 +116,21 @@ def misfits(
             change = draw(CHANGES)
             single = {axis: 1 for pattern in form for axis in pattern[2:]} if change == "a single pixel" else {}
             shapes = draw(st.sampled_from(shaped)) if shaped else _shapes(draw, entry, form, {**single, **fixed})
-            if change == "one axis":
-                shapes = _one_axis_changed(draw, shapes)
-            try:
-                result = shapes_of(entry, shapes, options)
-            except ContractError as error:
-                refusals.reasons.add(error.message)
-                continue
-            if not all(_broadcasts(entry, shapes, condition) for condition in result.conditions):
-                refusals.in_a_row = 0
-                return Example(entry, options, shapes, result)
+            for candidate in _one_axis_changed(shapes, draw(SEEDS)) if change == "one axis" else [shapes]:
+                try:
+                    result = shapes_of(entry, candidate, options)
+                except ContractError as error:
+                    refusals.reasons.add(error.message)
+                    continue
+                if not all(_broadcasts(entry, candidate, condition) for condition in result.conditions):
+                    refusals.in_a_row = 0
+                    return Example(entry, options, candidate, result)
         refusals.give_up()
 
     return refused()
 
 
-def _guesses(
-    entry: BlockEntry, given: Sequence[Mapping[str, Any]]
-) -> st.SearchStrategy[tuple[Mapping[str, Any], dict[str, Any]]]:
-    """What an example fixes, and arguments with it."""
+def _guesses(entry: BlockEntry, given: Sequence[Mapping[str, Any]]) -> st.SearchStrategy[Guess]:
     return st.one_of([st.tuples(st.just(fixed), arguments(entry, fixed)) for fixed in given or ({},)])
 
 
@@ -146,17 +148,21 @@ def can_refuse(entry: BlockEntry) -> bool:
 
     It does if it asks anything of inputs each of whose axes is another unknown, with any of some drawn arguments.
     """
-    if entry.contract and entry.contract.where:
-        return True
-    asking: list[bool] = []
+    return bool((entry.contract and entry.contract.where) or _asking(entry, ()))
 
-    @settings(max_examples=20, derandomize=True, database=None, deadline=None, phases=[Phase.generate])
-    @hypothesis.given(arguments(entry))
-    def ask(options: dict[str, Any]) -> None:
-        asking.append(_asks_something(entry, options))
+
+def _asking(entry: BlockEntry, given: Sequence[Mapping[str, Any]]) -> list[Guess]:
+    """Those of some drawn arguments with which a block asks something of its inputs: the same ones at each call."""
+    found: list[Guess] = []
+
+    @settings(max_examples=50, derandomize=True, database=None, deadline=None, phases=[Phase.generate])
+    @hypothesis.given(_guesses(entry, given))
+    def ask(guess: Guess) -> None:
+        if _asks_something(entry, guess[1]):
+            found.append(guess)
 
     ask()
-    return any(asking)
+    return found
 
 
 def _asks_something(entry: BlockEntry, options: Mapping[str, Any]) -> bool:
@@ -319,14 +325,22 @@ def _near(entry: BlockEntry, options: Mapping[str, Any]) -> set[int]:
     return {size for n in numbers for size in (n - 1, n, n + 1, 2 * n, 3 * n) if 1 <= size <= LARGEST}
 
 
-def _one_axis_changed(draw: st.DrawFn, shapes: Shapes) -> Shapes:
-    """The shapes with one axis of one input another size, often the one that it has in another input."""
-    number = draw(st.integers(0, len(shapes) - 1))
-    shape = list(shapes[number])
-    axis = draw(st.integers(0, len(shape) - 1))
-    others = [other[axis] for other in shapes if len(other) > axis]
-    shape[axis] = draw(st.sampled_from(others)) if draw(st.booleans()) else draw(USUAL[2])
-    return (*shapes[:number], tuple(shape), *shapes[number + 1 :])
+def _one_axis_changed(shapes: Shapes, seed: int) -> list[Shapes]:
+    """The shapes with one axis of one input another size, in any order: few of them may be refused.
+
+    For every other seed those come first whose size is that of the axis in another input: they are likely to run.
+    """
+    changed = [
+        (size not in elsewhere, (*shapes[:number], (*shape[:axis], size, *shape[axis + 1 :]), *shapes[number + 1 :]))
+        for number, shape in enumerate(shapes)
+        for axis, own in enumerate(shape)
+        for elsewhere in [{other[axis] for other in shapes if len(other) > axis}]
+        for size in {*SIDES, *elsewhere} - {own}
+    ]
+    random.Random(seed).shuffle(changed)
+    if seed % 2:
+        changed.sort(key=lambda each: each[0])
+    return [each for _, each in changed]
 
 
 def _broadcasts(entry: BlockEntry, shapes: Shapes, condition: Condition) -> bool:
