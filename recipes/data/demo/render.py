@@ -18,6 +18,7 @@ SKYLIGHT = np.array([0.85, 0.95, 1.1], np.float32)
 SUNLIGHT = np.array([1.0, 0.93, 0.8], np.float32)
 DAY_SKY = np.array([[0.85, 0.95, 1.1], [0.16, 0.36, 0.85], [1.1, 1.12, 1.15]], np.float32)  # horizon, above, clouds
 NIGHT_SKY = np.array([[0.05, 0.045, 0.06], [0.008, 0.012, 0.03], [0.045, 0.042, 0.05]], np.float32)
+HEADLAMPS, HEADLAMP_REACH = 0.5, 9.0  # of the car behind the camera: light near it, and m after which half is left
 HAZE = {"visible": 260.0, "infrared": 900.0}  # m after which 1/e of the contrast is left
 
 
@@ -46,13 +47,15 @@ class Render:
         colour, lit = self._table("colour"), self._table("lit")[:, None]
         diffuse = 0.065 if night else (0.4 + 0.25 * self.weather.cloud) * self.weather.skylight
         clear = self.solid * np.exp(-self.depth / HAZE["visible"])
-        lost = self.shade * np.float32(
-            0.7 * sun / (diffuse + 0.7 * sun)
-        )  # ground, lit 0.7, keeps diffuse light in shade
+        direct = np.float32(0.7 * sun / (diffuse + 0.7 * sun))  # of the light on the ground, which is lit 0.7
+        lost = self.shade * direct
         scene = self._mean(colour * (diffuse * SKYLIGHT + sun * lit * SUNLIGHT), clear * (1 - lost))
         if night:
             lamps = self._mean(self._table("glow"), self.solid)
             scene += self._mean(colour, clear) * (2.0 * spread(lamps, 0.06) + 1.2 * spread(lamps, 0.2)) + lamps
+            beam = np.float32(HEADLAMPS) / (1 + (self.depth / HEADLAMP_REACH) ** 2)
+            facing = 1 - self._table("ground")[self.labels]  # the ground is met at too small an angle
+            scene += self._mean(colour, clear * facing * beam)
         scene *= (1 + self._mean(self._table("grain")) * self._noise(16, 64))[..., None]
         low, high, cloud = (NIGHT_SKY if night else DAY_SKY) * np.float32(self.weather.skylight)
         rise, cover = np.sqrt(self.elevation)[..., None], self.clouds[..., None]

@@ -1,6 +1,6 @@
 """The streets of the demo scenes: the land, and where things stand.
 
-Temperatures follow the weather, which can be seen: sunlit asphalt is far above the air, grass close to it, a clear
+Temperatures follow the weather, which can be seen: sunlit asphalt is well above the air, grass close to it, a clear
 sky far below.
 """
 
@@ -47,12 +47,12 @@ class Street:
         dew = 2 if weather.night else 0
         grass = Surface(LEAVES, weather.warmed(5) - dew, 0.97, 0.7, grain=0.25, mottle=0.8, ground=True)
         canvas.fill(grass, 0.0, [*below, (0, height), (width, height)])
-        paving = Surface((0.33, 0.31, 0.29), weather.warmed(15), 0.94, 0.7, mottle=0.4, ground=True)
+        paving = Surface((0.33, 0.31, 0.29), weather.warmed(7), 0.94, 0.7, mottle=0.4, ground=True)
         self._strip(paving, -KERB - PAVEMENT, KERB + PAVEMENT)
         tar = rng.uniform(0.06, 0.13)
-        road = Surface((tar, tar, 1.05 * tar), weather.warmed(19) + 1, 0.95, 0.7, 0.12, 0.6, ground=True)
+        road = Surface((tar, tar, 1.05 * tar), weather.warmed(9) + 1, 0.95, 0.7, 0.12, 0.6, ground=True)
         self._strip(road, -KERB, KERB)
-        line = replace(road, colour=(0.6, 0.6, 0.56), kelvin=weather.warmed(14) + 1)
+        line = replace(road, colour=(0.6, 0.6, 0.56), kelvin=weather.warmed(6) + 1)
         for start in np.arange(rng.uniform(-3, 3), 70, 6):
             if start > 1:
                 self._strip(line, -0.09, 0.09, start, start + 3)
@@ -95,9 +95,9 @@ class Street:
     def _traffic(self) -> Iterator[Thing]:
         """Cars that drive, with lights on by night and with warm engines, tyres and exhausts."""
         for lane in (-1.75, 1.75):
-            z = self.rng.uniform(5, 30)
+            z = self.rng.uniform(5, 16)
             while z < 90:
-                if self.rng.random() < 0.6:
+                if self.rng.random() < 0.7:
                     yield z, partial(self.things.car, lane, z, True)
                 z += self.rng.uniform(9, 30)
 

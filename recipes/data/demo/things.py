@@ -70,13 +70,16 @@ class Things:
         self.canvas.disc(bulb, (x + inward, 6.35, z), 0.3, tall=0.5)
 
     def car(self, x: float, z: float, driving: bool) -> None:
-        """A car, seen from behind, or from the front left of the middle; engine, tyres and exhaust warm if driving."""
+        """A car, seen from behind, or from the front left of the middle; engine, tyres and exhaust hot if driving.
+
+        Also one that stands has not been standing for long.
+        """
         canvas, weather, length, half = self.canvas, self.weather, 4.2, 0.88
         canvas.shadow([(x - half, z), (x + half, z), (x + half, z + length), (x - half, z + length)])
         if not self._visible((x, z + length / 2), 2.2, 1.3):
             return
         engine = driving and x < 0  # a hot one in front
-        paint = Surface(self._pick(PAINTS), weather.warmed(14, 0.6) + driving, 0.9, 0.6, grain=0.03)
+        paint = Surface(self._pick(PAINTS), weather.warmed(7, 0.6) + 4, 0.9, 0.6, grain=0.03)
         hood = replace(paint, kelvin=paint.kelvin + 9 * engine, lit=0.9, emissivity=0.85)
         nose = replace(paint, kelvin=paint.kelvin + 3 * driving + 10 * engine, lit=0.3)
         roof = replace(paint, lit=0.95, emissivity=0.85)
