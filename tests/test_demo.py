@@ -72,7 +72,7 @@ def test_temperatures_are_physical_and_the_range_only_scales_them():
 def test_day_and_night_differ_as_they_should():
     for index in range(20):
         day, night = (draw_scene(np.random.default_rng(index), (48, 48), night=share) for share in (0.0, 1.0))
-        assert day[0].mean() > 1.4 * night[0].mean()
+        assert day[0].mean() > 1.2 * night[0].mean()  # headlamps light what is near by night
         assert np.median(day[1]) > np.median(night[1])
 
 
