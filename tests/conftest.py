@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 sys.path.insert(0, str(Path(__file__).parent))  # `import strategies`, which the importlib mode leaves out
+pytest_plugins = ["faults.campaign"]  # its options and its table
 torch.set_num_threads(1)  # small tensors: threads cost more than they bring, and results repeat to the bit
 
 settings.register_profile("quick", max_examples=3, deadline=None, derandomize=True)
