@@ -95,7 +95,7 @@ def test_a_picture_that_cannot_be_written_is_told(small: Path, tmp_path: Path) -
     (tmp_path / "file").write_text("")
     result = run("show", small, "--svg", tmp_path / "file" / "x.svg")
     assert result.exit_code == 1
-    assert "the picture cannot be written" in result.stderr
+    assert "x.svg: cannot be written: a part of its path is a file, and not a folder" in result.stderr
 
 
 def test_show_a_recipe(recipe: Path) -> None:

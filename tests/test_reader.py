@@ -318,7 +318,7 @@ def test_reading_a_file(tmp_path):
         ("gragh.yaml", None, ("no such file", "did you mean `graph.yaml`?")),
         ("zzz", None, ("no such file", RELATIVE)),
         ("no/graph.yaml", None, ("no such file", "there is no folder `no`")),
-        ("folder", None, ("Is a directory", None)),
+        ("folder", None, ("a folder, and not a file", None)),
         ("nul\0", None, ("embedded null byte", None)),
         ("latin.yaml", b"a: caf\xe9", ("not UTF-8 text: byte 6 is 0xe9", "save the file as UTF-8")),
         ("utf16.yaml", "a: 1".encode("utf-16"), ("not UTF-8 text: byte 0 is 0xff", "save the file as UTF-8")),

@@ -7,7 +7,7 @@ from pathlib import Path
 from crossband import registry
 from crossband.graphs.language.diagnostics import Problems
 from crossband.graphs.language.document import RELATIVE, Place
-from crossband.graphs.language.reader import near_file
+from crossband.graphs.language.files import near_file
 from crossband.registry import suggest
 
 SUFFIXES = (".yaml", ".yml")

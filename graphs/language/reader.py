@@ -11,15 +11,15 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from crossband.graphs.language.diagnostics import Problems
-from crossband.graphs.language.document import LINE_BREAK, RELATIVE, Document, Element, Mark, Place
+from crossband.graphs.language.document import LINE_BREAK, Document, Element, Mark, Place
+from crossband.graphs.language.files import FileError, named, read_utf8
 from crossband.graphs.language.misread import misread
-from crossband.registry import near, show, suggest
+from crossband.registry import show
 
 MAX_BYTES = 1_000_000
 MAX_VALUES = 50_000  # in one file, every use of an anchor counted in full
@@ -39,21 +39,11 @@ _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 def read(path: str | os.PathLike[str], problems: Problems) -> Document | None:
     """Read the YAML file at `path`. Returns None after adding every fault to `problems`."""
-    file = os.fspath(path)
     try:
-        with open(file, "rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        return _unreadable(file, "no such file", near_file(Path(file)) or RELATIVE, problems)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        return _unreadable(file, getattr(error, "strerror", None) or str(error), None, problems)
-    if len(content) > MAX_BYTES:
-        return _too_large(file, problems)
-    try:
-        return read_text(content.decode("utf-8"), problems, file=file)
-    except UnicodeDecodeError as error:
-        message = f"not UTF-8 text: byte {error.start} is 0x{content[error.start]:02x}"
-        return _unreadable(file, message, "save the file as UTF-8", problems)
+        text = read_utf8(path, MAX_BYTES)
+    except FileError as error:
+        return _unreadable(named(path), error.why, error.hint, problems)
+    return read_text(text, problems, file=os.fspath(path))
 
 
 def read_text(text: str, problems: Problems, file: str = "<text>") -> Document | None:
@@ -276,12 +266,3 @@ def _unreadable(file: str, message: str, hint: str | None, problems: Problems) -
 
 def _too_large(file: str, problems: Problems) -> None:
     _unreadable(file, f"larger than {MAX_BYTES // 1_000_000} MB", None, problems)
-
-
-def near_file(path: Path) -> str | None:
-    """The hint for a missing file: one in the same folder with a similar name."""
-    try:
-        others = [each for each in path.parent.iterdir() if each.suffix == path.suffix and near(path.stem, [each.stem])]
-    except (OSError, ValueError):
-        return f"there is no folder `{path.parent}`"
-    return suggest(str(path), [str(other) for other in others], few=0)

@@ -20,7 +20,7 @@ from crossband.graphs.picture.table import HEADINGS, RIGHT, Row, Survey
 from crossband.graphs.plans.cost import Cost, build_meta
 from crossband.graphs.plans.image_size import refuse_size, symbols_at, usual
 from crossband.graphs.plans.plan import Plan
-from crossband.recipes.basics.files import replacing
+from crossband.recipes.basics.files import write_text
 from crossband.recipes.commands.listing import about, kept_cost
 from crossband.recipes.commands.names import settings
 from crossband.recipes.commands.output import plain, print_facts, print_json, print_table
@@ -86,12 +86,7 @@ def _show(plan: Plan, doc: str, params: Mapping[str, Any], size: tuple[int, int]
 def _draw(source: str | Graph, params: Mapping[str, Any], target: Path) -> None:
     from crossband.graphs.picture.draw import draw
 
-    picture = draw(source, params)
-    try:
-        with replacing(target) as temporary:
-            temporary.write_text(picture, "utf-8")
-    except OSError as error:
-        raise CrossbandError(f"{target}: the picture cannot be written: {error.strerror}") from error
+    write_text(target, draw(source, params))
 
 
 def _numbers(plan: Plan, size: tuple[int, int] | None) -> dict[str, int]:

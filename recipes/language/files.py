@@ -9,7 +9,7 @@ from pathlib import Path
 from crossband import registry
 from crossband.graphs.language.diagnostics import Place, Problems
 from crossband.graphs.language.document import RELATIVE
-from crossband.graphs.language.reader import near_file
+from crossband.graphs.language.files import near_file
 from crossband.recipes.basics.files import PICKLED, is_pickled
 from crossband.recipes.language.catalog import RECIPES
 from crossband.recipes.language.syntax import Recipe

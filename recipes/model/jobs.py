@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossband.graphs.language.document import RELATIVE
-from crossband.graphs.language.reader import near_file
+from crossband.graphs.language.files import near_file
 from crossband.recipes.data.aligned import no_scene
 from crossband.recipes.data.images import SUFFIXES
 from crossband.recipes.data.layout import Found, scan

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from crossband.graphs.language.reader import near_file
+from crossband.graphs.language.files import near_file
 from crossband.recipes.model.weights import CheckpointError
 
 FEW = 6  # runs that a hint lists

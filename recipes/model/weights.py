@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 import crossband
 from crossband.graphs.language.document import RELATIVE
-from crossband.graphs.language.reader import near_file
+from crossband.graphs.language.files import near_file
 from crossband.recipes.basics.files import PICKLED, is_pickled, replacing
 from crossband.registry import CrossbandError
 

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 
 from crossband.graphs.language.diagnostics import Problems
 from crossband.graphs.language.document import RELATIVE
-from crossband.graphs.language.reader import near_file
+from crossband.graphs.language.files import near_file
 from crossband.recipes.data.memory import Memory
 from crossband.recipes.data.opening import in_folder, of_run, open_source
 from crossband.recipes.data.scale import scale_faults
