@@ -16,7 +16,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.metadata import entry_points
@@ -63,6 +63,8 @@ USUAL: Mapping[str, str] = {  # what parameters mean that have one meaning where
 }
 ALIKE = 0.66  # of two names: the least part of their letters that agree, for a hint to name one for the other
 SHOWN = 20  # errors of one group that an error which gathers them shows
+LONGEST_WORD = 300  # characters of one word of a message, such as a name; a path is seldom longer
+LONGEST_TEXT = 2000  # characters of one line of a message
 
 
 class CrossbandError(Exception):
@@ -76,12 +78,12 @@ class CrossbandError(Exception):
 
     def __init__(self, message: str, *, hint: str | None = None, notes: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.message, self.hint, self.notes = message, hint, tuple(notes)
+        self.message, self.hint, self.notes = shortened(message), hint, tuple(notes)
         self.faults: tuple[CrossbandError, ...] = ()
 
     def __str__(self) -> str:
-        hints = [f"hint: {hint}" for hint in (self.hint or "").splitlines()]
-        return "\n".join([self.message, *hints, *(f"note: {note}" for note in self.notes)])
+        hints = [f"hint: {hint}" for hint in shortened(self.hint or "").splitlines()]
+        return "\n".join([self.message, *hints, *(f"note: {shortened(note)}" for note in self.notes)])
 
     @classmethod
     def gathered(cls, message: str | None, *groups: "Sequence[CrossbandError]", hint: str | None = None) -> Self:
@@ -95,6 +97,15 @@ class CrossbandError(Exception):
         error = cls("\n".join(lines), hint="\n".join(filter(None, hints)) or None)
         error.faults = tuple(problems)
         return error
+
+
+def shortened(text: str) -> str:
+    """A message without what nobody reads: the end of an endless word or line. Names in files may be of any length."""
+    if len(text) <= LONGEST_WORD:
+        return text
+    kept = LONGEST_WORD // 4
+    text = re.sub(rf"\S{{{LONGEST_WORD + 1},}}", lambda word: f"{word[0][:kept]}...{word[0][-kept:]}", text)
+    return "\n".join(line if len(line) <= LONGEST_TEXT else f"{line[:LONGEST_TEXT]}..." for line in text.split("\n"))
 
 
 class RegistryError(CrossbandError, KeyError):
@@ -176,7 +187,8 @@ class Entry:
             elif fault := self.parameters[name].fault(value):
                 yield name, ArgumentError(f"{self.name}: `{fault.where}` {fault.message}", hint=fault.hint)
         missing = [name for name, parameter in self.parameters.items() if parameter.required and name not in arguments]
-        misspelt = {meant for name in arguments if name not in self.parameters for meant in near(name, missing)[:1]}
+        unknown = [name for name in arguments if name not in self.parameters] if missing else []
+        misspelt = {meant for name in unknown[:MANY] for meant in near(name, missing)[:1]}
         for name in (name for name in missing if name not in misspelt):
             yield name, ArgumentError(f"{self.name} needs the parameter `{name}`")
 
@@ -546,6 +558,11 @@ def suggest(name: str, known: Collection[str], *, few: int = FEW) -> str | None:
     return f"choose from {', '.join(f'`{other}`' for other in known)}" if 0 < len(known) <= few else None
 
 
+def nearest(name: str, *known: Iterable[str], otherwise: str | None = None, few: int = FEW) -> Callable[[], str | None]:
+    """Like `suggest` among all that is `known`, for a hint that is searched for only once it is shown."""
+    return lambda: suggest(name, [each for some in known for each in some], few=few) or otherwise
+
+
 def summary(doc: str) -> str:
     """The first sentence of a documentation, without its full stop and without the shapes that may end it."""
     first = " ".join(doc.strip().split("\n\n")[0].split())
@@ -577,7 +594,15 @@ def _validators() -> Any:
     from jsonschema import Draft202012Validator, validators
 
     checker = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
-    return validators.extend(Draft202012Validator, type_checker=checker)
+    return validators.extend(Draft202012Validator, {"enum": _enum}, type_checker=checker)
+
+
+def _enum(_validator: Any, choices: Sequence[object], value: object, _schema: Any) -> Iterator[Any]:
+    """The keyword `enum`, by which 3.0 is no choice where 3 is, nor is true where 1 is."""
+    from jsonschema import ValidationError
+
+    if not any(type(choice) is type(value) and choice == value for choice in choices):
+        yield ValidationError(f"{value!r} is not one of {choices!r}")
 
 
 def explain(error: Any) -> tuple[str, str | None]:
@@ -602,12 +627,23 @@ def explain(error: Any) -> tuple[str, str | None]:
         "minProperties": lambda: "must not be empty",
     }.get(error.validator)
     hint = None
-    if error.validator == "enum" and isinstance(error.instance, str):
+    if error.validator == "enum" and isinstance(error.instance, float) and error.instance in limit:
+        hint = correction(error.instance, "integer")
+    elif error.validator == "enum" and isinstance(error.instance, str):
         hint = suggest(error.instance, [choice for choice in limit if isinstance(choice, str)], few=0)
     elif error.validator == "type":
         least = error.schema.get("minItems", 1)
         hint = correction(error.instance, limit) if least == 1 else f"write {least} values in brackets"
     return (f"{wanted()}, got {found}" if wanted else f"is not valid: {error.message}"), hint
+
+
+def whole(value: Any) -> Any:
+    """What an expression gives, for a place that wants whole numbers: 12 for 12.0, in lists and mappings too."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {key: whole(item) for key, item in value.items()}
+    return [whole(item) for item in value] if isinstance(value, list) else value
 
 
 def correction(value: object, kinds: str | Sequence[str]) -> str | None:

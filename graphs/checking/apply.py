@@ -11,16 +11,15 @@ from crossband.blocks.contracts.sizes import Condition, Shape, Size, evaluate, s
 from crossband.graphs.checking.explain import faults, render_shape
 from crossband.graphs.checking.scope import Scope, check_choices
 from crossband.graphs.checking.state import NodeOutputs, Use, Walk
-from crossband.graphs.language.diagnostics import Reported
+from crossband.graphs.language.diagnostics import Hint, Reported
+from crossband.graphs.language.limits import LARGEST_SIZE, MAX_DIVISIONS, USUAL_SIDE
 from crossband.graphs.language.resolve import GRAPHS, shipped
 from crossband.graphs.language.sites import label_of
 from crossband.graphs.language.syntax import Graph, Notes, Step
 from crossband.graphs.plans.plan import Call, Ref, Requirement
-from crossband.registry import show, suggest
+from crossband.registry import nearest, show
 
-USUAL = 512  # pixels of an image side, for which sizes inside must stay sensible
-LARGEST = 1 << 20
-DEEPEST = 40  # divisions inside each other in one size
+LISTED = "`crossband ls blocks` lists them; one of your own comes by `--plugin FILE`"
 
 
 def call_block(walk: Walk, use: Use, entry: BlockEntry) -> tuple[NodeOutputs, Step]:
@@ -75,8 +74,7 @@ def check_alone(walk: Walk, step: Step, notes: Notes) -> None:
 def refuse_unknown(walk: Walk, step: Step, notes: Notes) -> NoReturn:
     """Report that no block, local block or graph has this name."""
     name = step.block.removesuffix(".yaml").removesuffix(".yml")
-    known = [*walk.local_blocks, *registry.blocks, *shipped()]
-    hint = suggest(name, known, few=0) or "`crossband ls blocks` lists them; one of your own comes by `--plugin FILE`"
+    hint: Hint = nearest(name, walk.local_blocks, registry.blocks, shipped(), otherwise=LISTED, few=0)
     if name != step.block and GRAPHS.find(name, step.place and step.place.folder):
         hint = f"write `{name}`: a graph is used as a block by its name"
     failures = tuple((failure, None) for failure in registry.plugin_failures)
@@ -99,7 +97,7 @@ def params_given(walk: Walk, use: Use, graph: Graph, notes: Notes) -> Scope:
     for name, value in use.step.arguments.items():
         here = place and place.child(name)
         if name not in graph.params:
-            hint = suggest(name, graph.params) or "it has no params"
+            hint = nearest(name, graph.params, otherwise="it has no params")
             message = f"`{use.step.block}` has no param `{name}`"
             walk.findings.problems.add("E011", message, here and here.on_key(), hint, use.notes)
             good = False
@@ -164,10 +162,12 @@ def _require(walk: Walk, use: Use, conditions: Sequence[Condition]) -> None:
 def _refuse_giants(walk: Walk, use: Use, shapes: Sequence[Shape]) -> None:
     """Report sizes that no memory holds, or that are too involved to be checked: both are typing errors."""
     for size in (size for shape in shapes for size in shape[1:]):
-        if not isinstance(size, int) and size.depth > DEEPEST:
-            message = f"{use.step.block}: more than {DEEPEST} changes of size in a row cannot be checked"
-        elif evaluate(size, dict.fromkeys(symbols_of(size), USUAL)) > LARGEST:
-            message = f"{use.step.block}: its output would be larger than {LARGEST} for an image of {USUAL} pixels"
+        if not isinstance(size, int) and size.depth > MAX_DIVISIONS:
+            message = f"{use.step.block}: more than {MAX_DIVISIONS} changes of size in a row cannot be checked"
+        elif evaluate(size, dict.fromkeys(symbols_of(size), USUAL_SIDE)) > LARGEST_SIZE:
+            message = (
+                f"{use.step.block}: its output would be larger than {LARGEST_SIZE} for an image of {USUAL_SIDE} pixels"
+            )
         else:
             continue
         walk.refuse("E032", message, use.place, use.found, use.notes)

@@ -27,7 +27,7 @@ from crossband.graphs.language.syntax import Graph, Step
 from crossband.graphs.plans.admissible import derive
 from crossband.graphs.plans.cost import build_meta
 from crossband.graphs.plans.plan import Plan, Ref, Wrap
-from crossband.registry import correction, show, suggest
+from crossband.registry import correction, nearest, show
 
 BATCH = symbol("the batch")  # no axis of a file can have this name
 
@@ -106,7 +106,7 @@ def _takes(findings: Findings, graph: Graph, params: Mapping[str, YamlValue], pl
     for name, value in params.items():
         place, usual = place_of(name) if place_of else None, graph.params.get(name)
         if name not in graph.params:
-            hint = suggest(name, graph.params) or "it has no params"
+            hint = nearest(name, graph.params, otherwise="it has no params")
             message = f"`{graph.name}` has no param `{name}`"
             findings.problems.add("E011", message, place.on_key() if place else graph.at("params"), hint)
             good = False
@@ -210,7 +210,7 @@ def wrappers_of(findings: Findings, graph: Graph, scope: Scope) -> list[Wrap]:
         if step is None:
             continue
         if name not in registry.wrappers:
-            findings.problems.add("E060", f"no wrapper named `{name}`", step.place, suggest(name, registry.wrappers))
+            findings.problems.add("E060", f"no wrapper named `{name}`", step.place, nearest(name, registry.wrappers))
             continue
         place = step.place and step.place.child()
         try:

@@ -15,6 +15,7 @@ from crossband.graphs.language.diagnostics import Place, Problems, Reported
 from crossband.graphs.language.document import YamlValue
 from crossband.graphs.language.expressions import names_in
 from crossband.graphs.language.extend import applied
+from crossband.graphs.language.limits import MAX_NODES
 from crossband.graphs.language.names import (
     Index,
     alternatives,
@@ -24,8 +25,6 @@ from crossband.graphs.language.names import (
 )
 from crossband.graphs.language.syntax import Graph, Insertion, Node, Output
 from crossband.registry import show
-
-MAX_NODES = 10_000
 
 
 def expanded(graph: Graph, scope: Scope, *, whole: bool = False) -> Graph:

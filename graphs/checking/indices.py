@@ -8,8 +8,8 @@ from crossband.graphs.checking.scope import Scope
 from crossband.graphs.language.diagnostics import Place, Reported
 from crossband.graphs.language.document import YamlValue
 from crossband.graphs.language.expressions import names_in
+from crossband.graphs.language.limits import MAX_REPEAT
 from crossband.graphs.language.names import expressions_in, has_index
-from crossband.graphs.language.schema import MAX_REPEAT
 from crossband.graphs.language.syntax import Graph, Node, Step
 from crossband.registry import show
 

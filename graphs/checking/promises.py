@@ -34,8 +34,11 @@ def kept_output(walk: Walk, output: Output, named: dict[str, Size]) -> tuple[Fou
 def _value(walk: Walk, output: Output) -> Found | None:
     name, place = str(output.reads), output.place
     if name == output.name and name not in walk.flows:  # it names no node and says nothing else
-        hint = suggest(name, walk.graph.nodes) or "say which node it is"
-        walk.report("E020", f"no node is named like the output `{name}`", place and place.on_key(), f"{hint} (`from:`)")
+
+        def hint() -> str:
+            return f"{suggest(name, walk.graph.nodes) or 'say which node it is'} (`from:`)"
+
+        walk.report("E020", f"no node is named like the output `{name}`", place and place.on_key(), hint)
         return None
     written = place.written() if place else None
     says = isinstance(written, dict) and "from" in written

@@ -101,7 +101,7 @@ def refuse_fixed_sizes(findings: Findings, free: Findings, graph: Graph, fixed: 
     problems = Problems()
     for each in findings.problems:
         if each not in gone:
-            problems.add(each.code, each.message, each.place, each.hint, each.notes)
+            problems.take(each)
     notes = tuple((each.message, each.place) for each in gone[:1])
     for (name, axis), number in bad.items():
         place, side = graph.at("inputs", name), ("height", "width")[axis > 1]

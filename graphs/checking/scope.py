@@ -1,21 +1,23 @@
 """Work out expressions and validate arguments against their schemas."""
 
 import re
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from crossband.blocks.contracts.block import BlockEntry
 from crossband.blocks.contracts.sizes import Dim
-from crossband.graphs.language.diagnostics import Place, Problems, Reported
+from crossband.graphs.checking.explain import trail
+from crossband.graphs.language.diagnostics import Hint, Place, Problems, Reported
 from crossband.graphs.language.document import YamlValue
-from crossband.graphs.language.expressions import ExpressionError, is_expression, names_in, parse
+from crossband.graphs.language.expressions import ExpressionError, has_expression, is_expression, names_in, parse
+from crossband.graphs.language.limits import MAX_ITEMS
 from crossband.graphs.language.names import Index, parts
 from crossband.graphs.language.schema import NAME
 from crossband.graphs.language.syntax import Graph, Notes
-from crossband.registry import Entry, Fault, correction, is_number, near, show, suggest
+from crossband.registry import MANY, Entry, Fault, correction, is_number, near, nearest, show, whole
 
-MAX_ITEMS = 1000  # of a list that an expression makes
 SHAPE = "write `[3, H, W]`, or `[=channels, H, W]` with a param"
 PlaceOf: TypeAlias = Callable[[str], Place | None]
 
@@ -28,14 +30,14 @@ def check_choices(
     for name, choices in graph.choices.items():
         if name not in graph.params:
             place = graph.at("choices", name)
-            hint = suggest(name, graph.params) or "declare it under `params:`"
+            hint = nearest(name, graph.params, otherwise="declare it under `params:`")
             problems.add("E015", f"`{name}` has choices, but is no param", place and place.on_key(), hint, notes)
         value, place = values.get(name), place_of(name)
         items = enumerate(value) if isinstance(value, list) else [(None, value)]
         for number, item in items if name in values else ():
             if item not in choices:
                 here = place.child(number) if place and number is not None else place
-                hint = suggest(str(item), [str(choice) for choice in choices], few=0)
+                hint = nearest(str(item), map(str, choices), few=0)
                 what = f"`{name}`" if number is None else f"an item of `{name}`"
                 message = f"{what} must be {' or '.join(map(show, choices))}, got {show(item)}"
                 problems.add("E012", message, here, hint, notes)
@@ -66,12 +68,12 @@ class Scope:
             return {key: self.value(item, place and place.child(key)) for key, item in value.items()}
         if not is_expression(value):
             return value
-        known = {name: number for name, number in self.names.items() if not isinstance(number, Dim)}
         try:
             expression = parse(value)
-            if self.broken & expression.names():
+            used = {name: self.names[name] for name in expression.names() if name in self.names}
+            if not self.broken.isdisjoint(expression.names()):
                 raise Reported
-            result = expression.evaluate(known)
+            result = expression.evaluate({name: number for name, number in used.items() if not isinstance(number, Dim)})
             if _items(result) > MAX_ITEMS:
                 raise ExpressionError(f"the list has more than {MAX_ITEMS} items", 0, len(value))
             return result
@@ -79,10 +81,15 @@ class Scope:
             self._report(error, place, shift, hint)
             raise Reported from None
 
+    def whole(self, value: YamlValue, place: Place | None) -> Any:
+        """Like `value`, where a whole number is wanted: an expression may give 12.0 for it, but nobody writes that."""
+        found = self.value(value, place)
+        return whole(found) if is_expression(value) else found
+
     def index(self, index: Index, place: Place | None) -> int:
         """The whole number of an index inside a name. Raises Reported after reporting a fault."""
         hint = "write `repeat: 4, index: i` in the node, or declare it under `params:`"
-        number = self.value(f"={index.text}", place, index.start - 1, hint)
+        number = whole(self.value(f"={index.text}", place, index.start - 1, hint))
         if type(number) is not int:
             message = f"an index is a whole number, got {show(number)}, which `{index.text}` gives"
             self.problems.add("E027", message, place, None, self.notes)
@@ -95,7 +102,7 @@ class Scope:
 
     def size(self, value: YamlValue, place: Place | None, hint: str = SHAPE) -> int | str:
         """One item of a shape: a number of at least 1, or an axis name. Raises Reported after reporting a fault."""
-        size = self.value(value, place)
+        size = self.whole(value, place)
         if (type(size) is int and size >= 1) or (isinstance(size, str) and re.fullmatch(NAME, size)):
             return size
         worked_out = f", which `{value}` gives" if is_expression(value) else ""
@@ -105,7 +112,7 @@ class Scope:
 
     def with_names(self, names: Mapping[str, Any]) -> "Scope":
         """The same scope with further names."""
-        return replace(self, names={**self.names, **names})
+        return replace(self, names=ChainMap({**names}, self.names)) if names else self  # type: ignore[arg-type]
 
     def noted(self, notes: Notes) -> "Scope":
         """The same scope with other notes on the faults it reports."""
@@ -113,7 +120,8 @@ class Scope:
 
     def params(self, declared: Mapping[str, YamlValue], place_of: PlaceOf | None = None) -> "Scope":
         """The same scope with params added, which may use each other in any order. Faults are reported."""
-        scope = self
+        names, broken = {**self.names}, {*self.broken}  # which grow
+        scope = replace(self, names=names, broken=broken)
         ordered, circle = _in_order(declared)
         for name in ordered:
             place = place_of(name) if place_of else None
@@ -124,17 +132,15 @@ class Scope:
                         "E006", f"`{name}` must be a number, got {show(value)}", place, correction(value, "number")
                     )
                     raise Reported
-                scope = scope.with_names({name: value})
+                names[name] = value
             except Reported:
-                scope = replace(scope, broken=scope.broken | {name})
+                broken.add(name)
         if circle:
-            names = " and ".join(f"`{name}`" for name in circle)
-            message = (
-                f"{names} use{'s itself' if len(circle) == 1 else ' each other'}, so there is no value to begin with"
-            )
+            use = "uses itself" if len(circle) == 1 else "use each other"
+            message = f"{trail(circle, ' and ')} {use}, so there is no value to begin with"
             place = place_of(circle[0]) if place_of else None
             self.problems.add("E015", message, place, "give one of them a number", self.notes)
-        return replace(scope, broken=scope.broken | set(circle))
+        return replace(scope, broken=frozenset({*broken, *circle}))
 
     def arguments(self, entry: Entry, given: Mapping[str, YamlValue], place: Place | None) -> dict[str, Any]:
         """Every argument of a block, defaults included. Raises Reported after reporting every fault."""
@@ -152,7 +158,10 @@ class Scope:
             except Reported:
                 good = False
                 continue
-            if fault := parameter.fault(values[name]):
+            fault = parameter.fault(values[name])
+            if fault and has_expression(value) and not parameter.fault(as_whole := whole(values[name])):
+                values[name], fault = as_whole, None
+            if fault:
                 self._unfit(entry, name, value, fault, here)
                 good = False
         if self._missing(entry, given, place) or not good:
@@ -168,31 +177,33 @@ class Scope:
             self.problems.add("E015", message, here, hint, self.notes)
         elif error.unknown:
             nothing = hint or "declare it under `params:`"
-            self.problems.add("E015", error.message, here, error.hint or nothing, self.notes)
+            known = (name for name, value in self.names.items() if not isinstance(value, Dim))
+            self.problems.add("E015", error.message, here, nearest(error.unknown, known, otherwise=nothing), self.notes)
         else:
             self.problems.add("E014", error.message, here, error.hint, self.notes)
 
     def _unfit(self, entry: Entry, name: str, value: YamlValue, fault: Fault, place: Place | None) -> None:
         worked_out = f", which `{value}` gives" if is_expression(value) else ""
-        if isinstance(value, str) and value in {*self.names, *self.broken}:
+        hint: Hint = fault.hint
+        if isinstance(value, str) and (value in self.names or value in self.broken):
             hint = f"write `={value}` for the value of the param"
         elif isinstance(value, str) and not worked_out:
-            hint = suggest(value, _choices(entry, name), few=0) or fault.hint
-        else:
-            hint = fault.hint
+            hint = nearest(value, _choices(entry, name), otherwise=fault.hint, few=0)
         self.problems.add("E012", f"{entry.name}: `{name}` {fault.message}{worked_out}", place, hint, self.notes)
 
     def _unknown(self, entry: Entry, name: str, place: Place | None) -> None:
+        hint: Hint
         if isinstance(entry, BlockEntry) and name in entry.inferred:
             hint = f"leave it out: `{name}` is the number of channels that comes in"
         else:
             taken = ", ".join(f"`{known}`" for known in entry.parameters) or "none"
-            hint = suggest(name, entry.parameters, few=0) or f"it takes {taken}"
+            hint = nearest(name, entry.parameters, otherwise=f"it takes {taken}", few=0)
         self.problems.add("E011", f"{entry.name} has no parameter `{name}`", place, hint, self.notes)
 
     def _missing(self, entry: Entry, given: Mapping[str, YamlValue], place: Place | None) -> bool:
         missing = [name for name, parameter in entry.parameters.items() if parameter.required and name not in given]
-        misspelt = {match for name in given if name not in entry.parameters for match in near(name, missing)[:1]}
+        unknown = [name for name in given if name not in entry.parameters] if missing else []
+        misspelt = {match for name in unknown[:MANY] for match in near(name, missing)[:1]}
         for name in (name for name in missing if name not in misspelt):
             message = f"{entry.name} needs the parameter `{name}`"
             hint = f"write `{{{entry.name}: {{{name}: ...}}}}`"

@@ -8,19 +8,17 @@ from typing import Any, NoReturn, TypeAlias
 from crossband.blocks.contracts.sizes import Condition, Shape, Size
 from crossband.graphs.checking.explain import shapes_in_words
 from crossband.graphs.checking.scope import Scope
-from crossband.graphs.language.diagnostics import Diagnostic, Place, Problems, Reported
+from crossband.graphs.language.diagnostics import Diagnostic, Hint, Place, Problems, Reported
 from crossband.graphs.language.resolve import Resolver
 from crossband.graphs.language.sites import label_of
 from crossband.graphs.language.syntax import Graph, Node, Note, Notes, Step
 from crossband.graphs.plans.admissible import possible
 from crossband.graphs.plans.plan import Call, Ref, Requirement
-from crossband.registry import suggest
+from crossband.registry import nearest
 
 Found: TypeAlias = tuple[Ref, Shape]
 Input: TypeAlias = tuple[str, Ref, Shape]  # what a step reads: the node it is from, and the value
 NodeOutputs: TypeAlias = Mapping[str, Found]  # what a node gives, by output; its bare name means the first
-MAX_STEPS = 10_000
-MAX_DEPTH = 32
 
 
 @dataclass
@@ -127,11 +125,11 @@ class Walk:
         node, _, output = name.partition(".")
         self.used.add(node)
         if node not in self.flows:
-            known = [*self.graph.inputs, *self.graph.nodes]
             self.miswired = True
             parts = node.split()
-            several = len(parts) > 1 and {*parts} <= {*known}
-            hint = f"a comma is missing: `{', '.join(parts)}`" if several else suggest(node, known)
+            hint: Hint = nearest(node, self.graph.inputs, self.graph.nodes)
+            if len(parts) > 1 and all(part in self.graph.inputs or part in self.graph.nodes for part in parts):
+                hint = f"a comma is missing: `{', '.join(parts)}`"
             if notes and any(_index_aside(node) == _index_aside(each) for each in self.graph.nodes):
                 hint = f"where there is no `{node}`, say what to read: `{_index_aside(node)}(...) or NODE`"
             self.findings.problems.add(code, f"no node or input named `{node}`", place, hint, (*notes, *self.notes))
@@ -143,7 +141,7 @@ class Walk:
             return next(iter(flow.values()))
         if output not in flow:
             known = [*flow, *self.taps.get(node, ())]
-            hint = suggest(output, known) if len(known) > 1 else f"it gives one value: read `{node}`"
+            hint = nearest(output, known) if len(known) > 1 else f"it gives one value: read `{node}`"
             self.report(code, f"`{node}` has no output `{output}`", place, hint)
             return None
         return flow[output]
@@ -191,13 +189,11 @@ class Walk:
             active=self.active,
         )
 
-    def report(self, code: str, message: str, place: Place | None, hint: str | None = None) -> None:
+    def report(self, code: str, message: str, place: Place | None, hint: Hint = None) -> None:
         """Report a fault and continue."""
         self.findings.problems.add(code, message, place, hint, self.notes)
 
-    def refuse(
-        self, code: str, message: str, place: Place | None, hint: str | None = None, notes: Notes = ()
-    ) -> NoReturn:
+    def refuse(self, code: str, message: str, place: Place | None, hint: Hint = None, notes: Notes = ()) -> NoReturn:
         """Report a fault and raise Reported, so that nothing that depends on it is checked."""
         self.findings.problems.add(code, message, place, hint, notes)
         raise Reported

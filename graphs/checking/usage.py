@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from crossband.graphs.checking.state import Walk
-from crossband.graphs.language.diagnostics import Place
+from crossband.graphs.language.diagnostics import Hint, Place
 from crossband.graphs.language.document import YamlValue
 from crossband.graphs.language.expressions import names_in
 from crossband.graphs.language.syntax import Graph
-from crossband.registry import near, suggest
+from crossband.registry import MANY, near, nearest
 
 FEW = 4  # names to list
 
@@ -28,11 +28,14 @@ def report_unused(walk: Walk, graph: Graph, expressions: Sequence[YamlValue] = (
             _report(walk, "nothing reads the input", name, graph.at("inputs", name), "let a node read it, or remove it")
     texts = set(_texts(graph))
     named = names_in([*texts, *expressions])
-    for name in graph.params:
-        meant = name in texts or near(name, sorted(named - graph.params.keys()))  # so written, which is reported
-        if name not in named and not meant and graph.owns(place := graph.at("params", name)):
-            others = sorted({*named, *graph.params} - {name})
-            hint = suggest(name, others, few=0) or f"use it as `={name}`, or remove it"
+    unused = [name for name in graph.params if name not in named and name not in texts]
+    known = sorted({*named, *graph.params})
+    misspelt = sorted(named - graph.params.keys())  # which is reported where it is written
+    for name in unused:
+        place = graph.at("params", name)
+        if graph.owns(place) and not (len(unused) <= MANY and near(name, misspelt)):
+            others = (other for other in known if other != name)
+            hint = nearest(name, others, otherwise=f"use it as `={name}`, or remove it", few=0)
             _report(walk, "nothing uses the param", name, place, hint)
     uses = set(_blocks_used(graph))
     for name, block in graph.blocks.items():
@@ -66,7 +69,7 @@ def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(quoted[:-1])} and {quoted[-1]}" if len(quoted) > 1 else quoted[0]
 
 
-def _report(walk: Walk, what: str, name: str, place: Place | None, hint: str) -> None:
+def _report(walk: Walk, what: str, name: str, place: Place | None, hint: Hint) -> None:
     walk.report("E021", f"{what} `{name}`", place and place.on_key(), hint)
 
 

@@ -19,13 +19,14 @@ from crossband.graphs.checking.explain import trail
 from crossband.graphs.checking.indices import condition, expressions_of, reads_place, repetitions, with_values
 from crossband.graphs.checking.promises import kept_output
 from crossband.graphs.checking.scope import Scope
-from crossband.graphs.checking.state import MAX_DEPTH, MAX_STEPS, Found, Input, NodeOutputs, Use, Walk
+from crossband.graphs.checking.state import Found, Input, NodeOutputs, Use, Walk
 from crossband.graphs.checking.usage import report_unused
 from crossband.graphs.language.diagnostics import Place, Reported
+from crossband.graphs.language.limits import MAX_BLOCKS_DEEP, MAX_STEPS
 from crossband.graphs.language.resolve import GRAPHS
 from crossband.graphs.language.sites import Site, sites_of, written_out
 from crossband.graphs.language.syntax import Graph, Node, Notes, Output, Step
-from crossband.registry import suggest
+from crossband.registry import nearest
 
 
 def run(walk: Walk) -> tuple[dict[str, Found | None], Graph]:
@@ -148,7 +149,11 @@ def _owner(walk: Walk, node: Node) -> Node:
                 walk.report("E028", message, node.place and node.place.child("share"), "give one of them a block")
             raise Reported
         if name not in walk.graph.nodes:
-            hint = suggest(name, walk.graph.nodes) or "a node under a condition is there only where its `if` is true"
+            hint = nearest(
+                name,
+                walk.graph.nodes,
+                otherwise="a node under a condition is there only where its `if` is true",
+            )
             walk.refuse("E028", f"there is no node `{name}` to share the weights of", place, hint, walk.notes)
         own = walk.graph.nodes[name] or node
         seen.append(name)
@@ -306,8 +311,8 @@ def _walk_into(walk: Walk, use: Use, graph: Graph) -> tuple[NodeOutputs, Step]:
     if any(graph is other for _, other in walk.active):
         message = f"a block contains itself: {trail([*(each for each, _ in walk.active), name], ' uses ')}"
         walk.refuse("E053", message, use.place, "let one of them use another block, or `repeat:` one", use.notes)
-    if len(walk.active) >= MAX_DEPTH:
-        walk.refuse("E053", f"blocks are nested more than {MAX_DEPTH} deep", use.place, None, use.notes)
+    if len(walk.active) >= MAX_BLOCKS_DEEP:
+        walk.refuse("E053", f"blocks are nested more than {MAX_BLOCKS_DEEP} deep", use.place, None, use.notes)
     if graph.partial and not (graph.inputs and graph.outputs):
         raise Reported  # too little of it could be read, which is reported
     notes: Notes = ((f"in the block `{name}`, used here", use.place), *use.notes)

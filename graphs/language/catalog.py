@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossband import registry
-from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.language.diagnostics import Hint, Problems
 from crossband.graphs.language.document import RELATIVE, Place
 from crossband.graphs.language.files import near_file
-from crossband.registry import suggest
+from crossband.registry import nearest
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -56,7 +56,9 @@ class Catalog:
         """
         path = self.find(name, place and place.folder)
         if path is None:
-            hint = suggest(name, self.files(), few=0) or f"`crossband ls {self.kind}` lists those that are shipped"
+            hint: Hint = nearest(
+                name, self.files(), otherwise=f"`crossband ls {self.kind}` lists those that are shipped", few=0
+            )
             own = not place and _is_file(Path(f"{name}.yaml"))
             hint = f"for the file, write `{name}.yaml`" if own else self._of_another_kind(name) or hint
             problems.add(code, f"no {self.word} named `{name}`", place, hint)

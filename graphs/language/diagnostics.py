@@ -5,14 +5,17 @@ A check adds every fault to `Problems`, so that the user sees all of them at onc
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, TypeAlias, TypeVar
 
 from crossband.graphs.language.document import Mark, Place
-from crossband.registry import CrossbandError
+from crossband.graphs.language.limits import MAX_ERRORS
+from crossband.registry import CrossbandError, shortened
 
 T = TypeVar("T")
+Hint: TypeAlias = str | None | Callable[[], str | None]  # a search for a near name waits until it is shown
 CODES: Mapping[str, str] = {
     "E001": "the file cannot be read: it is missing, too large or not UTF-8 text",
     "E002": "the text is not YAML",
@@ -81,8 +84,17 @@ class Diagnostic:
     code: str
     message: str
     place: Place | None = None
-    hint: str | None = None
+    advice: Hint = field(default=None, repr=False, compare=False)
     notes: tuple[tuple[str, Place | None], ...] = ()
+
+    @cached_property
+    def hint(self) -> str | None:
+        """What would be right, where that is known."""
+        found = self.advice() if callable(self.advice) else self.advice
+        return found and shortened(found)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "advice": self.hint}  # a search cannot be pickled
 
     def __post_init__(self) -> None:
         assert self.code in CODES, f"{self.code} is not in CODES"
@@ -99,7 +111,8 @@ class Diagnostic:
         if self.hint:
             lines.append(f"{cyan}hint:{plain} {_shown(self.hint)}")
         for text, place in self.notes:
-            lines.append(f"{cyan}note:{plain} {_shown(text)}{f' ({_shown(str(place))})' if place else ''}")
+            where = f" ({_shown(str(place))})" if place else ""
+            lines.append(f"{cyan}note:{plain} {_shown(shortened(text))}{where}")
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
@@ -135,11 +148,19 @@ class Problems:
         code: str,
         message: str,
         place: Place | None,
-        hint: str | None = None,
+        hint: Hint = None,
         notes: Sequence[tuple[str, Place | None]] = (),
     ) -> None:
-        """Report one fault. A fault with the same words at the same place is kept once, with its first notes."""
-        diagnostic = Diagnostic(code, message, place, hint, tuple(notes))
+        """Report one fault. A fault with the same words at the same place is kept once, with its first notes.
+
+        A `hint` that takes a search may be a function: of thousands of faults only the first ones are shown.
+        """
+        self.take(Diagnostic(code, shortened(message), place, hint, tuple(notes)))
+
+    def take(self, diagnostic: Diagnostic, notes: Sequence[tuple[str, Place | None]] = ()) -> None:
+        """Report a fault that was found elsewhere, with further notes."""
+        if notes:
+            diagnostic = replace(diagnostic, notes=(*diagnostic.notes, *notes))
         self._found.setdefault(diagnostic._position(), diagnostic)
         self._reports += 1
 
@@ -150,12 +171,13 @@ class Problems:
         return self._reports
 
     def render(self, *, colour: bool = False) -> str:
-        """Every fault, a blank line between them, and how many there are."""
+        """The first faults, a blank line between them, and how many there are in all."""
         found = list(self)
+        more = [f"and {len(found) - MAX_ERRORS} more"] if len(found) > MAX_ERRORS else []
         files = {diagnostic.place.file for diagnostic in found if diagnostic.place}
         count = f"{len(found)} error{'s' if len(found) != 1 else ''}"
         where = f" in {_shown(files.pop())}" if len(files) == 1 else f" in {len(files)} files" if files else ""
-        return "\n\n".join([*(diagnostic.render(colour=colour) for diagnostic in found), count + where])
+        return "\n\n".join([*(each.render(colour=colour) for each in found[:MAX_ERRORS]), *more, count + where])
 
     def raise_if_any(self) -> None:
         """Raise InvalidFile with every fault, if there is one."""
@@ -173,7 +195,7 @@ class Problems:
 
 
 class InvalidFile(CrossbandError):
-    """A graph or recipe is wrong; the text of the error is every fault of `problems`, rendered."""
+    """A graph or recipe is wrong; the text of the error is the first faults of `problems`, rendered."""
 
     def __init__(self, problems: Problems) -> None:
         super().__init__(problems.render())
@@ -189,7 +211,9 @@ def _excerpt(line: str, mark: Mark) -> tuple[str, str]:
     """The part of `line` to show and the carets below it, aligned by terminal columns."""
     start = min(mark.column - 1, len(line))
     stop = max(start + 1, min(start + mark.length, len(line)))
-    before, token, after = _shown(line[:start]), _shown(line[start:stop]), _shown(line[stop:])
+    before, token, after = (  # of a line of any length no more than may be shown
+        _shown(part) for part in (line[max(0, start - _WIDTH) : start], line[start:stop][:_WIDTH], line[stop:][:_WIDTH])
+    )
     if _columns(before + token + after) > _WIDTH:
         before = before if _columns(before) <= _WIDTH // 2 else "..." + before[-_WIDTH // 4 :]
         token = token if _columns(token) <= _WIDTH // 2 else token[: _WIDTH // 4] + "..."

@@ -8,18 +8,16 @@ Python's parser reads the text and a closed set of its nodes is walked: nothing 
 import ast
 import operator
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import inf, isfinite
 from typing import Any, NoReturn
 
 from crossband.graphs.language.document import YamlValue
+from crossband.graphs.language.limits import MAX_EXPONENT, MAX_LENGTH, MAX_NUMBER, MAX_PARTS
 from crossband.registry import CrossbandError, show, suggest
-
-MAX_LENGTH = 2000  # characters: no text of this length overflows the parser
-MAX_PARTS = 100  # bounds the depth of the tree as well
-MAX_NUMBER = 10**15  # exact as int and as float
-MAX_EXPONENT = 64
 
 _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -85,9 +83,17 @@ def names_in(value: object) -> set[str]:
         return set(re.findall(r"[A-Za-z_]\w*", value)) - _WORDS if is_expression(value) else set()
     if isinstance(value, Mapping):
         value = list(value.values())
-    return set[str]().union(*map(names_in, value)) if isinstance(value, list | tuple) else set()
+    return set[str]().union(*map(names_in, value)) if isinstance(value, list | tuple) and value else set()
 
 
+def has_expression(value: object) -> bool:
+    """Whether there is an expression in plain data."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    return any(map(has_expression, value)) if isinstance(value, list) else is_expression(value)
+
+
+@lru_cache(4096)  # a graph that is written out has each of its expressions many times
 def parse(text: str) -> "Expression":
     """The expression in `text`, with or without the `=` before it. Raises ExpressionError.
 
@@ -101,7 +107,8 @@ def parse(text: str) -> "Expression":
     if len(source) > MAX_LENGTH:
         raise too_long
     try:
-        root = ast.parse(source, mode="eval").body
+        with warnings.catch_warnings(action="ignore"):  # of Python, such as those of `1if`
+            root = ast.parse(source, mode="eval").body
     except SyntaxError as error:
         raise _misread(text, error) from None
     except (ValueError, MemoryError, RecursionError) as error:  # a NUL, half of a pair of surrogates, deep nesting

@@ -26,7 +26,7 @@ from crossband.graphs.language.diagnostics import Place, Problems
 from crossband.graphs.language.document import YamlValue
 from crossband.graphs.language.names import has_index, nodes_of, renamed
 from crossband.graphs.language.syntax import ANY_SHAPE, Graph, Insertion, Node, Output, Step
-from crossband.registry import suggest
+from crossband.registry import nearest
 
 T = TypeVar("T")
 
@@ -115,7 +115,7 @@ class _Merge:
         steps = [self._amended(step, new) for step in old.steps]
         for block in [block for block in new.amends if block not in {step.block for step in old.steps}]:
             place = new.place and new.place.child("with", block).on_key()
-            hint = suggest(block, [step.block for step in old.steps])
+            hint = nearest(block, [step.block for step in old.steps])
             self.problems.add("E011", f"`{new.name}` has no block `{block}` to change", place, hint)
         written = new.place.written() if new.place else {}
         kept = {key: getattr(old, key) for key in ("repeat", "share", "index", "doc") if key not in written}
@@ -133,7 +133,7 @@ class _Merge:
     def _nothing_to_amend(self, node: Node) -> None:
         """Report a node without a block whose name is none of the parent's."""
         message = f"`{self.parent.name}` has no node `{node.name}`, so this one needs a block"
-        hint = suggest(node.name, self.nodes, few=0) or "write `{Block: {...}}`"
+        hint = nearest(node.name, self.nodes, otherwise="write `{Block: {...}}`", few=0)
         self.problems.add("E025", message, node.place and node.place.on_key(), hint)
 
     def remove(self) -> None:
@@ -187,7 +187,7 @@ class _Merge:
                 continue
             if anchor not in known:
                 where = self.child.at("insert", name, "after" if insertion.after else "before")
-                hint = suggest(anchor, known)
+                hint = nearest(anchor, known)
                 self.problems.add("E051", f"there is no node `{anchor}` to insert `{name}` at", where, hint)
             elif insertion.after:
                 self._insert_after(insertion, last.get(anchor, anchor))
@@ -250,7 +250,7 @@ class _Merge:
             if name not in known:
                 place = child.at("keep")
                 place = place.child(number) if place and isinstance(place.written(), list) else place
-                self.problems.add("E054", f"there is no node `{name}` to keep", place, suggest(name, known))
+                self.problems.add("E054", f"there is no node `{name}` to keep", place, nearest(name, known))
         own = [*(name for name, node in child.nodes.items() if node), *child.insert]
         ends = [self._source(name) or name for name, output in child.outputs.items() if output and name in outputs]
         marks = [target for name, target in child.taps.items() if target and name in taps]
@@ -305,7 +305,7 @@ class _Merge:
 
     def _absent(self, kind: str, name: str, known: Collection[str], place: Place | None) -> None:
         message = f"there is no {kind} `{name}` to remove in `{self.parent.name}`"
-        self.problems.add("E052", message, place and place.on_key(), suggest(name, known))
+        self.problems.add("E052", message, place and place.on_key(), nearest(name, known))
 
     def _is_new(self, name: str, place: Place | None) -> bool:
         """Whether a name is free for a new node; report a fault if it is not."""

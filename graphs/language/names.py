@@ -12,12 +12,13 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from crossband.graphs.language.limits import MAX_RANGE
+
 RANGE = ".."
 _INDEX = re.compile(r"\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)")  # an expression with brackets of its own inside
 _OR = re.compile(r"\s+or\s+(?![^()]*\))")  # not inside an index
 _NUMBERED = re.compile(r"([A-Za-z]\w*?)([0-9]+)\.\.\1([0-9]+)")
 _PLAIN_RANGE = re.compile(r"([A-Za-z]\w*)\(\s*([0-9]+)\s*\.\.\s*([0-9]+)\s*\)")
-MOST = 1000  # names of one range
 
 
 class Index(NamedTuple):
@@ -71,7 +72,7 @@ def renamed(read: str, old: str, new: str) -> str:
 def in_a_row(read: str) -> list[str]:
     """The names of a range between two plain numbers; any other name alone."""
     found = _NUMBERED.fullmatch(read) or _PLAIN_RANGE.fullmatch(read)
-    if not found or abs(int(found[3]) - int(found[2])) >= MOST:
+    if not found or abs(int(found[3]) - int(found[2])) >= MAX_RANGE:
         return [read]
     first, last = int(found[2]), int(found[3])
     return [f"{found[1]}{number}" for number in range(first, last + 1)] or [read]

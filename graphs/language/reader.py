@@ -18,13 +18,9 @@ import yaml
 from crossband.graphs.language.diagnostics import Problems
 from crossband.graphs.language.document import LINE_BREAK, Document, Element, Mark, Place
 from crossband.graphs.language.files import FileError, named, read_utf8
+from crossband.graphs.language.limits import LARGEST, MAX_BYTES, MAX_DEPTH, MAX_VALUES
 from crossband.graphs.language.misread import misread
 from crossband.registry import show
-
-MAX_BYTES = 1_000_000
-MAX_VALUES = 50_000  # in one file, every use of an anchor counted in full
-MAX_DEPTH = 64
-LARGEST = 2**63  # larger whole numbers are typing errors, and no tensor holds them
 
 NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _WORDS = {"": None, "~": None} | {

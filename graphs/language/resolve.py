@@ -9,11 +9,10 @@ from crossband.graphs.language.catalog import GRAPHS
 from crossband.graphs.language.diagnostics import Diagnostic, Place, Problems
 from crossband.graphs.language.document import YamlValue
 from crossband.graphs.language.extend import merged, wired
+from crossband.graphs.language.limits import MAX_PARENTS
 from crossband.graphs.language.parse import parse, parse_at
 from crossband.graphs.language.reader import Document, read, read_text
 from crossband.graphs.language.syntax import Graph, Node, Notes
-
-MAX_PARENTS = 32
 
 
 def shipped() -> list[str]:
@@ -30,7 +29,7 @@ def load_graph(name: str | Path) -> Graph:
 def pass_on(found: Problems, problems: Problems, notes_of: Callable[[Diagnostic], Notes]) -> None:
     """Add each fault of `found` to `problems`, with further notes."""
     for each in found:
-        problems.add(each.code, each.message, each.place, each.hint, (*each.notes, *notes_of(each)))
+        problems.take(each, notes_of(each))
 
 
 @dataclass

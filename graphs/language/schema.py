@@ -8,6 +8,7 @@ from typing import Any
 
 from crossband import registry
 from crossband.graphs.language.keys import told
+from crossband.graphs.language.limits import MAX_REPEAT
 from crossband.registry import Described, meaning
 
 Schema = dict[str, Any]
@@ -16,7 +17,6 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 NAME = r"^[A-Za-z][A-Za-z0-9_]*$"  # no leading `_`: those belong to torch
 NODE_KEYS = ("from", "do", "repeat", "index", "if", "share", "with", "doc")
 STEP_KEYS = ("repeat", "index", "if", "share")
-MAX_REPEAT = 1000
 SHARE: Schema = {"type": "boolean", "default": False, "description": "Use the same weights in every repetition"}
 ANCHORS: Mapping[str, Schema] = {
     "after": {"type": "string", "description": "The node behind which it is inserted; its readers read this one"},

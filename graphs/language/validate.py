@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 from crossband.graphs.language.diagnostics import Place, Problems
 from crossband.graphs.language.reader import Document
-from crossband.registry import explain, near, show, suggest, validator
+from crossband.registry import MANY, explain, near, show, suggest, validator
 
 Path: TypeAlias = tuple[str | int, ...]
 SECTION_AND_NAME = 2
@@ -81,17 +82,17 @@ def unusable(
         match error.validator:
             case "additionalProperties":
                 known = list(error.schema.get("properties", {}))
-                for key in [key for key in error.instance if key not in known]:
-                    hint = (hints or {}).get(key) or elsewhere(key, schema, path) or suggest(key, known)
+                odd = [key for key in error.instance if key not in known]
+                for key in odd:
+                    hint = partial(_home, key, schema, path, known, hints or {})
                     problems.add("E005", f"{where} takes no key `{key}`", at.child(*path, key).on_key(), hint)
-                    if not path and set(near(key, known)[:1]) - {*error.instance}:
-                        found.add(path)  # what a misspelt section declares is unknown, and so is all that uses it
+                if not path and any(set(near(key, known)[:1]) - {*error.instance} for key in odd[:MANY]):
+                    found.add(path)  # what a misspelt section declares is unknown, and so is all that uses it
             case "required":
                 found.add(path)
                 for key in [key for key in error.validator_value if key not in error.instance]:
-                    meant = near(
-                        key, [name for name in error.instance if name not in error.schema.get("properties", {})]
-                    )
+                    properties = error.schema.get("properties", {})
+                    meant = near(key, [name for name in error.instance if name not in properties])
                     if not meant:  # else it is reported as a misspelt key
                         problems.add("E007", f"{where} needs the key `{key}`", place, f"add `{key}:`")
             case "pattern":
@@ -106,6 +107,13 @@ def unusable(
                     problems.add("E006", f"{where} {message}", place, _form(path, error, hints or {}, hint))
                 wrong.add(path)
     return found
+
+
+def _home(
+    key: str, schema: Mapping[str, Any], path: Path, known: Sequence[str], hints: Mapping[str, str]
+) -> str | None:
+    """The hint for a key that means nothing at `path`, where `known` ones do."""
+    return hints.get(key) or elsewhere(key, schema, path) or suggest(key, known)
 
 
 def elsewhere(key: str, schema: Mapping[str, Any], path: Path = ()) -> str | None:

@@ -4,7 +4,8 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from crossband.graphs.language.reader import LARGEST, NOT_TEXT, resolve
+from crossband.graphs.language.limits import LARGEST
+from crossband.graphs.language.reader import NOT_TEXT, resolve
 
 WIDTH = 100  # columns that a value in flow style may reach
 _PLAIN = re.compile(r"(\.{0,2}/|\.?\w|[=(])[\w./()*+<>=%-]*( [\w./()*+<>=%-]+)*")  # means itself wherever it stands

@@ -182,6 +182,6 @@ def _gather(error: CrossbandError, problems: "Problems") -> None:
 
     if isinstance(error, InvalidFile):
         for each in error.problems:
-            problems.add(each.code, each.message, each.place, each.hint, each.notes)
+            problems.take(each)
     else:
         problems.add("E010", error.message, None, error.hint)

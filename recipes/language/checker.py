@@ -9,7 +9,7 @@ from crossband import registry
 from crossband.blocks.contracts.ranges import Range
 from crossband.graphs.building.key_maps import load_key_map_into
 from crossband.graphs.checking.checker import check_into as check_graph
-from crossband.graphs.language.diagnostics import Problems, Reported
+from crossband.graphs.language.diagnostics import Hint, Problems, Reported
 from crossband.graphs.language.document import Place
 from crossband.graphs.language.resolve import Resolver
 from crossband.graphs.language.syntax import Graph
@@ -33,7 +33,7 @@ from crossband.recipes.language.patches import patched
 from crossband.recipes.language.reading import GEOMETRY, load_recipe_into
 from crossband.recipes.language.sense import check_sense
 from crossband.recipes.language.syntax import Phase, Recipe, Term
-from crossband.registry import Entry, suggest
+from crossband.registry import Entry, nearest
 
 
 def check(name: str | Path, overrides: Sequence[str] = ()) -> Experiment:
@@ -90,7 +90,7 @@ class _Checker:
                     "evaluate",
                     "metrics",
                     number,
-                    hint=suggest(name, registry.metrics),
+                    hint=nearest(name, registry.metrics),
                 )
         self.papers()
         self.unused()
@@ -137,7 +137,7 @@ class _Checker:
                 left[param] = layers.place(*path)
             else:
                 message = f"the graph `{graph.name}` has no param `{param}`"
-                self.fault("E070", message, *path, key=True, hint=suggest(param, graph.params))
+                self.fault("E070", message, *path, key=True, hint=nearest(param, graph.params))
         if left:
             params = " and ".join(f"`{param}`" for param in left)
             message = f"the graph `{graph.name}` has no param {params}, set for the graph that it replaces"
@@ -155,7 +155,7 @@ class _Checker:
             return any(module.startswith(node) for module in modules)
 
         if into and not has(f"{into}."):
-            hint = suggest(into, plan.graph.nodes)
+            hint = nearest(into, plan.graph.nodes)
             self.fault("E070", f"`{name}` has no node `{into}`", "networks", name, "weights", "into", hint=hint)
         elif keys and (absent := [node for node in keys.nodes(into) if not has(node)]):
             message = f"the key map `{keys.name}` fills `{absent[0][:-1]}`, and `{name}` has no such node"
@@ -192,10 +192,10 @@ class _Checker:
         inputs = [(("from", number) if listed else ("from",), band) for number, band in enumerate(recipe.sources)]
         for place, band in (*inputs, (("to",), recipe.target)):
             if band not in self.bands:
-                self.fault("E070", f"the data have no band `{band}`", "task", *place, hint=suggest(band, self.bands))
+                self.fault("E070", f"the data have no band `{band}`", "task", *place, hint=nearest(band, self.bands))
         for name, network in recipe.networks.items():
             if network.gives is not None and network.gives not in self.bands:
-                hint = suggest(network.gives, [*ROLES, *self.bands])
+                hint = nearest(network.gives, [*ROLES, *self.bands])
                 self.fault("E070", f"no band named `{network.gives}`", "networks", name, "gives", hint=hint)
         for number, band in enumerate(recipe.sources):
             if band in recipe.sources[:number]:
@@ -213,7 +213,7 @@ class _Checker:
         own = self.recipe.resolved["phases"][phase.name] if path else {}
         for number, name in enumerate(phase.train if path else ()):
             if name not in self.recipe.networks:
-                hint = suggest(name, self.recipe.networks)
+                hint = nearest(name, self.recipe.networks)
                 self.fault("E070", f"no network named `{name}`", *path, "train", number, hint=hint)
             elif self.recipe.networks[name].frozen:
                 message = f"`{name}` is frozen, and the phase `{phase.name}` trains it"
@@ -225,7 +225,7 @@ class _Checker:
         """Check the optimizer and the schedule of a phase."""
         name, arguments = phase.optimizer
         if name not in registry.optimizers:
-            hint = suggest(name, registry.optimizers)
+            hint = nearest(name, registry.optimizers)
             self.fault("E077", f"no optimizer named `{name}`", *optimizer_path, "optimizer", name, hint=hint, key=True)
         else:
             self.arguments(registry.optimizers[name], arguments, "E077", *optimizer_path, "optimizer", name)
@@ -321,7 +321,7 @@ class _Checker:
         for name, problem in entry.problems(given):
             unknown = name in given and name not in entry.parameters
             where = [*path, *([name] if name in given else [])]
-            hint = suggest(name, [*entry.parameters, *beside]) if unknown else problem.hint
+            hint = nearest(name, [*entry.parameters, *beside]) if unknown else problem.hint
             self.fault(code, problem.message, *where, key=unknown, hint=hint)
         return len(self.problems) == before
 
@@ -334,7 +334,7 @@ class _Checker:
             path = ("data", "augment", name)
             if name not in registry.augmentations:
                 hint = (
-                    f"`{name}` stands beside `augment`" if name in GEOMETRY else suggest(name, registry.augmentations)
+                    f"`{name}` stands beside `augment`" if name in GEOMETRY else nearest(name, registry.augmentations)
                 )
                 self.fault("E086", f"no augmentation named `{name}`", *path, hint=hint, key=True)
                 continue
@@ -343,7 +343,7 @@ class _Checker:
                 continue
             unknown = [(number, band) for number, band in enumerate(arguments.get("bands") or ()) if band not in own]
             for number, band in unknown:
-                self.fault("E070", f"the data have no band `{band}`", *path, "bands", number, hint=suggest(band, own))
+                self.fault("E070", f"the data have no band `{band}`", *path, "bands", number, hint=nearest(band, own))
             if not unknown and not entry.bands(arguments, own):
                 count = f"{entry.channels} channel{'s' * (entry.channels != 1)}"
                 message = f"`{name}` changes bands of {count}, and the data have none"
@@ -356,7 +356,7 @@ class _Checker:
         bare = isinstance(self.recipe.resolved["data"]["source"], str)
         path = ("data", "source") if bare else ("data", "source", name)
         if name not in registry.sources:
-            hint = suggest(name, registry.sources)
+            hint = nearest(name, registry.sources)
             self.fault("E074", f"no data source named `{name}`", *path, hint=hint, key=not bare)
             return
         entry, asked = registry.sources[name], self.recipe.pairing
@@ -417,7 +417,7 @@ class _Checker:
         name = given or next(iter(self.recipe.resolved["flow"]))
         base, _, part = name.partition(".")
         if base not in self.recipe.resolved["flow"]:
-            hint = suggest(base, self.recipe.flow)
+            hint = nearest(base, self.recipe.flow)
             self.fault("E070", f"no value named `{base}` in the flow", "evaluate", "output", hint=hint)
             return None
         self.values.used.add(base)
@@ -439,14 +439,14 @@ class _Checker:
         for number, paper in enumerate(self.recipe.paper):
             for name in (name for name in paper.values if name not in registry.metrics):
                 path = ("paper", *(() if alone else (number,)), "values", name)
-                self.fault("E070", f"no metric named `{name}`", *path, hint=suggest(name, registry.metrics), key=True)
+                self.fault("E070", f"no metric named `{name}`", *path, hint=nearest(name, registry.metrics), key=True)
 
     def kept(self) -> frozenset[Value]:
         """The values that `keep` names."""
         found = set()
         for number, name in enumerate(self.recipe.keep):
             if name not in self.recipe.resolved["flow"]:
-                hint = suggest(name, self.recipe.flow)
+                hint = nearest(name, self.recipe.flow)
                 self.fault("E070", f"no value named `{name}` in the flow", "keep", number, hint=hint)
                 continue
             try:
@@ -484,7 +484,7 @@ class _Checker:
             for name in (name for name in getattr(self.recipe, section) if name not in self.values.used):
                 self.fault("E021", f"the {what} `{name}` is never used", section, name, key=True, hint="remove it")
 
-    def fault(self, code: str, message: str, *path: str | int, hint: str | None = None, key: bool = False) -> None:
+    def fault(self, code: str, message: str, *path: str | int, hint: Hint = None, key: bool = False) -> None:
         self.problems.add(code, message, self.recipe.at(*path, key=key), hint)
 
 

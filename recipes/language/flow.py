@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
+from crossband.graphs.language.limits import MAX_TOKENS
 from crossband.registry import CrossbandError
 
-MAX_TOKENS = 200  # bounds the depth of the tree as well
 _TOKEN = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*|[(),.*])")
 _QUOTES = "inside a list, put a call that has commas in quotes"
 Kind: TypeAlias = Literal["name", "call", "part"]

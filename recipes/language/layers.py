@@ -5,7 +5,7 @@ Each value records the strongest layer that says it, so that a fault is shown wh
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from typing import Any
 
@@ -16,7 +16,7 @@ from crossband.graphs.language.expressions import is_expression, names_in
 from crossband.graphs.language.reader import read_text
 from crossband.recipes.language.bands import ROLES, known_numbers
 from crossband.recipes.language.schema import MERGED, PATCH
-from crossband.registry import show, suggest
+from crossband.registry import nearest, show
 
 Path_ = tuple[str | int, ...]
 SETTINGS = "settings"  # what errors call the text of a setting, of the command line or from Python
@@ -94,7 +94,7 @@ def read_setting(text: str, problems: Problems) -> Setting | None:
     padded = read_text(" " * (len(key) + 1) + value, found, SETTINGS)  # so that columns agree
     for each in found:
         place = Place(Document(SETTINGS, text), span=each.place.mark if each.place else None)
-        problems.add(each.code, each.message, place, each.hint)
+        problems.take(replace(each, place=place))
     return Setting(path, Document(SETTINGS, text, padded._root)) if padded else None
 
 
@@ -128,7 +128,7 @@ class Layers(Document):
                 places = {key: self.place("variants", name, key) for key in known[name]}
                 own += [Setting(tuple(key.split(".")), place.document, place.path) for key, place in places.items()]
             else:
-                hint = suggest(str(name), known) or "the recipe has no variants"
+                hint = nearest(str(name), known, otherwise="the recipe has no variants")
                 place = self.place("variant", number) if isinstance(chosen, list) else self.place("variant")
                 problems.add("E070", f"no variant named `{name}`", place, hint)
         return Layers(self.documents, [*own, *self.settings]) if own else self
@@ -150,7 +150,7 @@ class Layers(Document):
         name, known = str(rest[0]), list(holder) if isinstance(holder, dict) else [holder]
         if name in known or not holder:
             return
-        message, hint = f"the recipe has no `{name}` under `{section}`", suggest(name, known)
+        message, hint = f"the recipe has no `{name}` under `{section}`", nearest(name, known)
         if section in ONE:
             message = f"`{section}` is `{known[0]}` here, and not `{name}`"
             inner = show(setting.value).replace("`", "")

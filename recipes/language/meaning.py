@@ -7,13 +7,13 @@ from typing import NamedTuple, NoReturn
 from crossband.blocks.contracts.ranges import ANY, Range, hull
 from crossband.blocks.contracts.sizes import Shape as Symbolic
 from crossband.blocks.contracts.sizes import evaluate, symbols_of
-from crossband.graphs.language.diagnostics import Problems, Reported
+from crossband.graphs.language.diagnostics import Hint, Problems, Reported
 from crossband.graphs.plans.plan import Plan, Ref
 from crossband.recipes.kinds.function import FunctionEntry, FunctionError, Shape
 from crossband.recipes.language.bands import ROLES
 from crossband.recipes.language.flow import Value
 from crossband.recipes.language.syntax import Recipe
-from crossband.registry import functions, suggest
+from crossband.registry import functions, nearest
 
 Path = tuple[str | int, ...]
 
@@ -100,7 +100,7 @@ class Meanings:
         names = [name for name in known if name.startswith(start)] if start else list(plan.outputs)
         if not names:
             message = f"`{call.name}` has no output or tap that begins with `{start}`"
-            self._refuse("E070", message, value, path, suggest(start, known))
+            self._refuse("E070", message, value, path, nearest(start, known))
         return [self._part(replace(value, name=name), path) for name in names]
 
     def _name(self, value: Value, path: Path) -> Meaning:
@@ -118,13 +118,13 @@ class Meanings:
         if name in self.plans:
             self._refuse("E070", f"`{name}` is a network", value, path, f"call it: `{name}({self.recipe.source})`")
         known = [*ROLES, *self.bands, *self.recipe.flow]
-        self._refuse("E070", f"no band or value named `{name}`", value, path, suggest(name, known))
+        self._refuse("E070", f"no band or value named `{name}`", value, path, nearest(name, known))
 
     def _call(self, value: Value, path: Path) -> Meaning:
         name = value.name
         known = [*self.plans, *functions]
         if name not in known:
-            self._refuse("E070", f"no network named `{name}`", value, path, suggest(name, known))
+            self._refuse("E070", f"no network named `{name}`", value, path, nearest(name, known))
         found = [self.look_up(operand, path) for operand in value.operands]
         call = replace(value, operands=tuple(each.value for each in found))
         self.uses.setdefault(call, Use(value, path, tuple(found)))
@@ -219,13 +219,13 @@ class Meanings:
         elif value.name not in plan.outputs:
             known = [*plan.outputs, *plan.taps]
             message = f"`{call.name}` has no output or tap `{value.name}`"
-            self._refuse("E070", message, value, path, suggest(value.name, known))
+            self._refuse("E070", message, value, path, nearest(value.name, known))
         found = [self.look_up(operand, path) for operand in call.operands]
         sizes = self._enter(plan, call, [each.shape for each in found], path)
         made = self._made(call, plan, value.name, found, sizes)
         return replace(made, value=replace(value, operands=(call,)))
 
-    def _refuse(self, code: str, message: str, value: Value, path: Path, hint: str | None = None) -> NoReturn:
+    def _refuse(self, code: str, message: str, value: Value, path: Path, hint: Hint = None) -> NoReturn:
         place = self.recipe.at(*path).within(value.offset, value.length)
         self.problems.add(code, message, place, hint)
         raise Reported

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from crossband import registry
-from crossband.graphs.language.diagnostics import Place, Problems
+from crossband.graphs.language.diagnostics import Hint, Place, Problems
 from crossband.graphs.language.document import Document
 from crossband.graphs.language.reader import read
 from crossband.graphs.language.validate import is_of_kind, validate
@@ -20,7 +20,7 @@ from crossband.recipes.language.paths import with_absolute_paths
 from crossband.recipes.language.ramps import Ramp, RampError, ramp_of
 from crossband.recipes.language.schema import FORMS, PATCH, complete_schema
 from crossband.recipes.language.syntax import Data, Every, Figure, Measure, Network, Paper, Phase, Recipe, Term
-from crossband.registry import correction, suggest
+from crossband.registry import correction, nearest
 
 GEOMETRY = ("size", "load", "crop", "flip", "flip_vertical")
 REMOVE = "remove one; `epochs: null` removes an inherited one"
@@ -198,7 +198,7 @@ class _Parser:
         if not named:
             odd = next((key for key, value in written.items() if isinstance(value, str | list)), next(iter(written)))
             lists = "`crossband ls losses` lists them; one of your own comes by `--plugin FILE`"
-            hint = suggest(re.sub(r"_?loss$", "", odd, flags=re.IGNORECASE), registry.losses) or lists
+            hint = nearest(re.sub(r"_?loss$", "", odd, flags=re.IGNORECASE), registry.losses, otherwise=lists)
             self.fault("E073", f"no loss named `{odd}`", *path, odd, hint=hint, key=True)
             return None
         inputs = self.inputs(written[named[0]], (*path, named[0]))
@@ -302,7 +302,7 @@ class _Parser:
             self.problems.add("E071", error.message, place, error.hint)
             return None
 
-    def fault(self, code: str, message: str, *path: str | int, hint: str | None = None, key: bool = False) -> None:
+    def fault(self, code: str, message: str, *path: str | int, hint: Hint = None, key: bool = False) -> None:
         self.problems.add(code, message, self.layers.place(*path, key=key), hint)
 
 
