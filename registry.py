@@ -103,8 +103,8 @@ def shortened(text: str) -> str:
     """A message without what nobody reads: the end of an endless word or line. Names in files may be of any length."""
     if len(text) <= LONGEST_WORD:
         return text
-    kept = LONGEST_WORD // 4
-    text = re.sub(rf"\S{{{LONGEST_WORD + 1},}}", lambda word: f"{word[0][:kept]}...{word[0][-kept:]}", text)
+    kept = LONGEST_WORD // 2
+    text = re.sub(rf"\S{{{2 * kept + 4},}}", lambda word: f"{word[0][:kept]}...{word[0][-kept:]}", text)
     return "\n".join(line if len(line) <= LONGEST_TEXT else f"{line[:LONGEST_TEXT]}..." for line in text.split("\n"))
 
 

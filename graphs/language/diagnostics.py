@@ -15,7 +15,7 @@ from crossband.graphs.language.limits import MAX_ERRORS
 from crossband.registry import CrossbandError, shortened
 
 T = TypeVar("T")
-Hint: TypeAlias = str | None | Callable[[], str | None]  # a search for a near name waits until it is shown
+Hint: TypeAlias = str | Callable[[], str | None] | None  # a search for a near name waits until it is shown
 CODES: Mapping[str, str] = {
     "E001": "the file cannot be read: it is missing, too large or not UTF-8 text",
     "E002": "the text is not YAML",

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import inf, isfinite
+from math import inf
 from typing import Any, NoReturn
 
 from crossband.graphs.language.document import YamlValue
@@ -233,7 +233,7 @@ class Expression:
 
     def _bounded(self, node: ast.expr, value: float) -> float:
         """`value`, which must be finite and not too large."""
-        if not isfinite(value) or abs(value) > MAX_NUMBER:
+        if not -MAX_NUMBER <= value <= MAX_NUMBER:  # which nan is not either
             self._fail(node, f"the result is beyond {MAX_NUMBER:.0e}")
         return value
 

@@ -29,7 +29,6 @@ MAX_RANGE = 1000
 MAX_NODES = 10_000
 MAX_STEPS = 10_000
 MAX_BLOCKS_DEEP = 32
-MAX_CONDITIONS = 100_000
 MAX_DIVISIONS = 40
 LARGEST_SIZE = 1 << 20
 USUAL_SIDE = 512  # pixels of an image side, for which sizes inside must stay sensible
@@ -56,7 +55,7 @@ def table() -> Iterator[tuple[str, str]]:
     yield "blocks after repetitions are written out", f"{MAX_STEPS:,}"
     yield "local blocks and graphs inside each other", f"{MAX_BLOCKS_DEEP}"
     yield "divisions of a size inside each other", f"{MAX_DIVISIONS}"
-    yield "a size inside, for an image of {0} by {0} pixels".format(USUAL_SIDE), f"{LARGEST_SIZE:,}"
+    yield f"a size inside, for an image of {USUAL_SIDE} by {USUAL_SIDE} pixels", f"{LARGEST_SIZE:,}"
     yield "the weights of a network", "the memory at hand when it is built; `check` and `show` need none"
     yield "errors that are shown", f"the first {MAX_ERRORS}, and how many more; `check --json` has all"
     yield "a message", f"{LONGEST_TEXT:,} characters, and {LONGEST_WORD} of a name or any other word"
