@@ -192,7 +192,10 @@ def test_messages(folder: Path, tmp_path: Path):
         Cached(source, tmp_path / "file", None)
     cached = Cached(source, tmp_path / "cache", None)
     (tmp_path / "cache").write_text("in the way")
-    with pytest.raises(DataError, match=r"the cache cannot be used: Not a directory\nhint: name another folder"):
+    with pytest.raises(
+        DataError,
+        match=r"the cache cannot be used: a part of its path is a file, and not a folder; nothing was changed\nhint: name another folder",
+    ):
         cached.read("0")
     write_files(tmp_path)
     experiment = check(tmp_path / "paired.yaml", [f"data.cache={tmp_path / 'other'}"])

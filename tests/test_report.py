@@ -156,9 +156,9 @@ def test_a_log_is_read_up_to_a_line_that_was_cut_off(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"step": 1}\nnonsense\n{"step": 2}\n', r"metrics.jsonl:2: not JSON"),
-        ('{"epoch": 1}\n', r"metrics.jsonl:1: each line is an object with a whole number `step`"),
-        ("[1]\n", r"metrics.jsonl:1: each line is an object"),
+        ('{"step": 1}\nnonsense\n{"step": 2}\n', r"metrics.jsonl:2: damaged: not JSON"),
+        ('{"epoch": 1}\n', r"metrics.jsonl:1: damaged: it has no `step`"),
+        ("[1]\n", r"metrics.jsonl:1: damaged: it must be an object with a whole number `step`, got \[1\]"),
     ],
 )
 def test_a_broken_log_is_named_with_its_line(tmp_path, text, message):

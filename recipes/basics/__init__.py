@@ -1,1 +1,1 @@
-"""What every other room uses. In: paths and tensors. Out: files written whole, progress, colours, cached weights."""
+"""What every other room uses. In: paths, tensors. Out: files written whole and read checked, progress, weights."""

@@ -9,7 +9,6 @@ since the libraries would unpickle it.
 
 import contextlib
 import functools
-import pickle
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor, nn
 
+from crossband.recipes.basics.readback import CheckpointError, unpickled
 from crossband.registry import CrossbandError
 
 
@@ -40,12 +40,9 @@ def weights_file(url: str) -> Path:
 def read_tensors(file: Path, device: str = "meta") -> Mapping[str, Tensor]:
     """The tensors of a file of plain tensors. Raises Unavailable if it is anything else."""
     try:
-        return torch.load(file, map_location=device, weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise Unavailable(
-            f"`{file}` is not a file of plain tensors: {reason}", hint="delete it and fetch it again"
-        ) from None
+        return unpickled(file, "a file of plain tensors", device=device)
+    except CheckpointError as error:
+        raise Unavailable(error.message, hint="delete it and fetch it again") from None
 
 
 @functools.cache

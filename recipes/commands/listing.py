@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from crossband import registry
 from crossband.graphs.language.catalog import GRAPHS, KEYS, Catalog
 from crossband.graphs.language.keys import keys
+from crossband.recipes.basics.readback import parsed
 from crossband.recipes.language.catalog import RECIPES
 from crossband.registry import ROOT, CrossbandError, Description, Entry, summary
 
@@ -172,7 +173,7 @@ def _kept(part: str) -> list[Description] | None:
 
 @cache
 def _index(file: Path) -> Mapping[str, Any]:
-    return json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    return parsed(file.read_bytes(), file, "install crossband again") if file.is_file() else {}
 
 
 def _fingerprint(files: Iterable[str]) -> str:

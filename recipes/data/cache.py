@@ -3,6 +3,8 @@
 import hashlib
 import importlib.metadata
 import io
+import math
+import stat
 import zlib
 from collections.abc import Collection
 from functools import cache
@@ -10,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
+from crossband.graphs.language.files import FileError, named, open_file
 from crossband.recipes.basics.files import replacing
 from crossband.recipes.data.geometry import Sides, loaded, resize
 from crossband.recipes.kinds.source import DataError, Source
 
 FORMAT = 1  # of the entries; another number replaces all of them
 LIBRARIES = ("imagecodecs", "numpy", "Pillow", "tifffile", "torch")  # pixels depend on their versions
-HEAD = 1024  # bytes in which the header of an entry lies
+TYPES = tuple(map(np.dtype, (np.uint8, np.uint16, np.float32)))  # of the pixels that a source gives
 CHECK = 4  # bytes of the checksum that an entry ends with
 
 
@@ -29,7 +32,8 @@ class Cached(Source):
     date, which another file may take over: that costs a small part of decoding, and images may be moved.
 
     Entries are written under a temporary name and renamed. They end in a checksum, and are written anew if it is
-    wrong. Nothing is ever removed: the folder may be deleted at any time.
+    wrong, or if they are not of the shape that the source says. Nothing is ever removed: the folder may be deleted at
+    any time.
 
     Raises DataError if the source gives no fingerprints, or if the folder cannot be used.
     """
@@ -37,8 +41,13 @@ class Cached(Source):
     def __init__(self, source: Source, folder: Path, load: Sides | None) -> None:
         self.bands, self.splits, self.unpaired = source.bands, source.splits, source.unpaired
         self._source, self._folder, self._load = source, folder, load
-        if folder.exists() and not folder.is_dir():
-            raise DataError(f"{folder}: a file, not a folder for a cache")
+        try:
+            if not stat.S_ISDIR(folder.stat().st_mode):
+                raise DataError(f"{folder}: a file, not a folder for a cache")
+        except FileNotFoundError:
+            pass  # it is made with its first entry
+        except (OSError, ValueError) as error:  # the name is too long, or holds a NUL
+            raise _unusable(folder, FileError.of(folder, error).why) from None
         name, band = next(iter(next(iter(self.splits.values())))), next(iter(self.bands))
         if source.fingerprint(name, band) is None:
             raise DataError("images of this data source cannot be kept in a cache", hint="take `cache` out of `data`")
@@ -53,15 +62,14 @@ class Cached(Source):
 
     def _image(self, name: str, band: str) -> np.ndarray:
         path = self._entry(name, band)
+        shape = (self.bands[band].channels, *self.size(name))
         try:
-            if (image := _read(path)) is None:
+            if (image := _read(path, shape)) is None:
                 image = self._source.read(name, [band])[band]
                 image = resize(image, loaded(self._load, (image.shape[1], image.shape[2])))
                 _write(path, image)
-        except OSError as error:
-            why = error.strerror or error
-            hint = "name another folder in `data.cache`"
-            raise DataError(f"{path}: the cache cannot be used: {why}", hint=hint) from None
+        except FileError as error:
+            raise _unusable(path, error.why) from None
         return image
 
     def _entry(self, name: str, band: str) -> Path:
@@ -76,24 +84,37 @@ def _versions() -> tuple[str, ...]:
     return tuple(importlib.metadata.version(name) for name in LIBRARIES)
 
 
-def _read(path: Path) -> np.ndarray | None:
-    """The image of an entry, None if there is no whole one. Writing to the image does not change the file."""
+def _unusable(path: Path, why: str) -> DataError:
+    return DataError(f"{named(path)}: the cache cannot be used: {why}", hint="name another folder in `data.cache`")
+
+
+def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    """The image of an entry, None if there is no whole one of this shape. Writing to it does not change the file."""
     try:
-        content = np.memmap(path, np.uint8, "c")  # opened once: another process may put another file in its place
-    except (FileNotFoundError, ValueError):  # there is none, or it is empty
+        with open_file(path) as stream:  # opened once: another process may put another file in its place
+            content = np.memmap(stream, np.uint8, "c")
+    except (FileError, ValueError):  # there is none, or it is empty
         return None
     checksum = int.from_bytes(content[-CHECK:].tobytes(), "little")
     if content.size <= CHECK or zlib.crc32(content.data[:-CHECK]) != checksum:
         return None
-    head = io.BytesIO(content[:HEAD].tobytes())
-    np.lib.format.read_magic(head)
-    shape, _, dtype = np.lib.format.read_array_header_1_0(head)
-    return content[head.tell() : -CHECK].view(dtype).reshape(shape)
+    for head, dtype in ((_head(shape, dtype), dtype) for dtype in TYPES):
+        size = len(head) + math.prod(shape) * dtype.itemsize + CHECK
+        if content.size == size and content[: len(head)].tobytes() == head:
+            return content[len(head) : -CHECK].view(dtype).reshape(shape)
+    return None
 
 
 def _write(path: Path, image: np.ndarray) -> None:
-    content = io.BytesIO()
-    np.save(content, image, allow_pickle=False)
+    content = _head(image.shape, image.dtype) + np.ascontiguousarray(image).tobytes()
     with replacing(path) as temporary, temporary.open("wb") as file:
-        file.write(content.getbuffer())
-        file.write(zlib.crc32(content.getbuffer()).to_bytes(CHECK, "little"))
+        file.write(content)
+        file.write(zlib.crc32(content).to_bytes(CHECK, "little"))
+
+
+def _head(shape: tuple[int, ...], dtype: np.dtype) -> bytes:
+    """What stands before the pixels in a `.npy` file: known to the byte, so that no entry has to be interpreted."""
+    head = io.BytesIO()
+    descr = np.lib.format.dtype_to_descr(dtype)
+    np.lib.format.write_array_header_1_0(head, {"descr": descr, "fortran_order": False, "shape": shape})
+    return head.getvalue()

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, TypeAlias, TypeVar
 from torch import Tensor
 
 from crossband.blocks.contracts.ranges import Range
+from crossband.recipes.basics.readback import like
 from crossband.registry import CrossbandError, Entry, RegistryError, description, functions
 
 Shape: TypeAlias = tuple[int | None, ...]  # of a value, batch aside; None where only the data will tell
@@ -48,6 +49,10 @@ class Function:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Remember what `state_dict` gave."""
+
+    def state_schema(self) -> dict[str, Any]:
+        """The schema, see `crossband.recipes.basics.readback`, of the states that it can remember."""
+        return like(self.state_dict())
 
 
 F = TypeVar("F", bound=type[Function])

@@ -7,8 +7,9 @@ from typing import Annotated, Any, TypeVar
 
 import torch
 from annotated_types import Ge, Gt, Lt
-from torch import nn
+from torch import Tensor, nn
 
+from crossband.recipes.basics.readback import like
 from crossband.registry import Entry, RegistryError, description, optimizers, parameters_of
 
 Make = TypeVar("Make", bound=Callable[..., torch.optim.Optimizer])
@@ -51,6 +52,48 @@ def make_optimizer(name: str, arguments: Mapping[str, Any], networks: Iterable[n
     parameters = [parameter for network in networks for parameter in network.parameters()]
     given = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
     return entry.factory(parameters, **given)
+
+
+def state_schema(name: str, arguments: Mapping[str, Any], made: torch.optim.Optimizer) -> dict[str, Any]:
+    """The schema, see `crossband.recipes.basics.readback`, of a state that the optimizer `made` can go on from.
+
+    A weight that has not been updated yet is not in a state.
+    """
+    weights = [weight for group in made.param_groups for weight in group["params"]]
+    remembered = {at: _remembered(name, arguments, weight) for at, weight in enumerate(weights)}
+    groups = [_group_schema(name, group) for group in made.state_dict()["param_groups"]]
+    return {
+        "type": "object",
+        "properties": {
+            "state": {"type": "object", "properties": remembered, "additionalProperties": False},
+            "param_groups": {"type": "array", "prefixItems": groups, "minItems": len(groups), "maxItems": len(groups)},
+        },
+    }
+
+
+def _remembered(name: str, arguments: Mapping[str, Any], weight: Tensor) -> dict[str, Any]:
+    """The schema of what an optimizer remembers of a weight. That is there after a step: it does one on another."""
+    other = nn.Module()
+    other.weight = nn.Parameter(torch.zeros_like(weight))
+    other.weight.grad = torch.zeros_like(weight)
+    made = make_optimizer(name, arguments, [other])
+    made.step()
+    found = made.state_dict()["state"].get(0, {})
+    schema = like(found)
+    for key in (key for key, value in found.items() if isinstance(value, Tensor) and not value.shape):
+        schema["properties"][key]["atleast"] = 0  # a count of steps, or a product of parts of one
+    return schema
+
+
+def _group_schema(name: str, group: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of the options of an optimizer: those of a recipe within their bounds, the others as they are."""
+    own = {key: entry.schema for key, entry in optimizers[name].parameters.items() if key in group}
+    rest = {key: {"const": list(value) if key == "params" else value} for key, value in group.items() if key not in own}
+    return {
+        "type": "object",
+        "required": [*own, "params"],
+        "properties": {**own, **rest, "lr": {"type": "number", "minimum": 0}},  # a schedule may let it come to nothing
+    }
 
 
 # ---------------------------------------------------------------------- those of torch

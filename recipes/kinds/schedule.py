@@ -225,6 +225,6 @@ class Rate:
         return {key: getattr(self._plateau, key) for key in kept} if self._plateau else {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue where `state_dict` was taken."""
-        for key, value in state.items():
+        """Continue where `state_dict` was taken; a schedule without a plateau has nothing to remember."""
+        for key, value in state.items() if self._plateau else ():
             setattr(self._plateau, key, value)

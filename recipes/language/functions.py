@@ -58,6 +58,8 @@ class Pool(Function):
             return image
         index = int(place * POOL)
         older, self._images[index] = self._images[index], image.clone()
+        if len(older) != len(image):  # they are from a state that was read back
+            raise FunctionError(f"`pool` remembers images of {len(older)} channels, got {len(image)}")
         return older
 
     def state_dict(self) -> dict[str, Any]:  # noqa: D102
@@ -66,6 +68,15 @@ class Pool(Function):
     def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: D102
         self._images = list(state["images"])
         self._generator.set_state(state["generator"].cpu())
+
+    def state_schema(self) -> dict[str, Any]:  # noqa: D102
+        image = {"type": "tensor", "shape": [None, None, None], "dtype": "floating"}
+        images = {"type": "array", "items": image, "maxItems": POOL}
+        return {
+            "type": "object",
+            "required": ["images", "generator"],
+            "properties": {"images": images, "generator": {"type": "random"}},
+        }
 
 
 @function("mix", cite="gulrajani2017wgangp")

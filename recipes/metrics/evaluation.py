@@ -15,6 +15,7 @@ from torch import Tensor
 
 from crossband import registry
 from crossband.recipes.basics.pretrained import Unavailable
+from crossband.recipes.basics.readback import TABLE, checked
 from crossband.recipes.kinds.metric import MetricEntry
 from crossband.recipes.metrics.metrics import DEFAULT, inception_features
 from crossband.registry import CrossbandError, suggest
@@ -57,7 +58,8 @@ class Table:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Table":
-        """Make a table from the result of `as_dict`."""
+        """Make a table from the result of `as_dict`, as `evaluation.json` has it. Raises Damaged for anything else."""
+        checked(data, TABLE, "a table")
         images = {
             name: {metric: None if value is None else float(value) for metric, value in row.items()}
             for name, row in data["images"].items()

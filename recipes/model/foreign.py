@@ -4,7 +4,6 @@ Nothing is downloaded and nothing unpickled: a file is read with `weights_only=T
 and the numbers of NumPy.
 """
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 
 from crossband.graphs.building.key_maps import RenamingError, load_key_map
 from crossband.recipes.basics.pretrained import weights_file
-from crossband.recipes.model.weights import CheckpointError
+from crossband.recipes.basics.readback import CheckpointError, Damaged, unpickled
 from crossband.registry import suggest
 
 TORCHVISION = "torchvision/"
@@ -50,13 +49,12 @@ def load_foreign(file: str, inside: str | None = None) -> dict[str, Tensor]:
     path = _cached(file) if file.startswith(TORCHVISION) else Path(file)
     if not path.is_file():
         raise CheckpointError(f"{file}: no such weights file")
-    try:
-        with torch.serialization.safe_globals(_NUMBERS):
-            whole = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if path.suffix == ".safetensors":
+        whole = _loaded(path)
+    else:
         hint = "a file that holds more than tensors and plain data must be saved again without the rest"
-        raise CheckpointError(f"{file}: not a file of weights: {reason}", hint=hint) from None
+        with torch.serialization.safe_globals(_NUMBERS):
+            whole = unpickled(path, "a file of weights", hint=hint)
     if inside and isinstance(whole, Mapping) and inside in whole:
         whole = whole[inside]
     tensors = isinstance(whole, Mapping) and {name: each for name, each in whole.items() if isinstance(each, Tensor)}
@@ -65,6 +63,14 @@ def load_foreign(file: str, inside: str | None = None) -> dict[str, Tensor]:
         hint = "say in the key map where in the file they are (`inside:`)"
         raise CheckpointError(f"{file}: named tensors are expected, got {kept}", hint=hint)
     return tensors
+
+
+def _loaded(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file of safetensors. Raises Damaged."""
+    try:
+        return load_file(path)
+    except (SafetensorError, ValueError):
+        raise Damaged(f"{path}: not a file of weights, or damaged") from None
 
 
 def _cached(file: str) -> Path:

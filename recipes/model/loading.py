@@ -11,6 +11,7 @@ from crossband.graphs.checking.checker import check as check_graph
 from crossband.graphs.language.diagnostics import Problems
 from crossband.graphs.language.resolve import Resolver
 from crossband.graphs.language.serial import digest
+from crossband.graphs.plans.cost import build_meta
 from crossband.graphs.plans.image_size import nearest
 from crossband.graphs.plans.plan import Plan
 from crossband.recipes.kinds.source import Band
@@ -24,7 +25,7 @@ from crossband.recipes.model.networks import build_network, build_written, direc
 from crossband.recipes.model.plugins import check_run, named_if_missing
 from crossband.recipes.model.run_folder import RunFolder
 from crossband.recipes.model.task import Task
-from crossband.recipes.model.weights import CheckpointError, Weights, read_weights
+from crossband.recipes.model.weights import CheckpointError, Weights, check_weights, read_weights
 from crossband.registry import CrossbandError, suggest
 
 
@@ -74,6 +75,8 @@ def load_again(path: Path, network: str | None, settings: Sequence[str], device:
 def _of_run(run: RunFolder, experiment: Experiment, origin: Origin) -> Model:
     task = Task.of(experiment) if origin.network is None else _task_of(experiment, origin.network, run)
     weights = {name: read_weights(run.weights(name)) for name in task.plans}  # of what translates: no critics
+    for name, own in weights.items():
+        check_weights(own, build_meta(task.plans[name]))  # before any of the networks takes memory
     networks = {name: trained(build_network(experiment, name), own) for name, own in weights.items()}
     task = replace(task, images=_images(next(iter(weights.values()), None)))
     return Model(task, networks, recipe=experiment.recipe, origin=origin)
@@ -143,6 +146,7 @@ def _of_weights(path: Path, weights: Weights) -> Model:
         data=Data("pairs", {"range": facts["scale"]} if facts.get("scale") else {}, {}, range=(low, high)),
         images=_images(weights),
     )
+    check_weights(weights, build_meta(plan))  # before the network takes memory
     network = build_written(name, plan, Network(graph.name, test=facts.get("test")), facts.get("seed", 0))
     return Model(task, {name: trained(network, weights)}, origin=Origin(path.absolute()))
 

@@ -1,12 +1,14 @@
 """The plugins that a run was made with. They are named, for the user to give again, and never run by themselves."""
 
-import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from crossband import registry
 from crossband.graphs.language.diagnostics import InvalidFile
+from crossband.graphs.language.files import read_bytes
+from crossband.recipes.basics.readback import ENVIRONMENT, checked, parsed
 from crossband.recipes.language.checker import check
 from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.model.run_folder import RunFolder
@@ -39,12 +41,11 @@ def named_if_missing(what: str, plugins: Sequence[str]) -> Iterator[None]:
 
 
 def plugins_of(run: RunFolder) -> list[str]:
-    """The plugins that a run was made with: files, and packages with their versions."""
-    try:
-        found = json.loads(run.environment.read_text("utf-8")).get("plugins", [])
-    except (OSError, ValueError, AttributeError):
+    """The plugins that a run was made with: files, and packages with their versions; none where nothing says so."""
+    if not os.path.lexists(run.environment):
         return []
-    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+    found = parsed(read_bytes(run.environment), run.environment, ENVIRONMENT.hint)
+    return checked(found, ENVIRONMENT, run.environment).get("plugins", [])
 
 
 def plugins_with(run: RunFolder) -> list[str]:

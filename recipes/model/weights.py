@@ -9,9 +9,11 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -20,13 +22,22 @@ import crossband
 from crossband.graphs.language.document import RELATIVE
 from crossband.graphs.language.files import near_file
 from crossband.recipes.basics.files import PICKLED, is_pickled, replacing
-from crossband.registry import CrossbandError
+from crossband.recipes.basics.readback import (
+    WEIGHTS,
+    CheckpointError,
+    Damaged,
+    Format,
+    TensorInFile,
+    checked,
+    like,
+    parsed,
+)
 
 KEY = "crossband"
-
-
-class CheckpointError(CrossbandError):
-    """A file is no checkpoint of crossband, is damaged, or belongs to another network."""
+TYPES = {  # the words of safetensors for the types that weights have
+    **{"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "BOOL": torch.bool},
+    **{"I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8},
+}
 
 
 @dataclass(frozen=True)
@@ -37,14 +48,25 @@ class Weights:
     recipe), `recipe`, `step`, `task` (`{from, to}`), `range` (the numbers that stand for 0 and 1 of an
     image), `channels` by band, `scale` by band: the values of image files that stand for 0 and 1, where declared;
     `images` by band: the `channels` and the type of the `pixels` of image files, and whether `luminance` is taken;
-    `plugins`, where there were any.
+    `plugins`, where there were any. Their types are in `crossband.recipes.basics.readback.WEIGHTS`.
+
+    `header` has the sizes and types of the tensors, which are read once they are asked for.
     """
 
     file: Path
     graph: str
     digest: str
-    tensors: Mapping[str, Tensor]
+    header: Mapping[str, TensorInFile]
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """The tensors by name. Raises Damaged where the file has changed meanwhile."""
+        try:
+            with safe_open(self.file, "pt") as stream:
+                return {name: stream.get_tensor(name) for name in self.header}
+        except (SafetensorError, ValueError):
+            raise Damaged(f"{self.file}: damaged: its tensors cannot be read", hint=WEIGHTS.hint) from None
 
 
 def save_weights(
@@ -67,36 +89,44 @@ def save_weights(
 def read_weights(path: str | os.PathLike[str]) -> Weights:
     """Read a weights file. Raises CheckpointError if it is missing, damaged or not from crossband."""
     file = Path(path)
-    if not file.is_file():
+    if not os.path.exists(file):
         raise CheckpointError(f"{file}: no such weights file", hint=near_file(file) or RELATIVE)
     if is_pickled(file):
         raise CheckpointError(f"{file}: is pickled, and crossband reads safetensors", hint=PICKLED)
     try:
         with safe_open(file, "pt") as stream:
-            header = json.loads((stream.metadata() or {}).get(KEY, "null"))
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118  not a dict
-    except (SafetensorError, OSError, ValueError) as error:
+            text = (stream.metadata() or {}).get(KEY)
+            parts = {name: stream.get_slice(name) for name in stream.keys()}  # noqa: SIM118  not a dict
+            header = {name: TensorInFile(part.get_shape(), TYPES.get(part.get_dtype())) for name, part in parts.items()}
+    except (SafetensorError, ValueError):
         hint = "`crossband train` writes them into the folder `weights` of a run"
-        raise CheckpointError(f"{file}: not a weights file: {error}", hint=hint) from None
-    if not isinstance(header, dict) or not {"graph", "digest", "facts"} <= header.keys():
+        raise Damaged(f"{file}: not a weights file, or damaged", hint=hint) from None
+    if text is None:
         hint = "files that `crossband train` writes hold their network's graph"
         raise CheckpointError(f"{file}: these weights do not say which network they belong to", hint=hint)
-    facts = {**header["facts"], "crossband": header.get("version")}
-    return Weights(file, header["graph"], header["digest"], tensors, facts)
+    found = checked(parsed(text, file, WEIGHTS.hint), WEIGHTS, file)
+    return Weights(file, found["graph"], found["digest"], header, {**found["facts"], "crossband": found.get("version")})
 
 
-def put_weights(network: nn.Module, weights: Weights) -> None:
-    """Load weights into a network. Raises CheckpointError, with how the two graphs differ, where they do not fit."""
+def check_weights(weights: Weights, network: nn.Module) -> None:
+    """Hold weights to a network, which may be on the meta device: nothing of the tensors is read.
+
+    Raises CheckpointError, with how the two graphs differ, where they belong to another one, and Damaged where their
+    names, sizes or types are not those of the network.
+    """
     meta: Any = network.meta
     if weights.digest != meta["digest"]:
         raise CheckpointError(
             f"{weights.file}: these weights belong to another network\n{difference(weights.graph, meta['graph'])}",
             hint="use the recipe they were trained with, or change the graph to what the file holds",
         )
-    try:
-        network.load_state_dict(dict(weights.tensors))
-    except RuntimeError as error:
-        raise CheckpointError(f"{weights.file}: damaged: {error}") from None
+    checked(weights.header, Format(like(network.state_dict()), WEIGHTS.hint), weights.file)
+
+
+def put_weights(network: nn.Module, weights: Weights) -> None:
+    """Load weights into a network. Raises CheckpointError where they do not fit, as `check_weights` does."""
+    check_weights(weights, network)
+    network.load_state_dict(dict(weights.tensors))
 
 
 def difference(theirs: str, ours: str) -> str:

@@ -6,7 +6,6 @@ curves, under their path (`{"step": 9, "losses": {"generators": {"l1": 0.1}}}` i
 parent share a panel, except that each metric outside `losses` has its own: they differ in scale.
 """
 
-import json
 import math
 import os
 from collections import defaultdict
@@ -20,7 +19,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from crossband.graphs.language.files import read_bytes
 from crossband.recipes.basics.files import replacing
+from crossband.recipes.basics.readback import LOG_LINE, checked, parsed
 from crossband.recipes.kinds.metric import MetricEntry
 from crossband.registry import CrossbandError, metrics
 
@@ -34,23 +35,13 @@ PIECES = 30  # of a smoothed curve; curves of fewer than twice as many points ar
 def read_log(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """The lines of a `metrics.jsonl`. An unfinished last line, of an interrupted run, is left out.
 
-    Raises CrossbandError, with the line, if the file is missing or another line is not a JSON object with a `step`.
+    Raises FileError if it cannot be read, Damaged, with the line, if another one is not as a run writes it.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise CrossbandError(f"{path}: no such file")
-    text = path.read_text(encoding="utf-8")
-    lines = text.splitlines() if text.endswith("\n") else text.splitlines()[:-1]
-    found = []
-    for number, line in enumerate(lines, 1):
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise CrossbandError(f"{path}:{number}: not JSON: {error.msg}") from None
-        if not isinstance(entry, dict) or not isinstance(entry.get("step"), int):
-            raise CrossbandError(f"{path}:{number}: each line is an object with a whole number `step`")
-        found.append(entry)
-    return found
+    *lines, _ = read_bytes(path).split(b"\n")  # behind the last line end is nothing, or an unfinished line
+    places = [f"{path}:{number}" for number in range(1, len(lines) + 1)]
+    return [
+        checked(parsed(line, place, LOG_LINE.hint), LOG_LINE, place) for place, line in zip(places, lines, strict=True)
+    ]
 
 
 def curves(log: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[int, float]]]:

@@ -4,7 +4,6 @@ It is read with `weights_only=True`, so that it cannot run code, and written und
 """
 
 import os
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 
 from crossband.recipes.basics.files import replacing
-from crossband.recipes.model.weights import CheckpointError
+from crossband.recipes.basics.readback import STATE, CheckpointError, checked, unpickled
 
 STATE_FORMAT = 1
 
@@ -24,15 +23,12 @@ def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
 
 
 def read_state(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a state that `save_state` wrote. Raises CheckpointError."""
+    """Read a state that `save_state` wrote. Raises CheckpointError, of which one is Damaged."""
     file = Path(path)
-    if not file.is_file():
+    if not os.path.exists(file):
         raise CheckpointError(f"{file}: no training state", hint="`--resume` takes the folder of a run that saved one")
-    try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{file}: not a training state: {str(error).splitlines()[0]}") from None
-    if not isinstance(state, dict) or state.get("format") != STATE_FORMAT:
-        found = state.get("format") if isinstance(state, dict) else None
+    state = unpickled(file, "a training state", hint=STATE.hint)
+    found = state.get("format") if isinstance(state, dict) else None
+    if type(found) is int and found != STATE_FORMAT:
         raise CheckpointError(f"{file}: the training state must have the format {STATE_FORMAT}, got {found}")
-    return state
+    return checked(state, STATE, file)

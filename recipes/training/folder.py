@@ -24,6 +24,7 @@ from crossband.recipes.language.syntax import Recipe
 from crossband.recipes.metrics.evaluation import Table
 from crossband.recipes.model.plugins import plugins_with
 from crossband.recipes.model.run_folder import RunFolder
+from crossband.recipes.reporting.curves import read_log
 from crossband.recipes.reporting.sheet import write_sheet
 from crossband.registry import CrossbandError
 
@@ -57,6 +58,8 @@ def refuse_taken(wanted: Path) -> None:
         return
     if RunFolder(wanted).recipe.is_file():
         hint = f"name another folder, or go on with `crossband train --resume {wanted}`"
+        if not RunFolder(wanted).state.is_file():
+            hint = "name another folder: this run stopped before its first state, or that was removed"
         raise CrossbandError(f"{wanted}: is there already, and a run is never overwritten", hint=hint)
     what = "a folder with other files in it" if wanted.is_dir() else "a file"
     raise CrossbandError(f"{wanted}: is {what}, and a run has a folder of its own", hint="name another folder")
@@ -112,16 +115,18 @@ def write_tables(run: RunFolder, tables: Mapping[str, Table]) -> None:
 class Log:
     """The figures of a run: JSON lines, and the same for TensorBoard.
 
-    A resumed run drops the lines after its `step`: they are of a stretch that is trained again.
+    A resumed run drops the lines after its `step`, which are of a stretch that is trained again, and if it was
+    `finished` the figures of its last test, which are measured again.
     """
 
-    def __init__(self, run: RunFolder, step: int = 0) -> None:
+    def __init__(self, run: RunFolder, step: int = 0, *, finished: bool = False) -> None:
         from torch.utils.tensorboard import SummaryWriter  # slow to import
 
         self._path = run.log
         if self._path.exists():
-            lines = [line for line in self._path.read_text("utf-8").splitlines() if _step(line) <= step]
-            _write(self._path, "".join(f"{line}\n" for line in lines))
+            lines = read_log(self._path)
+            kept = [each for each in lines if each["step"] <= step and not (finished and "test" in each)]
+            _write(self._path, "".join(f"{json.dumps(each)}\n" for each in kept))
         self._board = SummaryWriter(str(run.board), purge_step=step + 1 if step else None)
 
     def write(self, step: int, epoch: int, **figures: Any) -> None:
@@ -143,14 +148,6 @@ class Log:
     def close(self) -> None:
         """Finish the board."""
         self._board.close()
-
-
-def _step(line: str) -> float:
-    """The step of a line; a line that was cut off counts as beyond any."""
-    try:
-        return json.loads(line)["step"]
-    except (json.JSONDecodeError, KeyError, TypeError):
-        return float("inf")
 
 
 def _leaves(path: str, values: Mapping[str, Any]) -> list[tuple[str, float]]:

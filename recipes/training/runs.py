@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 from crossband.graphs.language.diagnostics import Problems
 from crossband.graphs.language.document import RELATIVE
 from crossband.graphs.language.files import near_file
+from crossband.recipes.basics.readback import CheckpointError
 from crossband.recipes.data.memory import Memory
 from crossband.recipes.data.opening import in_folder, of_run, open_source
 from crossband.recipes.data.scale import scale_faults
@@ -27,7 +28,7 @@ from crossband.recipes.model.evaluating import whole_scenes
 from crossband.recipes.model.plugins import named_if_missing, plugins_of
 from crossband.recipes.model.run_folder import RunFolder
 from crossband.recipes.model.task import Task
-from crossband.recipes.training.checkpoint import read_state
+from crossband.recipes.reporting.curves import read_log
 from crossband.recipes.training.folder import new_folder, refuse_taken
 from crossband.recipes.training.session import Run, Session
 from crossband.registry import CrossbandError
@@ -64,12 +65,13 @@ def train(
         refuse_taken(Path(run))
     if old:
         old.check()
+        _check_begun(old)
         with named_if_missing(f"{old}: this run was", plugins_of(old)):
             before = load_recipe(old.recipe).data
             with of_run(old, before):
                 experiment, source = prepare(old.recipe, texts, data, resumed=True)
         _check_same(before, experiment.recipe.data)
-        return begin(experiment, source, read_state(old.state), silent=silent).run(old)
+        return begin(experiment, source, old.state, silent=silent).run(old)
     experiment, source = prepare(str(recipe), texts, data)
     session = begin(experiment, source, silent=silent)
     fabric = session.fabric
@@ -77,10 +79,20 @@ def train(
     return session.run(RunFolder(Path(str(fabric.broadcast(None if made is None else str(made))))))
 
 
-def begin(
-    experiment: Experiment, source: Source, state: Mapping[str, Any] | None = None, *, silent: bool = False
-) -> Session:
-    """All of a run up to its first step, with nothing written: `crossband check` does it too."""
+def _check_begun(run: RunFolder) -> None:
+    """Raise CheckpointError where a run has no state to go on from, and Damaged where its log is."""
+    if not run.state.is_file():
+        message = f"{run}: has no `{run.state.name}`: it stopped before its first one, or this was removed"
+        raise CheckpointError(message, hint=f"begin it anew: `crossband train {run.recipe} --run FOLDER`")
+    if run.log.exists():
+        read_log(run.log)
+
+
+def begin(experiment: Experiment, source: Source, state: Path | None = None, *, silent: bool = False) -> Session:
+    """All of a run up to its first step, with nothing written: `crossband check` does it too.
+
+    `state` is the file with the state of a run to go on with.
+    """
     fabric = make_fabric(experiment)
     return Session(experiment, source, fabric, state, silent=silent or not fabric.is_global_zero)
 

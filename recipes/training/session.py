@@ -30,7 +30,7 @@ from crossband.recipes.reporting.curves import curves, draw_curves, read_log
 from crossband.recipes.reporting.pictures import sample_grid, save
 from crossband.recipes.reporting.report import Report as Page
 from crossband.recipes.reporting.report import write_report
-from crossband.recipes.training.checkpoint import save_state
+from crossband.recipes.training.checkpoint import read_state, save_state
 from crossband.recipes.training.engine import NotFinite
 from crossband.recipes.training.folder import Log, write_environment, write_recipe, write_tables
 from crossband.recipes.training.loop import StepRecord, steps_per_epoch, train_steps
@@ -81,13 +81,13 @@ class Session:
     """One run of a recipe: trains, and on the way writes what the recipe's `every` asks for.
 
     Making one builds everything and writes nothing, so that what is wrong is found before there is a
-    folder. `state` is that of a run to go on with.
+    folder. `state` is the file with the state of a run to go on with.
     """
 
     def __init__(
-        self, experiment: Experiment, source: Source, fabric: Fabric, state: Mapping[str, Any] | None, *, silent: bool
+        self, experiment: Experiment, source: Source, fabric: Fabric, state: Path | None, *, silent: bool
     ) -> None:
-        recipe = experiment.recipe
+        recipe, before = experiment.recipe, read_state(state) if state else None
         self.experiment, self.source, self.fabric, self.silent = experiment, source, fabric, silent
         self.loader = self._loader()
         self.per_epoch = steps_per_epoch(self.loader, recipe.accumulate)
@@ -95,8 +95,8 @@ class Session:
         length = recipe.epochs or recipe.steps or 0
         self.training = set_up(experiment, fabric, length, resumed=state is not None)
         self.training.images = source.bands
-        if state:
-            self.training.load_state_dict(state)
+        if before and state:
+            self.training.load_state_dict(before, state)
         self.model = Model(Task.of(experiment), self.training.networks, recipe=recipe)
         self._stop = False
         self._saved = self.training.step
@@ -111,7 +111,7 @@ class Session:
         facts = {"seed": recipe.seed, "device": str(self.fabric.device), "processes": self.fabric.world_size}
         facts |= {f"weights of {name}": text for name, text in training.measures.items()}
         self.environment = write_environment(self.folder, **facts)
-        self.log = Log(self.folder, training.step)
+        self.log = Log(self.folder, training.step, finished=training.step == self.total)
         try:
             self._train(training)
             return self._finish(training)

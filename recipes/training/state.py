@@ -3,14 +3,16 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from crossband.recipes.basics.readback import STATE, CheckpointError, Format, checked, like
 from crossband.recipes.kinds.function import Function
-from crossband.recipes.kinds.optimizer import make_optimizer
+from crossband.recipes.kinds.optimizer import make_optimizer, state_schema
 from crossband.recipes.kinds.schedule import Rate
 from crossband.recipes.kinds.source import Band
 from crossband.recipes.language.experiment import Experiment
@@ -20,7 +22,7 @@ from crossband.recipes.language.syntax import Phase
 from crossband.recipes.model.networks import begin_network, direction_of, seed_of
 from crossband.recipes.model.plugins import plugins_with
 from crossband.recipes.model.run_folder import RunFolder
-from crossband.recipes.model.weights import CheckpointError, difference, save_weights
+from crossband.recipes.model.weights import difference, save_weights
 from crossband.recipes.training.engine import PhaseRun, phase_runs
 
 Tensors = dict[str, Tensor]
@@ -146,9 +148,13 @@ class Training:
             "random": {"cpu": torch.get_rng_state(), "cuda": _cuda_states()},
         }
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state. Raises CheckpointError if it belongs to other networks or phases."""
-        self._check(state)
+    def load_state_dict(self, state: Mapping[str, Any], file: Path) -> None:
+        """Go on from a state that `read_state` read out of a file: from all of it, or from nothing.
+
+        Raises CheckpointError if it belongs to other networks or phases, Damaged if it does not fit to them.
+        """
+        self._check_same(state, file)
+        checked(state, Format(self._schema(state), STATE.hint), file)
         for name, network in self.networks.items():
             network.load_state_dict(state["networks"][name])
         for name, optimizer in self.optimizers.items():
@@ -159,10 +165,11 @@ class Training:
             if name in state["functions"]:
                 function.load_state_dict(state["functions"][name])
         for name, tensors in self.average.items():
-            for key, tensor in state["average"].get(name, {}).items():
+            for key, tensor in state["average"].get(name, state["networks"][name]).items():
                 tensors[key].copy_(tensor)
         self.step, self.epoch_loss = state["step"], {k: list(v) for k, v in state["epoch_loss"].items()}
-        self.fabric.strategy.precision.load_state_dict(state["precision"])
+        if state["precision"]:
+            self.fabric.strategy.precision.load_state_dict(state["precision"])
         if self.fabric.global_rank > 0:  # the state is that of the first process
             torch.manual_seed(seed_of(self.experiment.recipe.seed, f"process {self.fabric.global_rank}, {self.step}"))
             return
@@ -170,7 +177,8 @@ class Training:
         if len(state["random"]["cuda"]) == len(_cuda_states()):
             torch.cuda.set_rng_state_all(state["random"]["cuda"])
 
-    def _check(self, state: Mapping[str, Any]) -> None:
+    def _check_same(self, state: Mapping[str, Any], file: Path) -> None:
+        """Raise CheckpointError if a state belongs to other networks or phases."""
         for what in ("networks", "optimizers"):
             ours, theirs = set(getattr(self, what)), set(state[what])
             if ours != theirs:
@@ -178,12 +186,31 @@ class Training:
                 raise CheckpointError(
                     f"the run has the {kind} {', '.join(sorted(theirs))}, the recipe {', '.join(sorted(ours))}"
                 )
+        checked(state["graphs"], Format({"required": list(self.networks)}, STATE.hint), file, "graphs")
         for name, network in self.networks.items():
             theirs, ours = state["graphs"][name], _meta(network)
             if theirs["digest"] != ours["digest"]:
                 raise CheckpointError(
                     f"the run has another network `{name}`\n{difference(theirs['graph'], ours['graph'])}"
                 )
+
+    def _schema(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """The schema of a state by what it is loaded into. What a changed setting takes away or adds is not in it."""
+        phases = {phase.name: phase.optimizer for phase in self.experiment.recipe.phases}
+        present = self.state_dict()
+        parts: dict[str, Mapping[str, Any]] = {
+            "networks": {name: like(tensors) for name, tensors in present["networks"].items()},
+            "optimizers": {name: state_schema(*phases[name], made) for name, made in self.optimizers.items()},
+            "rates": {name: like(rate) for name, rate in present["rates"].items() if rate and state["rates"].get(name)},
+            "functions": {name: function.state_schema() for name, function in self.functions.items()},
+            "average": {name: like(tensors) for name, tensors in self.average.items()},
+        }
+        schemas = {part: {"properties": properties} for part, properties in parts.items()}
+        if present["precision"] and state["precision"]:
+            schemas["precision"] = like(present["precision"])
+        if self.fabric.global_rank == 0 and (states := _cuda_states()):
+            schemas["random"] = {"properties": {"cuda": {"items": like(states[0])}}}
+        return {"properties": schemas}
 
 
 def set_up(experiment: Experiment, fabric: Fabric, length: int, *, resumed: bool = False) -> Training:

@@ -1,0 +1,443 @@
+"""The formats of the files that crossband reads back, and the one way in which what they hold is checked.
+
+Weights, states and logs may come from a stranger, from a disk that was full or from another version. Whoever reads one
+holds it to its format before a value of it is used: `checked(parsed(text, file), FORMAT, file)`. A format is a JSON
+Schema with a few words more:
+
+    type: number, integer    as in JSON: finite, and no `3.0` in the place of 3
+    type: real               a number that may be infinite, as the best loss is before the first one
+    type: tensor             of these sizes (`shape`, null is any) and of this type (`dtype`, `floating` is any such)
+    type: random             what a random generator of torch on the CPU remembers
+    atleast: 0               the one number of a tensor is finite, and not less than this
+    increasing: true         each number of a list is larger than the one before it
+    title                    what a wrong value must be, in words
+"""
+
+import functools
+import itertools
+import json
+import math
+import os
+import sys
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+from crossband.graphs.language.files import FileError, PathLike, open_file
+from crossband.registry import CrossbandError, explain, show
+
+if TYPE_CHECKING:
+    import torch
+
+DEEPEST = 40  # lists and mappings within each other
+LONGEST = 200  # letters of what a message says of a field
+NAMED = 60  # letters of one key in it
+LARGEST = 2**53  # of counted things: whole numbers up to here are exact in every reader of JSON
+LONGEST_GRAPH = 2**20  # letters of the graph in a weights file; the largest that is shipped has 10,000
+TYPE_WORDS = {"real": "a number", "tensor": "a tensor", "random": "the state of a random generator"}
+
+
+class CheckpointError(CrossbandError):
+    """A file is no checkpoint of crossband, is damaged, or belongs to another network."""
+
+
+class Damaged(CheckpointError):
+    """A file that crossband reads back holds something else than it writes there."""
+
+
+class Format(NamedTuple):
+    """What a file holds: its JSON Schema, and what to do where it holds something else."""
+
+    schema: Mapping[str, Any]
+    hint: str | None = None
+
+
+def _by_name(each: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "propertyNames": {"type": "string"}, "additionalProperties": each}
+
+
+_TEXT = {"type": "string"}
+_COUNT = {"type": "integer", "minimum": 0, "maximum": LARGEST}
+_NUMBER = {"type": "number"}
+_TENSORS = _by_name({"type": "tensor"})
+_LIMITS = {
+    **{"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2, "increasing": True},
+    "title": "a list of two numbers, the lower one first",
+}
+_FIGURE = {"type": ["real", "string"], "pattern": "^-?inf$", "title": "a number, or the text `inf`"}
+_BANDS = {"type": ["string", "array"], "items": _TEXT, "minItems": 1, "uniqueItems": True}
+
+WEIGHTS = Format(  # the metadata of `weights/*.safetensors`, under the key `crossband`
+    {
+        "type": "object",
+        "required": ["graph", "digest", "facts"],
+        "properties": {
+            "version": {"type": ["string", "null"]},  # of crossband
+            "graph": {"type": "string", "maxLength": LONGEST_GRAPH},  # resolved, as YAML
+            "digest": _TEXT,  # of the graph
+            "facts": {  # about the training, as far as there was one; others may stand beside them
+                "type": "object",
+                "properties": {
+                    "network": {"type": "string", "minLength": 1},  # its name in the recipe
+                    "recipe": _TEXT,
+                    "step": _COUNT,
+                    "seed": _COUNT,
+                    "range": _LIMITS,  # the numbers in images that stand for black and white
+                    "channels": _by_name({"enum": [1, 3]}),
+                    "scale": _by_name({**_LIMITS, "increasing": False, "title": "a list of two numbers"}),
+                    "images": _by_name(
+                        {
+                            "type": "object",
+                            "required": ["channels"],
+                            "properties": {
+                                "channels": {"enum": [1, 3]},
+                                "pixels": _TEXT,
+                                "luminance": {"type": "boolean"},
+                            },
+                            "additionalProperties": False,
+                        }
+                    ),
+                    "task": {  # the bands that it translates between
+                        "type": ["object", "null"],
+                        "required": ["from", "to"],
+                        "properties": {"from": _BANDS, "to": _TEXT},
+                    },
+                    "test": {"enum": ["training", None]},  # the mode in which it translates
+                    "plugins": {"type": "array", "items": _TEXT},
+                },
+            },
+        },
+    },
+    "take another copy of the file, or train again",
+)
+
+STATE = Format(  # `state.pt`; what it must be like for a certain recipe is known to `Training`
+    {
+        "type": "object",
+        "required": [
+            *("format", "step", "graphs", "networks", "optimizers", "rates", "functions"),
+            *("average", "epoch_loss", "precision", "random"),
+        ],
+        "properties": {
+            "format": _COUNT,
+            "step": _COUNT,
+            "graphs": _by_name(
+                {"type": "object", "required": ["graph", "digest"], "properties": {"graph": _TEXT, "digest": _TEXT}}
+            ),
+            "networks": _by_name(_TENSORS),
+            "optimizers": _by_name(
+                {
+                    "type": "object",
+                    "required": ["state", "param_groups"],
+                    "properties": {
+                        "state": {"type": "object"},
+                        "param_groups": {"type": "array", "items": {"type": "object"}},
+                    },
+                }
+            ),
+            "rates": _by_name(_by_name({"type": "real"})),
+            "functions": _by_name({"type": "object"}),
+            "average": _by_name(_TENSORS),
+            "epoch_loss": _by_name(
+                {
+                    **{"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2},
+                    "title": "a list of two numbers, the sum and the count",
+                }
+            ),
+            "precision": _by_name({"type": "real"}),
+            "random": {
+                "type": "object",
+                "required": ["cpu", "cuda"],
+                "properties": {
+                    "cpu": {"type": "random"},
+                    "cuda": {"type": "array", "items": {"type": "tensor"}},
+                },
+            },
+        },
+    },
+    "a run goes on from a whole state only: its weights still translate; to train on, begin a new run",
+)
+
+LOG_LINE = Format(  # of `metrics.jsonl`: numbers inside of mappings are curves
+    {
+        "type": "object",
+        "required": ["step"],
+        "properties": {"step": _COUNT},
+        "additionalProperties": {"$ref": "#/$defs/figure"},
+        "title": "an object with a whole number `step`",
+        "$defs": {
+            "figure": {
+                "type": ["number", "object", "array", "string", "boolean", "null"],
+                **{"minimum": -1e100, "maximum": 1e100},  # no loss of 32 bits is beyond, and curves can be drawn
+                "additionalProperties": {"$ref": "#/$defs/figure"},
+            }
+        },
+    },
+    "move it away: the run then begins a new one",
+)
+
+ENVIRONMENT = Format(  # `environment.json`: of all that it says only the plugins are read back
+    {"type": "object", "properties": {"plugins": {"type": "array", "items": _TEXT}}},
+    "move it away: it only says where and with what the run was made",
+)
+
+TABLE = Format(  # one table of `evaluation.json`; JSON has no infinity, which is the text `inf`
+    {
+        "type": "object",
+        "required": ["images", "summary", "absent", "notes"],
+        "properties": {
+            "images": _by_name(_by_name({**_FIGURE, "type": ["real", "null", "string"]})),
+            "summary": _by_name(
+                {
+                    "type": "object",
+                    "required": ["mean", "std", "n"],
+                    "properties": {
+                        "mean": _FIGURE,
+                        "std": {"type": ["real", "null"]},
+                        "n": _COUNT,
+                    },
+                }
+            ),
+            "absent": _by_name(_TEXT),
+            "notes": _by_name(_TEXT),
+        },
+    },
+    "`crossband evaluate` measures the run again",
+)
+
+
+# ---------------------------------------------------------------------- formats of what there is
+
+
+def like(value: Any) -> dict[str, Any]:
+    """The schema of what is like a value that is at hand, such as the weights of a network.
+
+    Mappings have the same keys, tensors the same sizes. Their type is the same, but that any floating-point type stands
+    for another one. Lists may be of any length and hold anything.
+    """
+    match value:
+        case bool() | str() | None:
+            return {"const": value}
+        case int():
+            return {"type": "integer"}
+        case float():
+            return {"type": "real"}
+        case dict():
+            own = {name: like(each) for name, each in value.items()}
+            return {"type": "object", "required": list(own), "properties": own, "additionalProperties": False}
+        case list() | tuple():
+            return {"type": "array"}
+    if _is_random(value):
+        return {"type": "random"}
+    return {"type": "tensor", "shape": list(value.shape), "dtype": _kind(value.dtype)}
+
+
+def _kind(dtype: "torch.dtype") -> str:
+    return "floating" if dtype.is_floating_point else str(dtype).removeprefix("torch.")
+
+
+# ---------------------------------------------------------------------- reading and checking
+
+
+def parsed(text: str | bytes, file: object, hint: str | None = None) -> Any:
+    """What a JSON text holds. Raises Damaged, naming the file."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise Damaged(f"{file}: damaged: not JSON: {error.msg}", hint=hint) from None
+    except (ValueError, RecursionError):  # no UTF-8, a number of thousands of digits, thousands of brackets
+        raise Damaged(f"{file}: damaged: not JSON as crossband writes it", hint=hint) from None
+
+
+def checked(data: Any, format: Format, file: object, within: str = "") -> Any:
+    """The data as they are, where they have the format. Raises Damaged, which names the file and the first wrong field.
+
+    `within` is where in the file the data lie.
+    """
+    if _is_deep(data):
+        raise Damaged(f"{file}: damaged: lists and mappings are nested too deep", hint=format.hint)
+    for error in _validators()(dict(format.schema)).iter_errors(data):
+        path = ".".join(filter(None, [within, *(str(key)[:NAMED] for key in error.absolute_path)]))
+        words = _words(error)
+        short = words if len(words) <= LONGEST else f"{words[:LONGEST]}..."
+        raise Damaged(f"{file}: damaged: {f'`{path}` ' if path else 'it '}{short}", hint=format.hint)
+    return data
+
+
+def unpickled(file: PathLike, what: str, *, device: str = "cpu", hint: str | None = None) -> Any:
+    """What a file that `torch.save` wrote holds: tensors and plain data. Raises Damaged, in whose words it is not
+    `what`, and FileError.
+
+    Nothing in it is executed. An archive that unpacks to more than the file has bytes is refused: `torch.save` never
+    compresses.
+    """
+    import torch
+
+    try:
+        with open_file(file) as stream:
+            if zipfile.is_zipfile(stream) and _size_of(stream) > os.fstat(stream.fileno()).st_size:
+                raise Damaged(f"{file}: not {what}: it is compressed, as torch does to none", hint=hint)
+            stream.seek(0)
+            return torch.load(stream, map_location=device, weights_only=True)
+    except CrossbandError:
+        raise
+    except OSError as error:
+        raise FileError.of(file, error) from None
+    except Exception:  # odd bytes make the reader of pickles stumble in every way there is
+        reason = "it is damaged, or holds more than tensors and plain data"
+        raise Damaged(f"{file}: not {what}: {reason}", hint=hint) from None
+
+
+def _size_of(archive: BinaryIO) -> int:
+    """The bytes that an archive unpacks to."""
+    with zipfile.ZipFile(archive) as parts:
+        return sum(part.file_size for part in parts.infolist())
+
+
+def _is_deep(data: Any) -> bool:
+    """Whether lists and mappings lie in each other more than DEEPEST times. Walks level by level, each thing once."""
+    level = [data]
+    for _ in range(DEEPEST):
+        inner = (
+            each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list | tuple)
+        )
+        level = list({id(child): child for children in inner for child in children}.values())
+        if not level:
+            return False
+    return True
+
+
+# ---------------------------------------------------------------------- the words of the schemas
+
+
+@functools.cache
+def _validators() -> Any:
+    from jsonschema import Draft202012Validator, validators
+
+    checker = Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {
+            "array": lambda _, value: isinstance(value, list | tuple),
+            "integer": lambda _, value: type(value) is int,
+            "number": lambda _, value: _is_number(value) and math.isfinite(value),
+            "real": lambda _, value: _is_number(value) and not math.isnan(value),
+            "tensor": lambda _, value: _is_tensor(value),
+            "random": lambda _, value: _is_random(value),
+        }
+    )
+    words = {
+        "shape": _shape_faults,
+        "dtype": _dtype_faults,
+        "atleast": _atleast_faults,
+        "increasing": _increasing_faults,
+    }
+    return validators.extend(Draft202012Validator, words, type_checker=checker)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a number that a float can stand for: no true or false, no whole number of a thousand digits."""
+    return type(value) is float or (type(value) is int and value.bit_length() < sys.float_info.max_exp)
+
+
+def _is_tensor(value: Any) -> bool:
+    """Whether it is a plain tensor in memory, or the description of one in the header of a weights file."""
+    import torch
+
+    if not isinstance(value, torch.Tensor):
+        return isinstance(value, TensorInFile)
+    return value.layout is torch.strided and not value.is_quantized and value.device.type == "cpu"
+
+
+def _is_random(value: Any) -> bool:
+    import torch
+
+    if not (isinstance(value, torch.Tensor) and _is_tensor(value) and value.dtype == torch.uint8):
+        return False
+    try:
+        torch.Generator().set_state(value)
+    except (RuntimeError, TypeError):
+        return False
+    return True
+
+
+class TensorInFile(NamedTuple):
+    """A tensor that lies in a file, before it is read: its sizes, and its type or None where torch has no such one."""
+
+    shape: Sequence[int]
+    dtype: "torch.dtype | None"
+
+
+def _shape_faults(_: Any, shape: Sequence[int | None], value: Any, __: Any) -> Iterator[Any]:
+    found = list(value.shape)
+    if len(found) != len(shape) or any(wanted not in (None, size) for wanted, size in zip(shape, found, strict=True)):
+        yield _fault(f"must be a tensor of {_sizes(shape)}, got one of {_sizes(found)}")
+
+
+def _dtype_faults(_: Any, kind: str, value: Any, __: Any) -> Iterator[Any]:
+    if value.dtype is None or _kind(value.dtype) != kind:
+        found = "another" if value.dtype is None else str(value.dtype).removeprefix("torch.")
+        yield _fault(f"must be a tensor of {'a floating-point type' if kind == 'floating' else kind}, got {found}")
+
+
+def _atleast_faults(_: Any, least: float, value: Any, __: Any) -> Iterator[Any]:
+    if not (math.isfinite(found := float(value)) and found >= least):
+        yield _fault(f"must be at least {least}, got {found}")
+
+
+def _increasing_faults(_: Any, wanted: bool, value: Any, __: Any) -> Iterator[Any]:
+    if wanted and not all(low < high for low, high in itertools.pairwise(value)):
+        yield _fault("must increase")
+
+
+def _fault(message: str) -> Any:
+    from jsonschema import ValidationError
+
+    return ValidationError(message)
+
+
+def _sizes(shape: Sequence[int | None]) -> str:
+    return "x".join("?" if size is None else str(size) for size in shape) or "one number"
+
+
+class _Seen:
+    """What a message shows of a value: never all of a large one."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        value = self._value
+        if value is None or type(value) in (bool, float, str) or _is_number(value):
+            return show(value)
+        if isinstance(value, dict):
+            return "a mapping"
+        if isinstance(value, list | tuple):
+            plain = len(value) <= 8 and all(item is None or _is_number(item) for item in value)
+            return show(value) if plain else "a list"
+        return f"a {type(value).__name__}"
+
+
+def _words(error: Any) -> str:
+    """A ValidationError in words that follow the name of the field."""
+    found = _Seen(error.instance)
+    if error.validator == "required":
+        return f"has no `{next(name for name in error.validator_value if name not in error.instance)}`"
+    if title := error.schema.get("title"):
+        return f"must be {title}, got {found}"
+    match error.validator:
+        case "additionalProperties":
+            odd = next(name for name in error.instance if name not in error.schema["properties"])
+            return f"has `{str(odd)[:NAMED]}`, which does not belong there"
+        case "type":
+            kinds = [error.validator_value] if isinstance(error.validator_value, str) else error.validator_value
+            if own := [TYPE_WORDS[kind] for kind in kinds if kind in TYPE_WORDS]:
+                return f"must be {' or '.join(own)}, got {found}"
+        case "shape" | "dtype" | "atleast" | "increasing":
+            return error.message
+        case "uniqueItems":
+            return "has the same twice"
+        case "maxLength":
+            return f"must have at most {error.validator_value:,} letters, has {len(error.instance):,}"
+        case "const":
+            return f"must be {_Seen(error.validator_value)}, got {found}"
+    error.instance = found
+    return explain(error)[0]
