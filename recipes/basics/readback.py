@@ -24,16 +24,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from crossband.graphs.language.files import FileError, PathLike, open_file
+from crossband.graphs.language.limits import MAX_BYTES
 from crossband.registry import CrossbandError, explain, show
 
 if TYPE_CHECKING:
     import torch
 
 DEEPEST = 40  # lists and mappings within each other
-LONGEST = 200  # letters of what a message says of a field
-NAMED = 60  # letters of one key in it
 LARGEST = 2**53  # of counted things: whole numbers up to here are exact in every reader of JSON
-LONGEST_GRAPH = 2**20  # letters of the graph in a weights file; the largest that is shipped has 10,000
 TYPE_WORDS = {"real": "a number", "tensor": "a tensor", "random": "the state of a random generator"}
 
 
@@ -73,7 +71,7 @@ WEIGHTS = Format(  # the metadata of `weights/*.safetensors`, under the key `cro
         "required": ["graph", "digest", "facts"],
         "properties": {
             "version": {"type": ["string", "null"]},  # of crossband
-            "graph": {"type": "string", "maxLength": LONGEST_GRAPH},  # resolved, as YAML
+            "graph": {"type": "string", "maxLength": MAX_BYTES},  # resolved, as YAML
             "digest": _TEXT,  # of the graph
             "facts": {  # about the training, as far as there was one; others may stand beside them
                 "type": "object",
@@ -257,10 +255,8 @@ def checked(data: Any, format: Format, file: object, within: str = "") -> Any:
     if _is_deep(data):
         raise Damaged(f"{file}: damaged: lists and mappings are nested too deep", hint=format.hint)
     for error in _validators()(dict(format.schema)).iter_errors(data):
-        path = ".".join(filter(None, [within, *(str(key)[:NAMED] for key in error.absolute_path)]))
-        words = _words(error)
-        short = words if len(words) <= LONGEST else f"{words[:LONGEST]}..."
-        raise Damaged(f"{file}: damaged: {f'`{path}` ' if path else 'it '}{short}", hint=format.hint)
+        path = ".".join(filter(None, [within, *map(str, error.absolute_path)]))
+        raise Damaged(f"{file}: damaged: {f'`{path}`' if path else 'it'} {_words(error)}", hint=format.hint)
     return data
 
 
@@ -426,7 +422,7 @@ def _words(error: Any) -> str:
     match error.validator:
         case "additionalProperties":
             odd = next(name for name in error.instance if name not in error.schema["properties"])
-            return f"has `{str(odd)[:NAMED]}`, which does not belong there"
+            return f"has `{odd}`, which does not belong there"
         case "type":
             kinds = [error.validator_value] if isinstance(error.validator_value, str) else error.validator_value
             if own := [TYPE_WORDS[kind] for kind in kinds if kind in TYPE_WORDS]:
