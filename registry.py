@@ -6,6 +6,7 @@ Beside the things made of Python it knows the folders of graphs, recipes and key
 This module imports neither torch nor any other part of crossband.
 """
 
+import contextlib
 import difflib
 import importlib
 import importlib.util
@@ -13,9 +14,12 @@ import inspect
 import itertools
 import os
 import re
+import stat
 import sys
+import traceback
 import types
 import typing
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -29,6 +33,7 @@ if __name__ != "crossband.registry":  # a second copy would be a second, empty r
 ROOT = Path(__file__).parent
 REQUIRED = inspect.Parameter.empty
 MANY = 500  # names among which a near one is looked for
+PLUGIN_BYTES = 10_000_000  # of one file
 FEW = 16  # names that a hint lists
 USUAL: Mapping[str, str] = {  # what parameters mean that have one meaning wherever they are
     "activation": "The activation behind it",
@@ -65,6 +70,21 @@ ALIKE = 0.66  # of two names: the least part of their letters that agree, for a 
 SHOWN = 20  # errors of one group that an error which gathers them shows
 LONGEST_WORD = 300  # characters of one word of a message, such as a name; a path is seldom longer
 LONGEST_TEXT = 2000  # characters of one line of a message
+_UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")  # Unicode categories of what acts on a terminal or has no glyph
+
+
+def visible(text: str) -> str:
+    r"""`text` as a terminal may be given it: what is no sign but acts on it is written as its number, `\u{1b}`.
+
+    That is every control character but line break and tab, escapes among them, every mark that turns the direction of
+    what is read, and what no font has. All that crossband prints goes through here: names, files and the messages
+    of other libraries may be anybody's.
+    """
+    return re.sub(r"[^\n\t -~]", lambda found: _visible(found[0]), text)
+
+
+def _visible(sign: str) -> str:
+    return f"\\u{{{ord(sign):x}}}" if unicodedata.category(sign) in _UNSEEN else sign
 
 
 class CrossbandError(Exception):
@@ -82,8 +102,8 @@ class CrossbandError(Exception):
         self.faults: tuple[CrossbandError, ...] = ()
 
     def __str__(self) -> str:
-        hints = [f"hint: {hint}" for hint in shortened(self.hint or "").splitlines()]
-        return "\n".join([self.message, *hints, *(f"note: {shortened(note)}" for note in self.notes)])
+        hints = [f"hint: {hint}" for hint in shortened(self.hint).split("\n")] if self.hint else []
+        return visible("\n".join([self.message, *hints, *(f"note: {shortened(note)}" for note in self.notes)]))
 
     @classmethod
     def gathered(cls, message: str | None, *groups: "Sequence[CrossbandError]", hint: str | None = None) -> Self:
@@ -382,7 +402,7 @@ def description(factory: Callable[..., Any]) -> dict[str, Any]:
 def load_plugins() -> None:
     """Import every module of the entry-point group `crossband.plugins`, once.
 
-    A plugin that fails to import is set aside and named in `plugin_failures`: one stale import must
+    A plugin that fails to import is set aside, whole, and named in `plugin_failures`: one stale import must
     not take the rest of the registry down.
     """
     if "entry points" in _loaded:
@@ -390,19 +410,35 @@ def load_plugins() -> None:
     _loaded["entry points"] = None  # first, so that a plugin may itself look names up
     for point in entry_points(group="crossband.plugins"):
         try:
-            point.load()
-        except Exception as error:
-            what = error if isinstance(error, CrossbandError) else repr(error)
-            plugin_failures.append(f"the plugin `{point.name}` did not load: {what}")
+            with _running(f"the plugin `{point.name}`", point.module):
+                point.load()
+        except CrossbandError as error:
+            prefix = "" if "did not load" in error.message else f"the plugin `{point.name}` did not load: "
+            plugin_failures.append(f"{prefix}{error}")
 
 
 def load_plugin(path: str | os.PathLike[str]) -> None:
-    """Run one Python file that registers things. Raises CrossbandError if there is no such file."""
-    file = Path(path).resolve()
+    """Run one Python file that registers things; what it prints goes to stderr, where no program reads results.
+
+    Raises CrossbandError, with the line of the file, if it does not run to its end: then nothing of it is registered.
+    """
+    load_plugins()
+    try:
+        file = Path(path).resolve()
+        found = file.stat()
+    except (OSError, ValueError, RuntimeError) as error:  # of a name with a zero in it; of links in a circle
+        there = not isinstance(error, FileNotFoundError | NotADirectoryError)
+        why = f"the plugin file cannot be read: {getattr(error, 'strerror', error)}" if there else "no such plugin file"
+        raise CrossbandError(
+            f"{path}: {why}", hint=None if there else "a path is relative to the working directory"
+        ) from None
     if str(file) in _loaded:
         return
-    if not file.is_file():
-        raise CrossbandError(f"{path}: no such plugin file", hint="a path is relative to the working directory")
+    if not stat.S_ISREG(found.st_mode):
+        raise CrossbandError(f"{path}: not a regular file", hint="a plugin is a Python file")
+    if found.st_size > PLUGIN_BYTES:
+        message = f"{path}: a plugin file has at most {PLUGIN_BYTES:,} bytes, this one has {found.st_size:,}"
+        raise CrossbandError(message)
     name = f"crossband_plugin_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
@@ -410,12 +446,63 @@ def load_plugin(path: str | os.PathLike[str]) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # pickled instances of its classes are found by this name
     try:
-        spec.loader.exec_module(module)
+        with _running(str(path), name):
+            spec.loader.exec_module(module)
     except CrossbandError:
+        del sys.modules[name]
         raise
-    except Exception as error:
-        raise CrossbandError(f"{path}: the plugin did not load: {error!r}") from error
     _loaded[str(file)] = None
+
+
+@contextlib.contextmanager
+def _running(what: str, module: str) -> Iterator[None]:
+    """Run the module of a plugin: if it does not come to its end, nothing that it registered stays.
+
+    Raises CrossbandError, whatever the plugin raises: it may also exit.
+    """
+    entries = [(kind, set(kind._entries)) for kind in KINDS.values()]
+    folders = {kind: len(known) for kind, known in FOLDERS.items()}
+    references = len(REFERENCES)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except BaseException as error:
+        for kind, before in entries:
+            kind._entries = {name: each for name, each in kind._entries.items() if each.ours or name in before}
+        for kind, count in folders.items():
+            del FOLDERS[kind][count:]
+        del REFERENCES[references:]
+        if isinstance(error, CrossbandError):
+            raise
+        line = _line_in(error, lambda name: name == module)
+        if line is None and isinstance(error, SyntaxError) and error.filename:
+            line = error.filename, error.lineno or 1
+        own = line is not None and line[0] == str(Path(what).resolve())
+        where = "" if line is None else f":{line[1]}" if own else f": {line[0]}:{line[1]}"
+        raise CrossbandError(f"{what}{where}: the plugin did not load: {_said(error)}") from error
+
+
+def blamed(error: BaseException) -> CrossbandError | None:
+    """The error for one that comes out of the code of a plugin, with its file and line; None for any other."""
+    entries = (entry for kind in KINDS.values() for entry in kind._entries.values() if not entry.ours)
+    packages = {entry.module.partition(".")[0] for entry in entries} - {"__main__"}
+    line = _line_in(error, lambda name: name.partition(".")[0] in packages)
+    return CrossbandError(f"{line[0]}:{line[1]}: the plugin failed: {_said(error)}") if line else None
+
+
+def _line_in(error: BaseException, wanted: Callable[[str], bool]) -> tuple[str, int] | None:
+    """The innermost line that an error came through in modules whose name is `wanted`."""
+    found = None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if wanted(str(frame.f_globals.get("__name__"))):
+            found = frame.f_code.co_filename, line
+    return found
+
+
+def _said(error: BaseException) -> str:
+    """An error of any kind on one line."""
+    words = error.msg if isinstance(error, SyntaxError) else str(error)
+    return f"{type(error).__name__}: {' '.join(words.split())}".removesuffix(": ")
 
 
 def plugins() -> list[str]:

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from crossband.recipes.model.weights import read_weights as read_weights
     from crossband.recipes.model.weights import save_weights as save_weights
     from crossband.recipes.training.runs import train as train
-    from crossband.recipes.training.session import Interrupted as Interrupted
     from crossband.recipes.training.session import Run as Run
+    from crossband.recipes.training.stopping import Interrupted as Interrupted
 
 _HOMES = {
-    "Interrupted": "training.session",
+    "Interrupted": "training.stopping",
     "Model": "model.model",
     "Run": "training.session",
     "check": "language.checker",

@@ -3,7 +3,6 @@
 A check adds every fault to `Problems`, so that the user sees all of them at once, sorted by position.
 """
 
-import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from crossband.graphs.language.document import Mark, Place
 from crossband.graphs.language.limits import MAX_ERRORS
-from crossband.registry import CrossbandError, shortened
+from crossband.registry import CrossbandError, shortened, visible
 
 T = TypeVar("T")
 Hint: TypeAlias = str | Callable[[], str | None] | None  # a search for a near name waits until it is shown
@@ -222,16 +221,8 @@ def _excerpt(line: str, mark: Mark) -> tuple[str, str]:
 
 
 def _shown(text: str) -> str:
-    """`text` with tabs as spaces and with control characters made visible."""
-    return re.sub(r"[^\n -~]", lambda found: _visible(found[0]), text)
-
-
-def _visible(character: str) -> str:
-    if character == "\t":
-        return _TAB
-    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
-        return f"\\u{{{ord(character):x}}}"
-    return character
+    """`text` as a terminal may be given it, with tabs as spaces, so that carets below it can be aligned."""
+    return visible(text).replace("\t", _TAB)
 
 
 def _columns(text: str) -> int:

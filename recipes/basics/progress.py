@@ -1,5 +1,6 @@
 """Progress on stderr: a bar on a terminal, elsewhere a line now and then."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,9 @@ from typing import Self, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from crossband.recipes.basics.terminal import coloured, talk, talking
+from crossband.registry import visible
+
 T = TypeVar("T")
 QUIET_SECONDS = 30.0  # between two lines where there is no terminal
 
@@ -19,26 +23,35 @@ class Screen(AbstractContextManager["Screen"]):
 
     def __init__(self, title: str, total: int, done: int = 0, *, silent: bool = False) -> None:
         self.title, self.total, self.done, self.silent = title, total, done, silent
-        self._console = Console(stderr=True, quiet=silent)
+        self._talk = talk(sys.stderr)
+        self._console = Console(file=coloured(sys.stderr), quiet=silent)
         self._bar: Progress | None = None
+        self._talking = contextlib.ExitStack()
         self._began = self._last_line = time.monotonic()
         self._first = done
 
     def __enter__(self) -> Self:
         if self._console.is_terminal and not self.silent:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-            words = TextColumn("{task.fields[words]}", style="dim")
+            columns = (
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+            )
+            words = TextColumn("{task.fields[words]}", style="dim", markup=False)
             bar = self._bar = Progress(
                 *columns, TextColumn("left"), TimeRemainingColumn(), words, console=self._console
             )
             bar.start()
-            self._task = bar.add_task(self.title, total=self.total, completed=self.done, words="")
+            self._talking.enter_context(talking())  # what others print now goes above the bar, cleaned before
+            self._task = bar.add_task(visible(self.title), total=self.total, completed=self.done, words="")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._bar:
+            self._talking.close()
             self._bar.stop()
 
     def update(self, done: int, words: str = "") -> None:
@@ -46,7 +59,7 @@ class Screen(AbstractContextManager["Screen"]):
         self.done = done
         if self._bar:
             self._bar.update(self._task, completed=done)
-            self._bar.tasks[self._task].fields["words"] = words
+            self._bar.tasks[self._task].fields["words"] = visible(words)
         elif time.monotonic() - self._last_line >= QUIET_SECONDS or (done == self.total and done > self._first):
             self._last_line = time.monotonic()
             self.say(f"{self.title} {done}/{self.total}, {self._left()}{', ' + words if words else ''}")
@@ -56,9 +69,10 @@ class Screen(AbstractContextManager["Screen"]):
         if self.silent:
             return
         if self._bar:
-            self._console.print(text, highlight=False, markup=False)
+            self._console.print(visible(text), highlight=False, markup=False)
         else:
-            print(text, file=sys.stderr, flush=True)
+            self._talk.write(f"{text}\n")
+            self._talk.flush()
 
     def _left(self) -> str:
         spent, worked = time.monotonic() - self._began, self.done - self._first

@@ -1,11 +1,14 @@
 """The command line, `crossband NAME`. In: arguments. Out: data on stdout, talk on stderr, an exit code.
 
-There is one module for each command, imported when the command is used. Exit codes: 0; 1 where the input is wrong;
-2 where the usage is; 130 after Ctrl-C; 141 where nothing reads stdout any more. To add a command, write a click
-command `NAME` in `recipes/commands/NAME.py` and a line in `COMMANDS`; every command takes `--plugin` by itself.
+There is one module for each command, imported when the command is used. Exit codes: 0; 1 where the input is wrong, or
+the result cannot be printed; 2 where the usage is; 130 after Ctrl-C, 129 after SIGHUP and 143 after SIGTERM; 141 where
+nothing reads the result any more. A command whose result is files does not mind who reads what it prints. To add a
+command, write a click command `NAME` in `recipes/commands/NAME.py` and a line in `COMMANDS`; every command takes
+`--plugin` by itself.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -14,7 +17,10 @@ from typing import Any
 import click
 
 from crossband import __version__, registry
-from crossband.registry import CrossbandError, suggest
+from crossband.recipes.basics.terminal import open_closed, talk, talking
+from crossband.recipes.commands.edge import explained
+from crossband.recipes.commands.output import report, say
+from crossband.registry import suggest
 
 COMMANDS: Mapping[str, str] = {
     "ls": "List everything that a graph or recipe can name",
@@ -31,7 +37,12 @@ COMMANDS: Mapping[str, str] = {
 # cores busy, what spins takes them from the very thread that it waits for. To sleep at once (`OMP_WAIT_POLICY=PASSIVE`)
 # made steps of the demo twice as slow on idle cores. Read once, when torch is first imported.
 WAITING = ("GOMP_SPINCOUNT", "10000")
-PIPE_CLOSED, INTERRUPTED = 141, 130  # what a shell reports for SIGPIPE and SIGINT
+PIPE_CLOSED, INTERRUPTED, SIGNALLED = (
+    141,
+    130,
+    128,
+)  # what a shell reports for SIGPIPE, for SIGINT and, more, for others
+IN_FILES = ("train", "translate", "new")  # commands whose result is files
 
 
 class Commands(click.Group):
@@ -46,6 +57,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             hint = suggest(cmd_name, COMMANDS)
             ctx.fail(f"no command named `{cmd_name}`" + (f"\nhint: {hint}" if hint else ""))
+        self._asked = cmd_name
         command: click.Command = getattr(import_module(f"{__name__}.{cmd_name}"), cmd_name)
         if not any(parameter.name == "plugin" for parameter in command.params):
             command.params.append(_plugin_option())
@@ -56,42 +68,43 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; a reader of stdout that went away, such as `head`, ends it quietly."""
-        try:
-            try:
-                return super().invoke(ctx)
-            finally:
-                sys.stdout.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
-            ctx.exit(PIPE_CLOSED)
-
     def main(self, args: Sequence[str] | None = None, *_: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         """As click's, with the exit codes of this module."""
         if not standalone_mode:
             return super().main(args, standalone_mode=False, **extra)
+        self._asked = ""
+        with talking() as out:
+            code = self._run(args, extra)
+            out.flush()
+            if code == 0 and out.lost and self._asked not in IN_FILES:
+                code = PIPE_CLOSED if isinstance(out.lost, BrokenPipeError) else 1
+                if code != PIPE_CLOSED:
+                    say(f"stdout: the result cannot be printed: {getattr(out.lost, 'strerror', out.lost)}")
+        sys.exit(code)
+
+    def _run(self, args: Sequence[str] | None, extra: Mapping[str, Any]) -> int:
+        """The exit code of a command line, what is wrong with it told."""
         first = os.environ.get("RANK", "0") == "0"  # of the processes of torchrun, all of which meet the same mistake
         try:
             code = super().main(args, standalone_mode=False, **extra)
+            return code if isinstance(code, int) else 0
         except click.ClickException as error:
             if isinstance(error, click.UsageError) and (hint := _usage_hint(error, args or sys.argv[1:])):
                 error = click.UsageError(f"{error.format_message()}\nhint: {hint}", error.ctx)
             if first:
                 error.show()
-            code = error.exit_code
+            return error.exit_code
         except click.Abort:
-            code = INTERRUPTED
-        except CrossbandError as error:
-            from crossband.recipes.commands.output import report
-
-            if first or error.of_one_process:
-                report(error)
-            code = 1
-        except Exception:
-            click.echo("this is a fault of crossband and not yours: please report it with the lines below", err=True)
-            raise
-        sys.exit(code if isinstance(code, int) else 0)
+            return INTERRUPTED
+        except (Exception, SystemExit) as error:
+            told = explained(error)
+            if told is None and isinstance(error, Exception):
+                say("this is a fault of crossband and not yours: please report it with the lines below")
+            if told is None:
+                raise
+            if first or told.of_one_process:
+                report(told)
+            return 1
 
 
 def _usage_hint(error: click.UsageError, words: Sequence[str]) -> str | None:
@@ -136,10 +149,18 @@ def cli() -> None:
     """
 
 
+def _leave(number: int, _: Any) -> None:
+    """End at a signal as at an error, so that nothing half written stays."""
+    sys.exit(SIGNALLED + number)
+
+
 def main() -> None:
     """Run the command line; the entry point of `crossband`."""
     os.environ.setdefault(*WAITING)
-    for stream in (sys.stdout, sys.stderr):
-        if reconfigure := getattr(stream, "reconfigure", None):
-            reconfigure(errors="replace")  # a terminal that lacks a sign gets `?`, not an error
+    open_closed()
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) is signal.SIG_DFL:  # `nohup` has it ignored
+            signal.signal(number, _leave)
+    sys.stdout, sys.stderr = talk(sys.stdout), talk(sys.stderr)  # type: ignore[assignment]  # also of tracebacks
     cli(prog_name="crossband")

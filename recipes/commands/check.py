@@ -9,7 +9,7 @@ import click
 from crossband.recipes.commands import listing
 from crossband.recipes.commands.names import JSON, SIZE, Named, meanings
 from crossband.recipes.commands.names import settings as params
-from crossband.recipes.commands.output import colourful, print_json, say
+from crossband.recipes.commands.output import print_json, print_problems, say
 from crossband.registry import CrossbandError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def check(
         for line in filter(None, lines):
             click.echo(line)
         if problems:
-            click.echo(problems.render(colour=colourful(sys.stdout)))
+            print_problems(problems, sys.stdout)
     ctx.exit(1 if problems else 0)
 
 

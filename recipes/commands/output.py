@@ -4,11 +4,15 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from crossband.registry import CrossbandError, show
+from crossband.recipes.basics.terminal import coloured
+from crossband.registry import CrossbandError, show, visible
+
+if TYPE_CHECKING:
+    from crossband.graphs.language.diagnostics import Problems
 
 
 def colourful(stream: TextIO) -> bool:
@@ -23,8 +27,15 @@ def say(text: str) -> None:
 
 def report(error: CrossbandError) -> None:
     """Print an error meant for the user, on stderr."""
-    render = getattr(getattr(error, "problems", None), "render", None)  # of an InvalidFile
-    click.echo(render(colour=colourful(sys.stderr)) if render else str(error), err=True, color=True if render else None)
+    if problems := getattr(error, "problems", None):  # of an InvalidFile
+        print_problems(problems, sys.stderr)
+    else:
+        say(str(error))
+
+
+def print_problems(problems: "Problems", stream: TextIO) -> None:
+    """Print every fault of a file."""
+    _coloured(problems.render(colour=colourful(stream)), stream)
 
 
 def plain(value: Any) -> str:
@@ -36,7 +47,8 @@ def plain(value: Any) -> str:
 
 def print_json(data: Any) -> None:
     """Print data for a program."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+    click.echo("".join(sign if sign == "\n" or sign.isprintable() else json.dumps(sign)[1:-1] for sign in text))
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
@@ -53,11 +65,16 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right
 def print_facts(facts: Mapping[str, str]) -> None:
     """Print names with their values, one a line; empty values are left out."""
     width = max(map(len, facts), default=0)
+    bold = colourful(sys.stdout)
     for name, value in facts.items():
         if value:
-            click.echo(
-                f"{click.style(name.ljust(width), bold=True) if colourful(sys.stdout) else name.ljust(width)}  {value}"
-            )
+            head = click.style(visible(name).ljust(width), bold=True) if bold else name.ljust(width)
+            _coloured(f"{head}  {visible(value)}", sys.stdout)
+
+
+def _coloured(text: str, stream: TextIO) -> None:
+    """Print a text that is clean, with its colours."""
+    click.echo(text, file=coloured(stream), color=True)
 
 
 def _rich_table(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:
@@ -71,5 +88,5 @@ def _rich_table(headings: Sequence[str], rows: Sequence[Sequence[str]], right: S
         side = "right" if heading in right else "left"
         table.add_column(heading, justify=side, overflow="fold", no_wrap=number == 0 or heading in right)
     for row in rows:
-        table.add_row(*map(Text, row))  # as text: brackets are no markup here
-    Console(color_system="auto" if colourful(sys.stdout) else None).print(table)
+        table.add_row(*(Text(visible(cell)) for cell in row))  # as text: brackets are no markup here
+    Console(file=coloured(sys.stdout), color_system="auto" if colourful(sys.stdout) else None).print(table)

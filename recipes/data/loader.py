@@ -226,7 +226,7 @@ def make_loader(
         scenes,
         batch_sampler=batches,
         num_workers=workers,
-        worker_init_fn=_leave_interrupts if workers else None,
+        worker_init_fn=_leave_signals if workers else None,
         collate_fn=_collate_or_error,
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
@@ -234,9 +234,15 @@ def make_loader(
     )
 
 
-def _leave_interrupts(_: int) -> None:
-    """Ignore Ctrl-C, which reaches every process of a terminal: the one that trains finishes its step and saves."""
+def _leave_signals(_: int) -> None:
+    """Leave signals that reach every process of a terminal or a job to the one that trains: it finishes and saves.
+
+    A second SIGTERM ends this process: that one comes from the one that trains.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, _: signal.signal(number, signal.SIG_DFL) and None)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def epoch_of(loader: DataLoader[dict[str, Any]], epoch: int, start: int = 0) -> Iterator[dict[str, Any]]:

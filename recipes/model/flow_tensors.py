@@ -59,7 +59,11 @@ class FlowTensors:
         if records is not None:
             network.requires_grad_(call.name in wanted)
         with torch.set_grad_enabled(bool(wanted) or self._always_records), self.autocast():
-            result = network(*operands)
+            try:
+                result = network(*operands)
+            except Exception as error:
+                error.add_note(f"the network `{call.name}`")
+                raise
         return result if isinstance(result, dict) else {next(iter(self.plans[call.name].outputs)): result}
 
     def expire(self, updated: frozenset[str]) -> None:

@@ -4,17 +4,21 @@ Two rules reproduce the order of computation of every paper. A value of the flow
 a network that it depends on is updated. Inside a phase that does not train its producer it is a constant.
 """
 
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from crossband.blocks.contracts.precision import widened
+from crossband.recipes.basics.exhausted import out_of_memory
 from crossband.recipes.language.experiment import CheckedPhase, CheckedTerm, Experiment, depends, reaches
 from crossband.recipes.language.flow import Value
 from crossband.recipes.model.flow_tensors import NONE, FlowTensors, Records
-from crossband.registry import CrossbandError
+from crossband.recipes.training.watch import HINT
+from crossband.registry import CrossbandError, blamed
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,47 @@ class Recomputation(FlowTensors):
         return self._tensor(value, records)
 
 
-class NotFinite(CrossbandError):
-    """A loss is infinite or not a number."""
+class StepError(CrossbandError):
+    """A step cannot be computed."""
 
     of_one_process = True
+
+
+class NotFinite(StepError):
+    """A loss, a weight or a running statistic is infinite or not a number."""
+
+
+CURES = {  # what torch says, and what helps
+    "more than 1 value per channel": "normalisation over one value has no spread: a larger `data.batch` or `data.size`",
+    "more than 1 spatial element": "normalisation over one value has no spread: a larger `data.size`",
+}
+
+
+@contextmanager
+def refusals(run: PhaseRun, step: int) -> Iterator[None]:
+    """Turn what torch refuses in a phase of a step into a StepError that says what may help."""
+    try:
+        yield
+    except (RuntimeError, ValueError, TypeError, IndexError, ArithmeticError, MemoryError) as error:
+        if isinstance(error, CrossbandError) or blamed(error) or not _of_torch(error):
+            raise
+        said = next(iter(str(error).splitlines()), type(error).__name__)
+        where = "".join(f" in {note}" for note in getattr(error, "__notes__", ())[:1])
+        phase = f"the phase `{run.name}` of step {step}"
+        if out_of_memory(error):
+            message = f"there is not enough memory{where} for {phase}"
+            raise StepError(message, hint=f"lower {SMALLER}", notes=[said]) from error
+        hint = next((cure for sign, cure in CURES.items() if sign in said), HINT)
+        raise StepError(f"{phase} fails{where}: {said}", hint=hint) from error
+
+
+SMALLER = "`data.batch` (and raise `accumulate`) or `data.size`; `precision: bf16-mixed` takes less, too"
+
+
+def _of_torch(error: BaseException) -> bool:
+    """Whether torch raised an error: in its own code, or, as its compiled code does, as one of these."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return isinstance(error, RuntimeError | MemoryError) or frame.f_globals.get("__name__", "").startswith("torch.")
 
 
 def objective(run: PhaseRun, values: FlowTensors, weights: Mapping[str, float]) -> tuple[Tensor, dict[str, Tensor]]:

@@ -14,8 +14,9 @@ from torch.utils.data import DataLoader
 
 from crossband.recipes.data.loader import epoch_of
 from crossband.recipes.model.flow_tensors import Batch, FlowTensors
-from crossband.recipes.training.engine import NotFinite, objective
+from crossband.recipes.training.engine import NotFinite, objective, refusals
 from crossband.recipes.training.state import Training
+from crossband.recipes.training.watch import HINT
 
 Losses = dict[str, dict[str, float]]  # by phase and term, without weights; and weights alike
 
@@ -68,26 +69,35 @@ def train_steps(training: Training, loader: DataLoader[Any], total: int) -> Iter
 
 
 def train_step(training: Training, batches: Sequence[Batch]) -> Losses:
-    """One step: each phase in turn, its gradients averaged over `batches`. Raises NotFinite."""
+    """One step: each phase in turn, its gradients averaged over `batches`.
+
+    Raises NotFinite where a loss, a weight or a running statistic is not, and StepError where torch refuses.
+    """
     experiment = training.experiment
     parts = (experiment.plans, training.networks, training.functions)
     several = [FlowTensors(*parts, batch, autocast=training.fabric.autocast, kept=experiment.kept) for batch in batches]
     seen: list[tuple[str, int, dict[str, Tensor]]] = []
     for run in training.runs:
-        weights = training.weights(run.phase.phase)
-        training.optimizers[run.name].zero_grad()
-        for number, values in enumerate(several):
-            total, terms = objective(run, values, weights)
-            training.only(run.trains)
-            training.fabric.backward(total / len(several))
-            if len(several) > 1:
-                values.clear()
-            seen.append((run.name, number, terms))
-        training.update(run)
+        with refusals(run, training.step + 1):
+            weights = training.weights(run.phase.phase)
+            training.optimizers[run.name].zero_grad()
+            for number, values in enumerate(several):
+                total, terms = objective(run, values, weights)
+                training.only(run.trains)
+                training.fabric.backward(total / len(several))
+                if len(several) > 1:
+                    values.clear()
+                seen.append((run.name, number, terms))
+            training.update(run)
         for values in several:
             values.expire(run.trains)
     training.follow()
-    return _means(training.fabric, seen, training.step + 1, batches)
+    means = _means(training.fabric, seen, training.step + 1, batches)
+    if lost := training.watch.lost():
+        raise NotFinite(
+            f"`{lost[1]}` of the network `{lost[0]}` is not finite after step {training.step + 1}", hint=HINT
+        )
+    return means
 
 
 def _means(
@@ -100,7 +110,7 @@ def _means(
         if not math.isfinite(value):
             raise NotFinite(
                 f"the loss `{name}` of the phase `{phase}` is {value} in step {step}",
-                hint="look at the images; a lower `lr`, `clip`, or `precision: 32` may help",
+                hint=HINT,
                 notes=[f"the images are {', '.join(batches[number]['name'])}"],
             )
     found: dict[str, dict[str, list[float]]] = {}

@@ -2,10 +2,8 @@
 
 import math
 import signal
-import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,19 +29,14 @@ from crossband.recipes.reporting.pictures import sample_grid, save
 from crossband.recipes.reporting.report import Report as Page
 from crossband.recipes.reporting.report import write_report
 from crossband.recipes.training.checkpoint import read_state, save_state
-from crossband.recipes.training.engine import NotFinite
+from crossband.recipes.training.engine import StepError
 from crossband.recipes.training.folder import Log, write_environment, write_recipe, write_tables
 from crossband.recipes.training.loop import StepRecord, steps_per_epoch, train_steps
 from crossband.recipes.training.state import Training, set_up
+from crossband.recipes.training.stopping import Interrupted, Stopping
 from crossband.registry import CrossbandError
 
 SAMPLES = 4  # test images shown while training
-
-
-class Interrupted(CrossbandError):
-    """Training was stopped by Ctrl-C or SIGTERM, after a checkpoint."""
-
-    exit_code = 130  # what a shell says of a command that SIGINT stopped
 
 
 @dataclass(frozen=True, repr=False)
@@ -98,15 +91,25 @@ class Session:
         if before and state:
             self.training.load_state_dict(before, state)
         self.model = Model(Task.of(experiment), self.training.networks, recipe=recipe)
-        self._stop = False
-        self._saved = self.training.step
+        self._saved = self.training.step if state else None  # the step of the last state in the folder
         self._window: list[StepRecord] = []
 
     def run(self, folder: RunFolder) -> Run:
         """Train to the end, evaluate, write the report, all in `folder`."""
-        self.folder, training, recipe = folder, self.training, self.experiment.recipe
-        if not self.fabric.is_global_zero:
-            return self._follow(training)
+        self.folder = folder
+        with Stopping() as self._stopping:
+            try:
+                return self._run() if self.fabric.is_global_zero else self._follow()
+            except KeyboardInterrupt:
+                if not self._stopping.number:
+                    raise
+                raise self._interrupted(f"stopped at once, {self._kept()}") from None
+            except StepError as error:
+                raise type(error)(error.message, hint=error.hint, notes=[*error.notes, self._kept()]) from error
+
+    def _run(self) -> Run:
+        """What the first process does: it trains, and writes the folder."""
+        training, recipe = self.training, self.experiment.recipe
         write_recipe(self.folder, self.experiment)
         facts = {"seed": recipe.seed, "device": str(self.fabric.device), "processes": self.fabric.world_size}
         facts |= {f"weights of {name}": text for name, text in training.measures.items()}
@@ -114,10 +117,8 @@ class Session:
         self.log = Log(self.folder, training.step, finished=training.step == self.total)
         try:
             self._train(training)
+            self._stopping.at_once = True  # all is saved
             return self._finish(training)
-        except NotFinite as error:
-            kept = f"{self.folder} keeps the checkpoint of step {self._saved}"
-            raise NotFinite(error.message, hint=error.hint, notes=[*error.notes, kept]) from error
         finally:
             self.log.close()
 
@@ -139,32 +140,45 @@ class Session:
             pin_memory=self.fabric.device.type == "cuda",
         )
 
-    def _follow(self, training: Training) -> Run:
+    def _follow(self) -> Run:
         """What a process other than the first does: it trains, and writes nothing."""
-        with self._signals():
-            for _ in train_steps(training, self.loader, self.total):
-                if self._stopped():
-                    raise Interrupted("stopped")
-        return Run(self.folder.path, training.step)
+        stopped = self._stopped()
+        steps = train_steps(self.training, self.loader, self.total)
+        while not stopped and next(steps, None):
+            stopped = self._stopped()
+        if stopped:
+            raise self._interrupted("stopped")
+        return Run(self.folder.path, self.training.step)
 
     def _train(self, training: Training) -> None:
         title = f"train {self.experiment.recipe.name}"
-        with self._signals(), Screen(title, self.total, training.step, silent=self.silent) as screen:
+        with Screen(title, self.total, training.step, silent=self.silent) as screen:
             screen.say(f"{title} in {self.folder}")
             for note in unfinished(self.experiment.recipe, self.per_epoch):
                 screen.say(f"note: {note}")
             if training.step == 0:
                 self._checkpoint(training)
-            for report in train_steps(training, self.loader, self.total):
+            stopped = self._stopped()
+            steps = train_steps(training, self.loader, self.total)
+            while not stopped and (report := next(steps, None)):
                 self._window.append(report)
                 screen.update(report.step, _words(report))
                 self._act(training, report)
-                if self._stopped():
-                    self._checkpoint(training)
-                    raise Interrupted(
-                        f"stopped after step {report.step} of {self.total}, everything is saved",
-                        hint=f"`crossband train --resume {self.folder}` goes on",
-                    )
+                stopped = self._stopped()
+            if stopped:
+                self._checkpoint(training)
+                raise self._interrupted(f"stopped after step {training.step} of {self.total}, everything is saved")
+
+    def _kept(self) -> str:
+        """What there is to go on from."""
+        if self._saved is None:
+            return f"{self.folder} keeps no checkpoint yet"
+        return f"{self.folder} keeps the checkpoint of step {self._saved}"
+
+    def _interrupted(self, message: str) -> Interrupted:
+        """The error that ends a run which was asked to stop."""
+        hint = f"delete {self.folder}" if self._saved is None else f"`crossband train --resume {self.folder}` goes on"
+        return Interrupted(message, hint=hint, number=self._stopping.number or signal.SIGINT)
 
     def _act(self, training: Training, report: StepRecord) -> None:
         """Log, draw, save and evaluate, each where its turn has come."""
@@ -211,8 +225,8 @@ class Session:
 
     def _checkpoint(self, training: Training) -> None:
         training.save_weights(self.folder)
-        self._saved = training.step
         save_state(self.folder.state, training.state_dict())
+        self._saved = training.step
 
     def _finish(self, training: Training) -> Run:
         with training.evaluated():
@@ -252,28 +266,9 @@ class Session:
     def _stopped(self) -> bool:
         """Whether a signal asked any of the processes to stop."""
         if self.fabric.world_size == 1:
-            return self._stop
-        flag = torch.tensor(float(self._stop), device=self.fabric.device)
+            return bool(self._stopping.number)
+        flag = torch.tensor(float(self._stopping.number > 0), device=self.fabric.device)
         return bool(torch.as_tensor(self.fabric.all_reduce(flag, reduce_op="sum")) > 0)
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM let the step finish; a second one stops at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def stop(number: int, frame: Any) -> None:
-            if self._stop:
-                raise KeyboardInterrupt
-            self._stop = True
-
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _due(step: int, every: int | None, usual: int) -> bool:

@@ -24,6 +24,7 @@ from crossband.recipes.model.plugins import plugins_with
 from crossband.recipes.model.run_folder import RunFolder
 from crossband.recipes.model.weights import difference, save_weights
 from crossband.recipes.training.engine import PhaseRun, phase_runs
+from crossband.recipes.training.watch import Watch
 
 Tensors = dict[str, Tensor]
 
@@ -40,6 +41,7 @@ class Training:
     rates: dict[str, Rate]
     runs: tuple[PhaseRun, ...]
     average: dict[str, Tensors]  # averaged weights by network, empty without `ema`
+    watch: Watch
     measures: dict[str, str] = field(default_factory=dict)  # published weights that losses use, by name
     images: Mapping[str, Band] = field(default_factory=dict)  # what the images are, by band
     epoch_loss: dict[str, list[float]] = field(default_factory=dict)  # sum and count by phase, for plateaus
@@ -235,9 +237,8 @@ def set_up(experiment: Experiment, fabric: Fabric, length: int, *, resumed: bool
     functions = make_functions(inputs, lambda call: seed_of(recipe.seed, call))
     torch.manual_seed(seed_of(recipe.seed, f"process {fabric.global_rank}"))
     measures = prepare_losses(experiment, fabric.device)
-    return Training(
-        experiment, fabric, networks, functions, optimizers, rates, phase_runs(experiment), average, measures
-    )
+    runs, watch = phase_runs(experiment), Watch(networks)
+    return Training(experiment, fabric, networks, functions, optimizers, rates, runs, average, watch, measures)
 
 
 def prepare_losses(experiment: Experiment, device: torch.device) -> dict[str, str]:

@@ -1,0 +1,11 @@
+"""Memory that is used up, as torch, numpy and Python say it. torch is not imported."""
+
+SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "Unable to allocate", "bad_alloc")
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there is no memory left, of the machine or of its accelerator."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError)
+        and (type(error).__name__ == "OutOfMemoryError" or any(sign in str(error) for sign in SIGNS))
+    )
