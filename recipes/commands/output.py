@@ -64,12 +64,13 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right
 
 def print_facts(facts: Mapping[str, str]) -> None:
     """Print names with their values, one a line; empty values are left out."""
-    width = max(map(len, facts), default=0)
+    clean = {visible(name): visible(value) for name, value in facts.items()}
+    width = max(map(len, clean), default=0)
     bold = colourful(sys.stdout)
-    for name, value in facts.items():
+    for name, value in clean.items():
         if value:
-            head = click.style(visible(name).ljust(width), bold=True) if bold else name.ljust(width)
-            _coloured(f"{head}  {visible(value)}", sys.stdout)
+            head = name.ljust(width)
+            _coloured(f"{click.style(head, bold=True) if bold else head}  {value}", sys.stdout)
 
 
 def _coloured(text: str, stream: TextIO) -> None:

@@ -142,12 +142,9 @@ class Session:
 
     def _follow(self) -> Run:
         """What a process other than the first does: it trains, and writes nothing."""
-        stopped = self._stopped()
-        steps = train_steps(self.training, self.loader, self.total)
-        while not stopped and next(steps, None):
-            stopped = self._stopped()
-        if stopped:
-            raise self._interrupted("stopped")
+        for _ in train_steps(self.training, self.loader, self.total):
+            if self._stopped():
+                raise self._interrupted("stopped")
         return Run(self.folder.path, self.training.step)
 
     def _train(self, training: Training) -> None:
@@ -158,16 +155,13 @@ class Session:
                 screen.say(f"note: {note}")
             if training.step == 0:
                 self._checkpoint(training)
-            stopped = self._stopped()
-            steps = train_steps(training, self.loader, self.total)
-            while not stopped and (report := next(steps, None)):
+            for report in train_steps(training, self.loader, self.total):
                 self._window.append(report)
                 screen.update(report.step, _words(report))
                 self._act(training, report)
-                stopped = self._stopped()
-            if stopped:
-                self._checkpoint(training)
-                raise self._interrupted(f"stopped after step {training.step} of {self.total}, everything is saved")
+                if self._stopped():
+                    self._checkpoint(training)
+                    raise self._interrupted(f"stopped after step {report.step} of {self.total}, everything is saved")
 
     def _kept(self) -> str:
         """What there is to go on from."""
