@@ -1,1 +1,1 @@
-"""What every other room uses. In: paths, tensors. Out: files written whole and read checked, talk, progress, weights."""
+"""What every other room uses. In: paths, tensors. Out: whole files, files read checked, talk, progress, weights."""
