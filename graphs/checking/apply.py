@@ -6,7 +6,6 @@ from typing import NoReturn
 from crossband import registry
 from crossband.blocks.contracts.block import BlockEntry
 from crossband.blocks.contracts.contract import ContractError
-from crossband.blocks.contracts.shapes import shapes_of
 from crossband.blocks.contracts.sizes import Condition, Shape, Size, evaluate, symbols_of
 from crossband.graphs.checking.explain import faults, render_shape
 from crossband.graphs.checking.scope import Scope, check_choices
@@ -17,7 +16,7 @@ from crossband.graphs.language.resolve import GRAPHS, shipped
 from crossband.graphs.language.sites import label_of
 from crossband.graphs.language.syntax import Graph, Notes, Step
 from crossband.graphs.plans.plan import Call, Ref, Requirement
-from crossband.registry import nearest, show
+from crossband.registry import nearest, show, suggest
 
 LISTED = "`crossband ls blocks` lists them; one of your own comes by `--plugin FILE`"
 
@@ -26,7 +25,7 @@ def call_block(walk: Walk, use: Use, entry: BlockEntry) -> tuple[NodeOutputs, St
     """Call a registered block: record the call and return its outputs, and the step free of expressions."""
     arguments = walk.scope.noted(use.notes).arguments(entry, use.step.arguments, use.arguments_place)
     try:
-        result = shapes_of(entry, use.shapes, arguments)
+        result = walk.findings.shapes_of(entry, use.shapes, arguments)
     except ContractError as error:
         walk.refuse("E024", f"{entry.name} {error}", use.place, _inputs_hint(use), use.notes)
     _require(walk, use, result.conditions)
@@ -74,7 +73,7 @@ def check_alone(walk: Walk, step: Step, notes: Notes) -> None:
 def refuse_unknown(walk: Walk, step: Step, notes: Notes) -> NoReturn:
     """Report that no block, local block or graph has this name."""
     name = step.block.removesuffix(".yaml").removesuffix(".yml")
-    hint: Hint = nearest(name, walk.local_blocks, registry.blocks, shipped(), otherwise=LISTED, few=0)
+    hint: Hint = lambda: suggest(name, [*walk.local_blocks, *registry.blocks, *shipped()], few=0) or LISTED  # noqa: E731
     if name != step.block and GRAPHS.find(name, step.place and step.place.folder):
         hint = f"write `{name}`: a graph is used as a block by its name"
     failures = tuple((failure, None) for failure in registry.plugin_failures)

@@ -18,14 +18,15 @@ def render_shape(shape: Shape) -> str:
 
 def shapes_in_words(reads: Sequence[tuple[str, Shape]]) -> str:
     """Values and their shapes: `en5` is 512×H/16×W/16."""
-    words = [f"`{name}` is {render_shape(shape)}" for name, shape in reads]
-    return ", ".join(words if len(words) <= 2 * MOST else [*words[:MOST], f"and {len(words) - MOST} more"])
+    few = reads if len(reads) <= 2 * MOST else reads[:MOST]
+    more = [f"and {len(reads) - MOST} more"] if len(few) < len(reads) else []
+    return ", ".join([*(f"`{name}` is {render_shape(shape)}" for name, shape in few), *more])
 
 
 def trail(names: Sequence[str], between: str) -> str:
     """Names joined by `between`; of many names the middle is left out."""
-    quoted = [f"`{name}`" for name in names]
-    return between.join(quoted if len(quoted) <= FEW else [*quoted[:MOST], "...", *quoted[-MOST:]])
+    few = names if len(names) <= FEW else [*names[:MOST], None, *names[-MOST:]]
+    return between.join(f"`{name}`" if name else "..." for name in few)
 
 
 def faults(
@@ -38,6 +39,8 @@ def faults(
     inputs = shapes_in_words(reads)
     found: dict[object, tuple[str, str, str | None]] = {}
     for condition in conditions:
+        if len(found) > MOST:
+            break
         if condition.input is None:
             empty = condition.axis is not None
             hint = f"{inputs}; {condition.hint}" if condition.hint else inputs

@@ -2,7 +2,7 @@
 
 import re
 from collections import ChainMap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -16,7 +16,7 @@ from crossband.graphs.language.limits import MAX_ITEMS
 from crossband.graphs.language.names import Index, parts
 from crossband.graphs.language.schema import NAME
 from crossband.graphs.language.syntax import Graph, Notes
-from crossband.registry import MANY, Entry, Fault, correction, is_number, near, nearest, show, whole
+from crossband.registry import FEW, MANY, Entry, Fault, correction, is_number, near, nearest, show, whole
 
 SHAPE = "write `[3, H, W]`, or `[=channels, H, W]` with a param"
 PlaceOf: TypeAlias = Callable[[str], Place | None]
@@ -33,13 +33,15 @@ def check_choices(
             hint = nearest(name, graph.params, otherwise="declare it under `params:`")
             problems.add("E015", f"`{name}` has choices, but is no param", place and place.on_key(), hint, notes)
         value, place = values.get(name), place_of(name)
+        words = f"{' or '.join(map(show, choices[:FEW]))}{f' or {len(choices) - FEW} more' * (len(choices) > FEW)}"
+        known = {*choices} if all(isinstance(choice, Hashable) for choice in choices) else choices
         items = enumerate(value) if isinstance(value, list) else [(None, value)]
         for number, item in items if name in values else ():
-            if item not in choices:
+            if item not in (known if isinstance(item, Hashable) else choices):
                 here = place.child(number) if place and number is not None else place
                 hint = nearest(str(item), map(str, choices), few=0)
                 what = f"`{name}`" if number is None else f"an item of `{name}`"
-                message = f"{what} must be {' or '.join(map(show, choices))}, got {show(item)}"
+                message = f"{what} must be {words}, got {show(item)}"
                 problems.add("E012", message, here, hint, notes)
                 wrong.add(name)
     return frozenset(wrong)

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NoReturn, TypeAlias
 
+from crossband.blocks.contracts.block import BlockEntry
+from crossband.blocks.contracts.contract import Result
+from crossband.blocks.contracts.shapes import shapes_of
 from crossband.blocks.contracts.sizes import Condition, Shape, Size
 from crossband.graphs.checking.explain import shapes_in_words
 from crossband.graphs.checking.scope import Scope
@@ -34,6 +37,8 @@ class Findings:
     cite: list[str] = field(default_factory=list)  # of other graphs that are used
     steps: int = 0
     possible: dict[tuple[Size, bool, Size | None], bool] = field(default_factory=dict)
+    _results: dict[tuple[str, tuple[Shape, ...], str], Result] = field(default_factory=dict)
+    _variants: dict[str, dict[str, str]] = field(default_factory=dict)  # of a local block, their names by what they are
 
     @property
     def problems(self) -> Problems:
@@ -42,13 +47,19 @@ class Findings:
 
     def local_name(self, wanted: str, block: Graph) -> str:
         """The name of one variant of a local block in the resolved graph: `stage`, `stage.2`, ..."""
-        number = 1
-        while True:
-            name = label_of(wanted) if number == 1 else f"{label_of(wanted)}.{number}"
-            named = replace(block, name=name, cite=())
-            if self.blocks.setdefault(name, named) == named:
-                return name
-            number += 1
+        known = self._variants.setdefault(label := label_of(wanted), {})
+        what = f"{block.inputs} {block.nodes} {block.outputs} {block.doc!r}"
+        if what not in known:
+            known[what] = label if not known else f"{label}.{len(known) + 1}"
+            self.blocks[known[what]] = replace(block, name=known[what], cite=())
+        return known[what]
+
+    def shapes_of(self, entry: BlockEntry, shapes: Sequence[Shape], arguments: Mapping[str, Any]) -> Result:
+        """What a block makes of these shapes, worked out once for all alike. Raises ContractError."""
+        key = entry.name, tuple(shapes), repr(arguments)
+        if key not in self._results:
+            self._results[key] = shapes_of(entry, shapes, arguments)
+        return self._results[key]
 
     def origin(self, fault: Diagnostic) -> Notes:
         """Notes that tell how the file of a fault came in through `extends`, unless the fault has them already."""
@@ -118,6 +129,7 @@ class Walk:
     miswired: bool = False  # a node reads an unknown name or itself, which may be why another seems unused
     passed_on: dict[str, str] = field(default_factory=dict)  # nodes repeated 0 times, and what they read
     taps: dict[str, list[str]] = field(default_factory=dict)  # of the graphs that nodes use
+    owners: dict[str, Node | None] = field(default_factory=dict)  # whose weights a node has; None after a fault
     lent: dict[str, list[Step]] = field(default_factory=dict)  # the steps of nodes whose weights others share
 
     def look_up(self, name: str, place: Place | None, code: str = "E020", notes: Notes = ()) -> Found | None:

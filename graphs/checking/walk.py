@@ -139,27 +139,34 @@ def _node(walk: Walk, node: Node) -> tuple[NodeOutputs, Node | None]:
 
 def _owner(walk: Walk, node: Node) -> Node:
     """The node whose steps and weights a node has: itself, or the one that it shares them with."""
-    own, seen = node, [node.name]
-    while isinstance(name := own.share, str):
-        place = own.place and own.place.child("share")
+    own, seen = node, {node.name: node}
+    while isinstance(name := own.share, str) and own.name not in walk.owners:
         if name in seen:
-            circle = seen[seen.index(name) :]
-            if node.name == next(each for each in walk.graph.nodes if each in circle):  # once, at the first of them
-                message = f"nodes share weights in a circle: {trail([*circle, name], ' <- ')}"
-                walk.report("E028", message, node.place and node.place.child("share"), "give one of them a block")
-            raise Reported
-        if name not in walk.graph.nodes:
-            hint = nearest(
-                name,
-                walk.graph.nodes,
-                otherwise="a node under a condition is there only where its `if` is true",
-            )
-            walk.refuse("E028", f"there is no node `{name}` to share the weights of", place, hint, walk.notes)
-        own = walk.graph.nodes[name] or node
-        seen.append(name)
-    if not own.steps:
-        raise Reported  # it could not be read, which is reported
-    return own
+            _shared_in_a_circle(walk, list(seen)[list(seen).index(name) :])
+            walk.owners.update(dict.fromkeys(seen))
+        elif name not in walk.graph.nodes:
+            place = own.place and own.place.child("share")
+            otherwise = "a node under a condition is there only where its `if` is true"
+            hint = nearest(name, walk.graph.nodes, otherwise=otherwise)
+            walk.report("E028", f"there is no node `{name}` to share the weights of", place, hint)
+            walk.owners.update(dict.fromkeys(seen))
+        else:
+            own = seen[name] = walk.graph.nodes[name] or node
+    found = walk.owners.get(own.name, own)
+    walk.owners.update(dict.fromkeys(seen, found))
+    if found is None or not found.steps:
+        raise Reported  # it could not be read, or is shared in a circle, which is reported
+    return found
+
+
+def _shared_in_a_circle(walk: Walk, circle: Sequence[str]) -> None:
+    """Report nodes that share the weights of each other, at the first of them."""
+    order = {name: number for number, name in enumerate(walk.graph.nodes)}
+    start = min(range(len(circle)), key=lambda number: order[circle[number]])
+    circle = [*circle[start:], *circle[: start + 1]]
+    node = walk.graph.nodes[circle[0]]
+    message = f"nodes share weights in a circle: {trail(circle, ' <- ')}"
+    walk.report("E028", message, node and node.place and node.place.child("share"), "give one of them a block")
 
 
 def _through(

@@ -11,7 +11,7 @@ import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import inf
 from typing import Any, NoReturn
 
@@ -127,6 +127,10 @@ class Expression:
 
     def names(self) -> frozenset[str]:
         """The names that need values."""
+        return self._names
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
         names = (node.id for node in ast.walk(self._root) if isinstance(node, ast.Name))
         return frozenset(name for name in names if name not in _FUNCTIONS)
 

@@ -205,10 +205,22 @@ def derive(conditions: Iterable[Condition], names: Sequence[str]) -> SizeRule:
         used = symbols_of(condition.size)
         group = alone.setdefault(next(iter(used)), {}) if len(used) == 1 else joint
         group.setdefault((condition.size, condition.at_least), condition)
-    axes = {name: _axis_rule(name, [*own.values()]) for name, own in alone.items()}
+    axes = {name: _axis_rule(name, _strictest(own.values())) for name, own in alone.items()}
     least = {name: axis.minimum or 1 for name, axis in axes.items()}
     kept = [each for each in joint.values() if not _implied(each, least)]
     return SizeRule(axes, tuple(kept))
+
+
+def _strictest(conditions: Iterable[Condition]) -> list[Condition]:
+    """The conditions without those that another one implies, as `H - 2 >= 0` is by `H - 4 >= 0`."""
+    found: dict[object, Condition] = {}
+    for each in conditions:
+        size = each.size
+        key = (size.terms, "at least") if each.at_least and isinstance(size, Dim) else (size, each.at_least)
+        other = found.setdefault(key, each)
+        if each.at_least and isinstance(size, Dim) and isinstance(other.size, Dim):
+            found[key] = each if size.constant < other.size.constant else other
+    return list(found.values())
 
 
 def _implied(condition: Condition, least: Mapping[str, int]) -> bool:
@@ -234,7 +246,10 @@ def possible(condition: Condition) -> bool:
     used = symbols_of(condition.size)
     if len(used) != 1:
         return condition.certain is not False
-    rule = _axis_rule(next(iter(used)), [condition])
+    [name] = used
+    if condition.at_least and condition.holds({name: LIMIT}):
+        return True  # a large image meets it
+    rule = _axis_rule(name, [condition])
     wanted = condition.wanted
     if isinstance(wanted, Dim) and isinstance(condition.size + wanted, Dim):
         return bool(rule.residues)
