@@ -194,7 +194,7 @@ def test_messages(folder: Path, tmp_path: Path):
     (tmp_path / "cache").write_text("in the way")
     with pytest.raises(
         DataError,
-        match=r"the cache cannot be used: a part of its path is a file, and not a folder; nothing was changed\nhint: name another folder",
+        match=r"the cache cannot be used: a part of its path is a file, and not a folder\nhint: name another folder",
     ):
         cached.read("0")
     write_files(tmp_path)

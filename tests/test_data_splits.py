@@ -101,7 +101,7 @@ def test_a_train_rule_leaves_the_rest_out():
             "the split `train` is empty: none of 40 scenes, `FLIR_08500` to `FLIR_08539`, is left",
         ),
         ({"test": {"list": ["FLIR_85010"]}}, "the split `test`: no scene is called `FLIR_85010`\nhint: did you mean"),
-        ({"test": {"list": "no.txt"}}, "the split `test`: cannot read the list no.txt: No such file or directory"),
+        ({"test": {"list": "no.txt"}}, "the split `test`: cannot read the list no.txt: no such file"),
         (
             {"test": {"last": 5}, "train": {"first": 38}},
             "the splits `test` and `train` share 3 scenes, first `FLIR_08535`",

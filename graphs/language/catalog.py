@@ -6,8 +6,8 @@ from pathlib import Path
 
 from crossband import registry
 from crossband.graphs.language.diagnostics import Hint, Problems
-from crossband.graphs.language.document import RELATIVE, Place
-from crossband.graphs.language.files import near_file
+from crossband.graphs.language.document import Place
+from crossband.graphs.language.files import FileError, named, open_file, read_utf8, real
 from crossband.registry import nearest
 
 SUFFIXES = (".yaml", ".yml")
@@ -35,7 +35,7 @@ class Catalog:
 
     def ships(self, file: Path) -> bool:
         """Whether a file is one of those that are shipped."""
-        return file.resolve().parent in [folder.resolve() for folder in self.folders]
+        return real(file).parent in map(real, self.folders)
 
     def find(self, name: str, folder: Path | None = None) -> Path | None:
         """Find the file that `name` means in a text whose paths are relative to `folder`; None if there is none.
@@ -63,8 +63,10 @@ class Catalog:
             hint = f"for the file, write `{name}.yaml`" if own else self._of_another_kind(name) or hint
             problems.add(code, f"no {self.word} named `{name}`", place, hint)
         elif place and name.endswith(SUFFIXES):
-            if not _exists(path):
-                problems.add("E001", f"no such file: `{path}`", place, near_file(path) or RELATIVE)
+            try:
+                open_file(path).close()
+            except FileError as error:
+                problems.add("E001", f"{error.why}: `{named(path)}`", place, error.hint)
                 return None
         elif place and (twin := self._twin(path, place)):
             message = f"`{name}` is a shipped {self.word}, and `{twin}` has the same name"
@@ -85,9 +87,12 @@ class Catalog:
         twin = place.folder / path.name
         if path.parent not in self.folders or not _is_file(twin):
             return None
-        if twin.resolve() in (path.resolve(), Path(place.file).resolve()):  # a file does not name itself
+        if real(twin) in (real(path), real(Path(place.file))):  # a file does not name itself
             return None
-        return twin if re.search(rf"^{self.key}\s*:", twin.read_text("utf-8", "replace"), re.MULTILINE) else None
+        try:
+            return twin if re.search(rf"^{self.key}\s*:", read_utf8(twin), re.MULTILINE) else None
+        except FileError:
+            return None
 
 
 GRAPHS = Catalog("graphs", "graph", "graph")
@@ -99,10 +104,3 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):  # a name too long for a file, or with a NUL in it
         return False
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return True  # reading it says why it cannot be

@@ -5,8 +5,9 @@ import os
 import re
 import stat
 from collections.abc import Mapping
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Self, TypeAlias
+from typing import Self, TypeAlias
 
 from crossband.graphs.language.document import RELATIVE
 from crossband.registry import CrossbandError, near, suggest
@@ -43,18 +44,18 @@ class FileError(CrossbandError):
     why = ""
 
     @classmethod
-    def about(cls, path: PathLike, why: str, *, hint: str | None = None, doing: str = "") -> Self:
-        """The error of one path; `doing`, such as `cannot be written: `, stands before the reason."""
-        error = cls(f"{named(path)}: {doing}{why}", hint=hint)
+    def about(cls, path: PathLike, why: str, *, hint: str | None = None, doing: str = "", left: str = "") -> Self:
+        """The error of one path. `doing` stands before the reason, `left`, what there is now, behind it."""
+        error = cls(f"{named(path)}: {doing}{why}{left}", hint=hint)
         error.why = why
         return error
 
     @classmethod
     def of(cls, path: PathLike, error: Exception, *, doing: str = "", left: str = "") -> Self:
-        """The same from what the system or a library raised. `left`, what there is now, stands behind the reason."""
+        """The same from what the system or a library raised."""
         first = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
         why, hint = PLAIN.get(number_of(error) or 0, (first, None))
-        return cls.about(path, why + left, hint=hint, doing=doing)
+        return cls.about(path, why, hint=hint, doing=doing, left=left)
 
 
 def named(path: PathLike) -> str:
@@ -74,7 +75,7 @@ def number_of(error: BaseException | None) -> int | None:
     return None
 
 
-def open_file(path: PathLike) -> BinaryIO:
+def open_file(path: PathLike) -> BufferedReader:
     """Open a regular file to read its bytes. Nothing else is waited for: a pipe, a socket or a device is refused.
 
     Raises FileError.
@@ -114,6 +115,26 @@ def read_utf8(path: PathLike, limit: int | None = None) -> str:
     except UnicodeDecodeError as error:
         why = f"not UTF-8 text: byte {error.start} is 0x{content[error.start]:02x}"
         raise FileError.about(path, why, hint="save the file as UTF-8") from None
+
+
+def files_below(folder: PathLike) -> list[Path]:
+    """Everything in a folder and in those below it that is no folder, sorted. Links to folders are followed.
+
+    Raises FileError for a folder that cannot be read, and for links in a circle.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise FileError.of(error.filename, error)
+
+    found: list[Path] = []
+    for here, _, names in os.walk(folder, onerror=refuse, followlinks=True):
+        place = Path(here)
+        if place.is_symlink() and place != Path(folder):
+            above = place.parents[: len(place.relative_to(folder).parts)]
+            if real(place) in map(real, above):
+                raise FileError.of(place, OSError(errno.ELOOP, ""))
+        found += [place / name for name in names]
+    return sorted(found)
 
 
 def real(path: PathLike) -> Path:

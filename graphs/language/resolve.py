@@ -9,6 +9,7 @@ from crossband.graphs.language.catalog import GRAPHS
 from crossband.graphs.language.diagnostics import Diagnostic, Place, Problems
 from crossband.graphs.language.document import YamlValue
 from crossband.graphs.language.extend import merged, wired
+from crossband.graphs.language.files import real
 from crossband.graphs.language.limits import MAX_PARENTS
 from crossband.graphs.language.parse import parse, parse_at
 from crossband.graphs.language.reader import Document, read, read_text
@@ -50,7 +51,7 @@ class Resolver:
 
     def load_file(self, path: Path, place: Place | None = None) -> Graph | None:
         """The resolved graph in a file. Its faults get a note with `place`, where the file is named."""
-        key = path.resolve()
+        key = real(path)
         if key in self._open:
             trail = " extends ".join(f"`{each.stem}`" for each in (*self._open[self._open.index(key) :], key))
             self.problems.add("E053", f"a graph extends itself: {trail}", place, "let one of them extend another graph")

@@ -1,22 +1,12 @@
 """The edge of the program: errors that nobody foresaw and that are not faults of crossband, in words for the user."""
 
-import errno
 import os
 
 from crossband import registry
+from crossband.graphs.language.files import FileError
 from crossband.recipes.basics.exhausted import out_of_memory
 from crossband.registry import CrossbandError
 
-CURES = {
-    errno.ENOSPC: "make room on that disk, or write to another one",
-    errno.EDQUOT: "the share of the disk that is yours is used up",
-    errno.EFBIG: "`ulimit -f` says how large a file may be",
-    errno.EMFILE: "`ulimit -n` says how many files may be open: raise it, or lower `data.workers`",
-    errno.ENFILE: "close other programs, or lower `data.workers`",
-    errno.EACCES: "ask for the right to it, or name another place",
-    errno.EPERM: "ask for the right to it, or name another place",
-    errno.EROFS: "name another place: this one is for reading only",
-}
 SMALLER = "lower `data.batch` or `data.size`; in `translate`, `--batch`, or take `--tile`"
 
 
@@ -31,11 +21,8 @@ def explained(error: BaseException) -> CrossbandError | None:
     if isinstance(error, RecursionError):
         return CrossbandError("something in the input is nested too deeply", hint="make it flatter")
     if isinstance(error, OSError):
-        names = " and ".join(
-            os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)
-        )
-        what = f"{names}: " if names else "a file cannot be read or written: "
-        return CrossbandError(f"{what}{error.strerror or _first(error)}", hint=CURES.get(error.errno or 0))
+        names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+        return FileError.of(" and ".join(names) or "a file", error)
     if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
         hint = "it may have used up the memory: lower `data.workers` or `data.batch`"
         return CrossbandError(f"a process that reads images ended: {_first(error)}", hint=hint)

@@ -11,6 +11,7 @@ from string import Template
 
 import click
 
+from crossband.recipes.basics.files import writing
 from crossband.recipes.commands import listing
 from crossband.recipes.commands.output import say
 from crossband.registry import CrossbandError
@@ -197,13 +198,11 @@ def _write(files: Mapping[str, str], folder: Path | None) -> None:
     if there := [path for path in ((str(folder),) if folder else files) if Path(path).exists()]:
         message = f"`{there[0]}` is there already: nothing was written"
         raise CrossbandError(message, hint="take another name, or another folder")
-    try:
-        with tempfile.TemporaryDirectory(dir=".", prefix=".new-") as made:
-            for path, text in files.items():
-                target = Path(made, path)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(text, "utf-8")
-            for path in [str(folder)] if folder else files:
-                shutil.move(Path(made, path), path)
-    except OSError as error:
-        raise CrossbandError(f"it cannot be written here: {error.strerror}") from error
+    place = folder or Path.cwd()
+    with writing(place, left="; nothing was written"), tempfile.TemporaryDirectory(dir=".", prefix=".new-") as made:
+        for path, text in files.items():
+            target = Path(made, path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, "utf-8")
+        for path in [str(folder)] if folder else files:
+            shutil.move(Path(made, path), path)

@@ -63,13 +63,13 @@ class Cached(Source):
     def _image(self, name: str, band: str) -> np.ndarray:
         path = self._entry(name, band)
         shape = (self.bands[band].channels, *self.size(name))
-        try:
-            if (image := _read(path, shape)) is None:
-                image = self._source.read(name, [band])[band]
-                image = resize(image, loaded(self._load, (image.shape[1], image.shape[2])))
+        if (image := _read(path, shape)) is None:
+            image = self._source.read(name, [band])[band]
+            image = resize(image, loaded(self._load, (image.shape[1], image.shape[2])))
+            try:
                 _write(path, image)
-        except FileError as error:
-            raise _unusable(path, error.why) from None
+            except FileError as error:
+                raise _unusable(path, error.why) from None
         return image
 
     def _entry(self, name: str, band: str) -> Path:
@@ -107,7 +107,7 @@ def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
 
 def _write(path: Path, image: np.ndarray) -> None:
     content = _head(image.shape, image.dtype) + np.ascontiguousarray(image).tobytes()
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    with replacing(path, durable=False) as temporary, temporary.open("wb") as file:
         file.write(content)
         file.write(zlib.crc32(content).to_bytes(CHECK, "little"))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossband.graphs.language.document import RELATIVE
+from crossband.graphs.language.files import FileError, files_below
 from crossband.recipes.data.images import SUFFIXES
 from crossband.recipes.data.naming import NAME, expression, name_in
 from crossband.recipes.data.splits import Rule
@@ -84,14 +85,14 @@ def scan(folders: Mapping[str, Path], images: Mapping[str, str]) -> Found:
     """Find the files in the folder of each band whose path matches the band's pattern, see `Layout`.
 
     A file that matches several belongs to the band with the longest pattern. Hidden files, which some file managers
-    leave, do not count. Raises DataError if a band has no image.
+    leave, do not count. Raises DataError if a band has no image, or if a folder cannot be read.
     """
     patterns = {band: _expression(images[band]) for band in folders}
     found: dict[str, dict[str, Path]] = {band: {} for band in folders}
     stray, twins = [], []
     for folder in dict.fromkeys(folders.values()):
         here = sorted((band for band in folders if folders[band] == folder), key=lambda band: -len(images[band]))
-        for path in sorted(folder.rglob("*")):
+        for path in _files(folder):
             if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
                 continue
             where = path.relative_to(folder).with_suffix("").as_posix()
@@ -113,6 +114,13 @@ def scan(folders: Mapping[str, Path], images: Mapping[str, str]) -> Found:
     return Found(folders, found, stray, twins)
 
 
+def _files(folder: Path) -> list[Path]:
+    try:
+        return files_below(folder)
+    except FileError as error:
+        raise DataError(error.message, hint=error.hint) from None
+
+
 def _expression(pattern: str) -> re.Pattern[str]:
     """A pattern as a regular expression with a group for each wildcard."""
     if NAME in pattern:
@@ -123,7 +131,7 @@ def _expression(pattern: str) -> re.Pattern[str]:
         group = {"**": "(.+)", "*": "([^/]+)"}.get(wildcard[0], f"({choices})")
         text += re.escape(pattern[end : wildcard.start()]) + group
         end = wildcard.end()
-    return re.compile(text + re.escape(pattern[end:]))
+    return re.compile(text + re.escape(pattern[end:]), re.DOTALL)  # names may have line breaks in them
 
 
 def _words(pattern: str) -> str:

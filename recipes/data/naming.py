@@ -25,7 +25,8 @@ def expression(pattern: str) -> re.Pattern[str]:
     folders that it lies in belong to the name of the scene.
     """
     before, after = (re.escape(part).replace(r"\*", "[^/]*") for part in pattern.split(NAME))
-    return re.compile(f"{before}(.+){after}" if "/" in pattern else f"(?:(.+)/)?{before}([^/]+){after}")
+    whole = f"{before}(.+){after}" if "/" in pattern else f"(?:(.+)/)?{before}([^/]+){after}"
+    return re.compile(whole, re.DOTALL)  # names may have line breaks in them
 
 
 def name_in(match: re.Match[str]) -> str:

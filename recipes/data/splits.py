@@ -16,12 +16,13 @@ Video frames next to each other are near copies: divide those by range or block.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Annotated, TypedDict
 
 import numpy as np
 from annotated_types import doc
 
+from crossband.graphs.language.files import FileError, read_utf8
 from crossband.recipes.kinds.source import DataError
 from crossband.registry import FilePath, show, suggest
 
@@ -137,9 +138,9 @@ def _listed(names: Sequence[str], rule: WrittenRule) -> list[str]:
     listed = rule["list"]
     if isinstance(listed, str):
         try:
-            lines = Path(listed).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"cannot read the list {listed}: {getattr(error, 'strerror', None) or error}") from None
+            lines = read_utf8(listed).splitlines()
+        except FileError as error:
+            raise DataError(f"cannot read the list {error.message}", hint=error.hint) from None
         wanted = [line.split("#")[0].strip() for line in lines]
     elif isinstance(listed, Sequence):
         wanted = [str(name) for name in listed]

@@ -8,6 +8,7 @@ from typing import Any
 from crossband import registry
 from crossband.graphs.language.diagnostics import Hint, Place, Problems
 from crossband.graphs.language.document import Document
+from crossband.graphs.language.files import real
 from crossband.graphs.language.reader import read
 from crossband.graphs.language.validate import is_of_kind, validate
 from crossband.graphs.language.writer import flow
@@ -71,10 +72,10 @@ def _documents(name: str, problems: Problems) -> list[Document] | None:
         path = RECIPES.look_up(name, place, problems, "E078")
         if path is None:
             return None
-        if path.resolve() in seen:
+        if real(path) in seen:
             problems.add("E050", f"`{name}` extends itself", place, "remove `extends` from one of the files")
             return None
-        seen.add(path.resolve())
+        seen.add(real(path))
         document = read(path, problems)
         if document is None or not _is_mapping(document, problems) or not is_of_kind(document, "recipe", problems):
             return None

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from crossband.graphs.language.files import open_file
 from crossband.recipes.basics.pretrained import Unavailable, read_tensors, weights_file
 from crossband.recipes.kinds.loss import LossInputError
 from crossband.registry import suggest
@@ -60,7 +61,7 @@ def source(name: Name, file: str | None, *, random: bool) -> str:
     if random:
         return "random weights, seed 0"
     path = _file(name, file)
-    with path.open("rb") as stream:
+    with open_file(path) as stream:
         return f"{path}, sha256 {hashlib.file_digest(stream, 'sha256').hexdigest()}"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossband.graphs.language.document import RELATIVE
-from crossband.graphs.language.files import near_file
+from crossband.graphs.language.files import files_below, near_file, real
 from crossband.recipes.data.aligned import no_scene
 from crossband.recipes.data.images import SUFFIXES
 from crossband.recipes.data.layout import Found, scan
@@ -125,13 +125,13 @@ def _ending(suffix: str, bits: int, what: str = "") -> str:
 
 def _images(folder: Path, goal: Path) -> list[Path]:
     """The image files in a folder and below, by their path in it; hidden ones and those in `goal` left aside."""
-    inside = goal.resolve()
+    inside = real(goal)
     found = []
-    for path in sorted(folder.rglob("*")):
+    for path in files_below(folder):
         name = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in name.parts)
-        own = inside != folder.resolve() and inside in path.resolve().parents
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not hidden and not own:
+        own = inside != real(folder) and inside in real(path).parents
+        if path.suffix.lower() in SUFFIXES and not hidden and not own:
             found.append(name)
     if not found:
         raise TranslationError(f"{folder}: no image in it", hint=f"images end in {', '.join(SUFFIXES)}")
@@ -143,8 +143,8 @@ def _check_targets(jobs: Sequence[Job], goal: Path, force: bool) -> None:
     above = next((path for path in (goal, *goal.parents) if path.exists()), goal)
     if above.is_file() and (above != goal or jobs[0].target != goal):
         raise TranslationError(f"{above}: a file, and no folder to write to")
-    inputs = {file.resolve() for job in jobs for file in job.files}
-    if own := [TranslationError(str(job.target)) for job in jobs if job.target.resolve() in inputs]:
+    inputs = {real(file) for job in jobs for file in job.files}
+    if own := [TranslationError(str(job.target)) for job in jobs if real(job.target) in inputs]:
         raise TranslationError.gathered("the output would overwrite these inputs:", own, hint="name another folder")
     counts = Counter(job.target for job in jobs)
     if twice := [TranslationError(f"{job.source} -> {job.target}") for job in jobs if counts[job.target] > 1]:

@@ -79,6 +79,8 @@ def _of_run(run: RunFolder, experiment: Experiment, origin: Origin) -> Model:
         check_weights(own, build_meta(task.plans[name]))  # before any of the networks takes memory
     networks = {name: trained(build_network(experiment, name), own) for name, own in weights.items()}
     task = replace(task, images=_images(next(iter(weights.values()), None)))
+    if not any(text.partition("=")[0] in ("data", "data.cache") for text in origin.settings):
+        task = replace(task, data=replace(task.data, cache=None))  # somebody's run writes where one says, nowhere else
     return Model(task, networks, recipe=experiment.recipe, origin=origin)
 
 
@@ -111,7 +113,10 @@ def _task_of(experiment: Experiment, name: str, run: RunFolder) -> Task:
 
 def _of_file(path: Path, settings: Sequence[str]) -> Model:
     """The network of a weights file: as that of its run where it lies in the run's folder, else by itself."""
-    weights, run = read_weights(path), RunFolder.around(path)
+    run = RunFolder.around(path)
+    if run:
+        run.check()
+    weights = read_weights(path)
     if run:
         experiment = check_run(run, settings)
         plan = experiment.plans.get(path.stem)

@@ -14,6 +14,7 @@ from crossband.graphs.language.syntax import Graph
 from crossband.graphs.plans.admissible import SizeRule
 from crossband.graphs.plans.plan import Plan
 from crossband.recipes.basics.colour import with_channels
+from crossband.recipes.basics.files import check_unlocked
 from crossband.recipes.data.opening import of_run, open_given, open_source, other_images
 from crossband.recipes.kinds.source import Source
 from crossband.recipes.language.functions import make_functions
@@ -230,6 +231,7 @@ class Model(nn.Module):
         after all, or is no such image as training took, is left out, and named in an error at the end.
         """
         output = output_of(self.task, bits, counts)
+        check_unlocked(Path(target))
         places = places_of(self.task, source)
         options: dict[str, Any] = {"suffix": suffix, "bits": output.bits, "force": force}
         if len(places) > 1 or names:
@@ -237,7 +239,9 @@ class Model(nn.Module):
         else:
             jobs = jobs_of(places[self.task.source], target, **options)
         tiling = tiling_of(self.task.plans.values(), tile, overlap)
-        return translate_files(self, jobs, output=output, range=range, tiling=tiling, batch=batch, silent=silent)
+        folder = Path(target) if any(place.is_dir() for place in places.values()) else None
+        how: dict[str, Any] = {"output": output, "range": range, "tiling": tiling, "batch": batch, "silent": silent}
+        return translate_files(self, jobs, folder=folder, **how)
 
     def evaluate(
         self,

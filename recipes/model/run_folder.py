@@ -1,12 +1,14 @@
 """The folder of a run: where its files are. Training writes them, everything else reads them."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from crossband.graphs.language.files import near_file
+from crossband.graphs.language.files import near_file, real
 from crossband.recipes.model.weights import CheckpointError
 
 FEW = 6  # runs that a hint lists
+OWN = ("recipe", "state", "log", "board", "environment", "evaluation", "sheet", "curves", "pictures", "report", "page")
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,9 @@ class RunFolder:
         return folder if file.parent == folder.weights("").parent and folder.recipe.is_file() else None
 
     def check(self) -> None:
-        """Raise CheckpointError where the folder is that of no run."""
+        """Raise CheckpointError where the folder is that of no run, or where a link in it leads out of it."""
         if self.recipe.is_file():
+            self._refuse_links()
             return
         if not self.path.is_dir():
             if self.path.exists():
@@ -40,6 +43,18 @@ class RunFolder:
             f"{self}: no run: it has no `{self.recipe.name}`",
             hint=f"{'runs' if len(runs) > 1 else 'a run'} in it: {', '.join(runs[:FEW])}" if runs else hint,
         )
+
+    def _refuse_links(self) -> None:
+        """Raise CheckpointError where a link leads out of the folder: who reads or writes the run would follow it."""
+        home = real(self.path)
+        own = {getattr(self, name).name for name in OWN} | {self.graph("").parent.name, self.weights("").parent.name}
+        own.add(self.sample(0).parent.name)
+        for here, folders, files in os.walk(home):
+            for path in (Path(here, name) for name in (*folders, *files)):
+                if path.is_symlink() and path.relative_to(home).parts[0] in own and not real(path).is_relative_to(home):
+                    shown = self.path / path.relative_to(home)
+                    hint = "a run is read and written in its own folder alone: put there what the link leads to"
+                    raise CheckpointError(f"{shown}: a link that leads out of the run", hint=hint)
 
     @property
     def recipe(self) -> Path:

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from crossband.recipes.basics.files import locked
 from crossband.recipes.basics.progress import Screen
 from crossband.recipes.data.images import ImageError, read_header, read_image, write_image
 from crossband.recipes.model.forms import to_counts
@@ -87,14 +89,18 @@ def translate_files(
     range: Range | None,
     tiling: Tiling | None,
     batch: int,
+    folder: Path | None,
     silent: bool,
 ) -> Translated:
-    """Translate image files: see `Model.translate`. Raises TranslationError."""
+    """Translate image files: see `Model.translate`. Nobody else may write into the `folder` meanwhile.
+
+    Raises TranslationError, and FileError where another process holds the folder.
+    """
     task = model.task
     wanted = inputs_of(task, range)
     check(jobs, model, wanted, range, tiling)
     began, failures, written, notes = time.perf_counter(), list[CrossbandError](), list[Path](), list[str]()
-    with Screen("translate", len(jobs), silent=silent) as screen:
+    with locked(folder) if folder else nullcontext(), Screen("translate", len(jobs), silent=silent) as screen:
         for group in _groups(_decoded(jobs, task, wanted, failures, notes), 1 if tiling else batch):
             results = model.compute(torch.cat([image for _, image in group]), tiling, batch)
             for (job, _), result in zip(group, results, strict=True):

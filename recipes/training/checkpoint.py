@@ -18,8 +18,8 @@ STATE_FORMAT = 1
 
 def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
     """Write the state of a training run: tensors, numbers, text, lists and dicts."""
-    with replacing(path) as temporary:
-        torch.save({"format": STATE_FORMAT, **state}, temporary)
+    with replacing(path) as temporary, temporary.open("wb") as stream:  # of a file of its own torch tells no reason
+        torch.save({"format": STATE_FORMAT, **state}, stream)
 
 
 def read_state(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """The folder of a run: made once, never overwritten, and complete enough to go on from or to evaluate anywhere."""
 
 import importlib.metadata
+import itertools
 import json
 import os
 import platform
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import torch
 import crossband
 from crossband.graphs.language.serial import dump as dump_graph
 from crossband.graphs.language.writer import dump
-from crossband.recipes.basics.files import replacing
+from crossband.recipes.basics.files import check_unlocked, is_empty, locked, write_text, writing
 from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.language.papers import beside
 from crossband.recipes.language.schema import PATCH
@@ -32,37 +34,61 @@ ROOT = Path("runs")
 PACKAGES = ("torch", "torchvision", "lightning-fabric", "torchmetrics", "numpy", "safetensors")
 
 
-def new_folder(recipe: str, wanted: Path | None = None) -> RunFolder:
-    """Make the folder of a new run: `wanted`, or the next free `runs/<recipe>-001`.
+@contextmanager
+def new_folder(recipe: str, wanted: Path | None = None) -> Iterator[RunFolder]:
+    """Make the folder of a new run, `wanted` or the next free `runs/<recipe>-001`, and hold it.
 
-    Raises CrossbandError where `wanted` is there and not empty.
+    Raises CrossbandError where `wanted` is there and not empty, FileError where it cannot be made, or is held.
     """
-    if wanted is not None:
+    if wanted is None:
+        wanted = _next_folder(recipe)
+    else:
         refuse_taken(wanted)
-        wanted.mkdir(parents=True, exist_ok=True)
-        return RunFolder(wanted)
-    number = 1
-    while True:
+    with locked(wanted):
+        if not _is_free(wanted):  # another run began and ended here just now
+            raise _taken(wanted)
+        yield RunFolder(wanted)
+
+
+def _next_folder(recipe: str) -> Path:
+    for number in itertools.count(1):
         folder = ROOT / f"{recipe}-{number:03d}"
-        try:
+        with writing(folder), suppress(FileExistsError):
             folder.mkdir(parents=True)
-        except FileExistsError:
-            number += 1
-        else:
-            return RunFolder(folder)
+            return folder
+    raise AssertionError
+
+
+@contextmanager
+def held(run: RunFolder) -> Iterator[None]:
+    """Hold the folder of a run that goes on; of the processes that torchrun starts, the first does it for all.
+
+    Raises FileError, saying which process holds it.
+    """
+    with locked(run.path) if os.environ.get("RANK", "0") == "0" else nullcontext():
+        yield
 
 
 def refuse_taken(wanted: Path) -> None:
-    """Raise CrossbandError where a folder for a new run is there and not empty."""
-    if not wanted.exists() or (wanted.is_dir() and not any(wanted.iterdir())):
-        return
+    """Raise CrossbandError where a folder for a new run is there and not empty; FileError where it is being written."""
+    if not _is_free(wanted):
+        check_unlocked(wanted)
+        raise _taken(wanted)
+
+
+def _is_free(wanted: Path) -> bool:
+    """Whether a new run can have a folder for itself."""
+    return not wanted.exists() or (wanted.is_dir() and is_empty(wanted))
+
+
+def _taken(wanted: Path) -> CrossbandError:
     if RunFolder(wanted).recipe.is_file():
         hint = f"name another folder, or go on with `crossband train --resume {wanted}`"
         if not RunFolder(wanted).state.is_file():
             hint = "name another folder: this run stopped before its first state, or that was removed"
-        raise CrossbandError(f"{wanted}: is there already, and a run is never overwritten", hint=hint)
+        return CrossbandError(f"{wanted}: is there already, and a run is never overwritten", hint=hint)
     what = "a folder with other files in it" if wanted.is_dir() else "a file"
-    raise CrossbandError(f"{wanted}: is {what}, and a run has a folder of its own", hint="name another folder")
+    return CrossbandError(f"{wanted}: is {what}, and a run has a folder of its own", hint="name another folder")
 
 
 def write_recipe(run: RunFolder, experiment: Experiment) -> None:
@@ -72,10 +98,10 @@ def write_recipe(run: RunFolder, experiment: Experiment) -> None:
         written = experiment.recipe.resolved["networks"][name]
         own = {key: value for key, value in written.items() if key not in ("params", *PATCH)}  # worked into the graph
         networks[name] = own | {"graph": run.graph(name).relative_to(run.path).as_posix()}
-        _write(run.graph(name), dump_graph(plan.graph))
+        write_text(run.graph(name), dump_graph(plan.graph))
     data = {key: value for key, value in experiment.recipe.resolved.items() if key != "params"}
     data |= {"paper": _papers(experiment.recipe)} if experiment.recipe.paper else {}
-    _write(run.recipe, dump(data | {"networks": networks}, expand=("networks", "flow", "losses", "phases")))
+    write_text(run.recipe, dump(data | {"networks": networks}, expand=("networks", "flow", "losses", "phases")))
 
 
 def _papers(recipe: Recipe) -> list[dict[str, Any]]:
@@ -101,14 +127,14 @@ def write_environment(run: RunFolder, **more: Any) -> dict[str, str]:
     }
     if plugins := plugins_with(run):  # also those of before it went on
         found["plugins"] = plugins
-    _write(run.environment, json.dumps(found, indent=2) + "\n")
+    write_text(run.environment, json.dumps(found, indent=2) + "\n")
     return {name: ", ".join(value) if isinstance(value, list) else str(value) for name, value in found.items()}
 
 
 def write_tables(run: RunFolder, tables: Mapping[str, Table]) -> None:
     """Write what was measured, as programs read it: the tables of the result and of the baselines, and every image."""
     found = {name: table.as_dict() for name, table in tables.items()}
-    _write(run.evaluation, json.dumps(found, indent=1) + "\n")
+    write_text(run.evaluation, json.dumps(found, indent=1) + "\n")
     write_sheet(run.sheet, tables)
 
 
@@ -126,23 +152,26 @@ class Log:
         if self._path.exists():
             lines = read_log(self._path)
             kept = [each for each in lines if each["step"] <= step and not (finished and "test" in each)]
-            _write(self._path, "".join(f"{json.dumps(each)}\n" for each in kept))
-        self._board = SummaryWriter(str(run.board), purge_step=step + 1 if step else None)
+            write_text(self._path, "".join(f"{json.dumps(each)}\n" for each in kept))
+        self._folder = run.board
+        with writing(self._folder):
+            self._board = SummaryWriter(str(run.board), purge_step=step + 1 if step else None)
 
     def write(self, step: int, epoch: int, **figures: Any) -> None:
         """Add one line. Numbers inside mappings are curves: see `crossband.recipes.reporting.curves`."""
-        with self._path.open("a", encoding="utf-8") as stream:
+        with writing(self._path), self._path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps({"step": step, "epoch": epoch, **figures}) + "\n")
-        for path, number in _leaves("", figures):
-            self._board.add_scalar(path, number, step)
-        self._board.flush()
+        with writing(self._folder):
+            for path, number in _leaves("", figures):
+                self._board.add_scalar(path, number, step)
+            self._board.flush()
 
     def picture(self, name: str, path: Path, step: int) -> None:
         """Show a PNG file on the board."""
         import numpy as np
         from PIL import Image
 
-        with Image.open(path) as image:
+        with Image.open(path) as image, writing(self._folder):
             self._board.add_image(name, np.asarray(image.convert("RGB")), step, dataformats="HWC")
 
     def close(self) -> None:
@@ -159,8 +188,3 @@ def _leaves(path: str, values: Mapping[str, Any]) -> list[tuple[str, float]]:
         elif isinstance(value, int | float) and not isinstance(value, bool):
             found.append((here, float(value)))
     return found
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

@@ -4,6 +4,7 @@ import json
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from crossband.recipes.model.plugins import named_if_missing, plugins_of
 from crossband.recipes.model.run_folder import RunFolder
 from crossband.recipes.model.task import Task
 from crossband.recipes.reporting.curves import read_log
-from crossband.recipes.training.folder import new_folder, refuse_taken
+from crossband.recipes.training.folder import held, new_folder, refuse_taken
 from crossband.recipes.training.session import Run, Session
 from crossband.registry import CrossbandError
 
@@ -65,18 +66,26 @@ def train(
         refuse_taken(Path(run))
     if old:
         old.check()
-        _check_begun(old)
-        with named_if_missing(f"{old}: this run was", plugins_of(old)):
-            before = load_recipe(old.recipe).data
-            with of_run(old, before):
-                experiment, source = prepare(old.recipe, texts, data, resumed=True)
-        _check_same(before, experiment.recipe.data)
-        return begin(experiment, source, old.state, silent=silent).run(old)
+        with held(old):
+            _check_begun(old)
+            return _go_on(old, texts, data, silent=silent)
     experiment, source = prepare(str(recipe), texts, data)
     session = begin(experiment, source, silent=silent)
-    fabric = session.fabric
-    made = new_folder(experiment.recipe.name, Path(run) if run else None) if fabric.is_global_zero else None
-    return session.run(RunFolder(Path(str(fabric.broadcast(None if made is None else str(made))))))
+    with ExitStack() as stack:
+        made = None
+        if session.fabric.is_global_zero:
+            made = stack.enter_context(new_folder(experiment.recipe.name, Path(run) if run else None))
+        return session.run(RunFolder(Path(str(session.fabric.broadcast(made and str(made))))))
+
+
+def _go_on(run: RunFolder, texts: Sequence[str], data: Any, *, silent: bool) -> Run:
+    """Train a run further in its folder, which is held."""
+    with named_if_missing(f"{run}: this run was", plugins_of(run)):
+        before = load_recipe(run.recipe).data
+        with of_run(run, before):
+            experiment, source = prepare(run.recipe, texts, data, resumed=True)
+    _check_same(before, experiment.recipe.data)
+    return begin(experiment, source, run.state, silent=silent).run(run)
 
 
 def _check_begun(run: RunFolder) -> None:

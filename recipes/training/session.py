@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
+from crossband.graphs.language.files import FileError
 from crossband.recipes.basics.progress import Screen
 from crossband.recipes.data.loader import make_loader
 from crossband.recipes.data.opening import training_scenes
@@ -104,8 +105,9 @@ class Session:
                 if not self._stopping.number:
                     raise
                 raise self._interrupted(f"stopped at once, {self._kept()}") from None
-            except StepError as error:
-                raise type(error)(error.message, hint=error.hint, notes=[*error.notes, self._kept()]) from error
+            except (StepError, FileError) as error:
+                error.notes = (*error.notes, self._kept())
+                raise
 
     def _run(self) -> Run:
         """What the first process does: it trains, and writes the folder."""

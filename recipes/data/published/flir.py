@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from crossband.graphs.language.files import read_utf8
 from crossband.recipes.data.aligned import EMPTY, Outside, Pairs, Ranges, Reading, Unmatched, open_set
 from crossband.recipes.data.layout import Layout
 from crossband.recipes.data.splits import Rule
@@ -54,4 +55,4 @@ def _lists(folder: str) -> dict[str, Rule]:
 
 
 def _names(file: Path) -> list[str]:
-    return [line.strip().removesuffix("_PreviewData") for line in file.read_text("utf-8").splitlines() if line.strip()]
+    return [line.strip().removesuffix("_PreviewData") for line in read_utf8(file).splitlines() if line.strip()]
