@@ -13,15 +13,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from crossband import registry
-from crossband.recipes import check
+from crossband.recipes import check, read_weights, train
 from crossband.recipes.basics.pretrained import Unavailable
 from crossband.recipes.data.loader import epoch_of, make_loader
 from crossband.recipes.data.opening import open_source, training_scenes
 from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.model.networks import build_network
-from crossband.recipes.training.engine import NotFinite
+from crossband.recipes.training.engine import NotFinite, StepError
 from crossband.recipes.training.loop import StepRecord, train_step, train_steps
 from crossband.recipes.training.state import Training, set_up
+from crossband.recipes.training.watch import HINT, Watch
 
 Event = tuple[str, bool, bool]  # network, whether a graph is recorded, whether its weights take gradients
 
@@ -306,6 +307,85 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_images(folder: Path, fabr
     assert caught.value.message == "the loss `pixel` of the phase `generator` is nan in step 1"
     assert caught.value.hint == "look at the images; a lower `lr`, `clip`, or `precision: 32` may help"
     assert caught.value.notes == (f"the images are {first}, {second}",)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_a_running_statistic_that_is_not_finite_stops(folder: Path, fabric: Fabric, value: float) -> None:
+    """No loss shows it: in training, batch normalisation does not read what evaluation will."""
+    training, loader = start_text(PAIRED, folder, fabric)
+    batch = next(epoch_of(loader, 0))
+    train_step(training, [batch])
+    [norm] = [m for m in training.networks["generator"].modules() if isinstance(m, nn.BatchNorm2d)]
+    norm.running_var.fill_(value)  # type: ignore[union-attr]
+    with pytest.raises(NotFinite) as caught:
+        train_step(training, [batch])
+    assert caught.value.message == "`stem.norm.running_var` of the network `generator` is not finite after step 1"
+    assert caught.value.hint == HINT
+
+
+def test_a_buffer_that_was_infinite_from_the_beginning_is_as_it_should_be() -> None:
+    network = nn.Linear(2, 2)
+    network.register_buffer("mask", torch.tensor([0.0, -float("inf")]))
+    network.register_buffer("count", torch.tensor(0))
+    watch = Watch({"a": network})
+    assert watch.lost() is None
+    network.bias.data[0] = float("nan")
+    assert watch.lost() == ("a", "bias")
+
+
+REFUSED = {  # what torch raises, and what is said of it
+    "batch norm": (
+        ValueError("Expected more than 1 value per channel when training, got input size [1, 4, 1, 1]"),
+        "hint: normalisation over one value has no spread: a larger `data.batch` or `data.size`",
+    ),
+    "anything": (RuntimeError("one\ntwo"), f"one\nhint: {HINT}"),
+    "memory": (MemoryError(), "there is not enough memory in the network `generator` for the phase"),
+    "cuda": (torch.OutOfMemoryError("CUDA out of memory. Tried"), "hint: lower `data.batch` (and raise `accumulate`)"),
+    "cpu": (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"), "lower `data."),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_torch_refuses_in_a_step_is_one_message(
+    kind: str, folder: Path, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error, said = REFUSED[kind]
+
+    def refuse(*_: Any, **__: Any) -> Tensor:
+        raise error
+
+    training, loader = start_text(PAIRED, folder, fabric)
+    monkeypatch.setattr(torch.nn.functional, "batch_norm", refuse)
+    if kind == "batch norm":
+        monkeypatch.undo()
+    batch = next(epoch_of(loader, 0))
+    one = {
+        key: tensors[:1, :, :1, :1] if isinstance(tensors, Tensor) else tensors[:1] for key, tensors in batch.items()
+    }
+    with pytest.raises(StepError) as caught:
+        train_step(training, [one])
+    assert said in str(caught.value)
+    assert "the network `generator`" in str(caught.value)
+    assert "the phase `generator` of step 1" in str(caught.value)
+
+
+def test_a_fault_of_ours_in_a_step_stays_one(folder: Path, fabric: Fabric, monkeypatch: pytest.MonkeyPatch) -> None:
+    training, loader = start_text(PAIRED, folder, fabric)
+    monkeypatch.setattr(training, "only", None)
+    with pytest.raises(TypeError):
+        train_step(training, [next(epoch_of(loader, 0))])
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"), [("1e38", "a lower `lr`"), ("1e20", "` of the network `generator` is not finite after step ")]
+)
+def test_a_rate_that_is_far_too_large_keeps_the_last_good_state(folder: Path, rate: str, said: str) -> None:
+    with pytest.raises(StepError) as caught:
+        train(folder / "paired.yaml", settings=[f"optimizer.Adam.lr={rate}"], run=folder / "run", silent=True)
+    assert said in str(caught.value)
+    assert caught.value.notes[-1] == f"{folder / 'run'} keeps the checkpoint of step 0"
+    kept = read_weights(folder / "run" / "weights" / "generator.safetensors").tensors
+    assert all(bool(tensor.isfinite().all()) for tensor in kept.values())
 
 
 def test_learning_rate_follows_the_schedule(folder: Path, fabric: Fabric) -> None:

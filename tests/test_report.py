@@ -1,7 +1,9 @@
 """Pictures, curves and the report of a run: what is drawn is what was given, and files are whole."""
 
+import csv
 import json
 import os
+import re
 from html.parser import HTMLParser
 
 import numpy as np
@@ -10,13 +12,14 @@ import torch
 from PIL import Image
 
 from crossband.recipes.basics.files import replacing
-from crossband.recipes.basics.parts import Grid, markdown_table
+from crossband.recipes.basics.parts import Grid, Notes, markdown, markdown_table
 from crossband.recipes.metrics.evaluation import Summary, Table
 from crossband.recipes.metrics.results import Results, comparison, remarks
 from crossband.recipes.reporting.curves import curves, draw_curves, read_log
 from crossband.recipes.reporting.pictures import BROKEN, contact_sheet, draw, sample_grid, save
 from crossband.recipes.reporting.report import Report, write_report
-from crossband.registry import CrossbandError
+from crossband.recipes.reporting.sheet import write_sheet
+from crossband.registry import CrossbandError, visible
 
 # ---------------------------------------------------------------- files
 
@@ -269,9 +272,9 @@ def report(tmp_path):
 
 def test_the_markdown_report_has_every_part(report, tmp_path):
     text = write_report(report, tmp_path).read_text(encoding="utf-8")
-    assert text.startswith("# u2net <cca>\n\nTrained for 10 steps & more\n\n## Results\n\n| metric")
+    assert text.startswith("# u2net \\<cca>\n\nTrained for 10 steps & more\n\n## Results\n\n| metric")
     assert "| **0.1000 ± 0.0200** |" in text
-    assert r"![best \[1\] <b>](<pictures/a b.png>)" in text
+    assert r"![best \[1\] \<b>](<pictures/a b.png>)" in text
     assert "````yaml\nrecipe: x  # ``` <script>\n````" in text
     assert r"2.15 \| cpu" in text
     assert sorted(os.listdir(tmp_path)) == ["pictures", "report.html", "report.md"]
@@ -293,3 +296,59 @@ def test_a_missing_picture_is_named_before_anything_is_written(tmp_path):
     with pytest.raises(CrossbandError, match=r"gone\.png: no such picture"):
         write_report(Report("run", pictures={"a": tmp_path / "gone.png"}), tmp_path)
     assert os.listdir(tmp_path) == []
+
+
+# ---------------------------------------------------------------- texts of anybody
+
+TAG = "<img src=x onerror=alert(1)>"
+ANYBODY = f"{TAG} \\{TAG} ![a](http://b/c.png) \\[a](javascript:b) [d]: http://e </td>|\\|\n\n# f\n\x1b[2J\u202e"
+
+
+class Tags(HTMLParser):
+    """The tags of a page, and its links."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [
+            tag,
+            *(name for name, _ in attrs if name.startswith("on")),
+            *(n for n, _ in attrs if n == "href"),
+        ]
+
+
+def test_texts_of_anybody_act_in_no_page(tmp_path):
+    """As a command line, a name of an image, a note or a recipe may be."""
+    save(Image.new("RGB", (4, 4)), tmp_path / "a.png")
+    results = [Grid([ANYBODY, ANYBODY], [[ANYBODY, ANYBODY]]), Notes([ANYBODY]), ANYBODY]
+    report = Report(ANYBODY, ANYBODY, results, {ANYBODY: tmp_path / "a.png"}, "a: |\n  ```\n", {"command": ANYBODY})
+    file = write_report(report, tmp_path)
+    page, text = file.with_suffix(".html").read_text(), file.read_text()
+    tags = Tags()
+    tags.feed(page)
+    assert not {"onerror", "href"} & {*tags.found}
+    assert tags.found.count("img") == 1
+    assert page == visible(page)
+    assert text == visible(text)
+    for sign in (r"<img src=x", r"\](?=[(:])", r"</td>"):
+        before = re.findall(rf"(\\*){sign}", text)
+        assert len(before) > 6
+        assert all(len(each) % 2 for each in before[:-1] if sign != r"\](?=[(:])"), sign
+    assert "\n# f" not in text
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert all(len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) == 3 for row in rows)
+
+
+def test_what_only_looks_like_a_tag_is_left_as_it_is():
+    assert markdown(["1 < 2, [0.1, 0.2] and a | b_c"]) == "1 < 2, [0.1, 0.2] and a | b_c"
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n", "＝"])
+def test_no_cell_of_a_sheet_is_a_formula(tmp_path, first):
+    table = Table({f"{first}HYPERLINK(1)": {"mae": -0.5}, "a=b": {"mae": 1.0}}, {})
+    write_sheet(tmp_path / "a.csv", {f"{first}run": table})
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.reader(stream))
+    assert rows[1:] == [[f"'{first}run", f"'{first}HYPERLINK(1)", "-0.5"], [f"'{first}run", "a=b", "1.0"]]

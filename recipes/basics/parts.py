@@ -5,6 +5,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
+
+from crossband.registry import visible
 
 
 @dataclass(frozen=True)
@@ -56,29 +59,40 @@ Part = Heading | Notes | Code | Picture | Grid | str
 
 
 def markdown(parts: Sequence[Part], folder: Path = Path()) -> str:
-    """Parts of a report in Markdown; links to pictures are relative to `folder`."""
-    return "\n\n".join(_markdown(part, folder) for part in parts)
+    """Parts of a report in Markdown; links to pictures are relative to `folder`.
+
+    Their texts hold names and command lines of anybody: none of them makes a tag, a link or a picture.
+    """
+    return visible("\n\n".join(_markdown(part, folder) for part in parts))
+
+
+def _inert(text: str, also: str = "") -> str:
+    """A text on one line that begins no tag and ends no name of a link; nor has it a sign of `also`."""
+    acting = r"<(?=[A-Za-z/!?])|\](?=[(\[:])" + "".join(f"|{re.escape(sign)}" for sign in also)
+    return re.sub(rf"(\\*)({acting})", r"\1\1\\\2", " ".join(text.split()))
 
 
 def _markdown(part: Part, folder: Path) -> str:
     match part:
         case Heading(text, level):
-            return f"{'#' * level} {text}"
+            return f"{'#' * level} {_inert(text)}"
         case Notes(lines):
-            return "\n".join(f"- {line}" for line in lines)
+            return "\n".join(f"- {_inert(line)}" for line in lines)
         case Code(text, language):
             fence = "```"
             while fence in text:
                 fence += "`"
             return f"{fence}{language}\n{text.rstrip()}\n{fence}"
         case Picture(caption, file):
-            link = os.path.relpath(file, folder).replace(os.sep, "/")
-            words = re.sub(r"([\\[\]*_`])", r"\\\1", caption)
+            link = re.sub(
+                r"[<>\\\r\n]", lambda sign: quote(sign[0]), os.path.relpath(file, folder).replace(os.sep, "/")
+            )
+            words = re.sub(r"([\\[\]*_`<])", r"\\\1", " ".join(caption.split()))
             return f"![{words}](<{link}>)\n\n*{words}*"
         case Grid():
             return markdown_table(part)
         case str(text):
-            return text
+            return _inert(text)
 
 
 def markdown_table(grid: Grid) -> str:
@@ -88,7 +102,7 @@ def markdown_table(grid: Grid) -> str:
         for i, row in enumerate(grid.rows)
     ]
     align = grid.align
-    cells = [[" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in [grid.headers, *rows]]
+    cells = [[_inert(cell, "|") for cell in row] for row in [grid.headers, *rows]]
     widths = [max(3, *(len(row[i]) for row in cells)) for i in range(len(align))]
     rule = ["-" * (width - 1) + ":" if side == "r" else "-" * width for side, width in zip(align, widths, strict=True)]
     lines = [

@@ -15,7 +15,7 @@ from pathlib import Path
 from crossband.recipes.basics.files import replacing
 from crossband.recipes.basics.parts import Code, Grid, Heading, Notes, Part, Picture, markdown
 from crossband.recipes.model.run_folder import RunFolder
-from crossband.registry import CrossbandError
+from crossband.registry import CrossbandError, visible
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def write_report(report: Report, folder: str | os.PathLike[str]) -> Path:
     page = "\n".join(_html(part) for part in parts)
     texts = {
         run.report: markdown(parts, run.path) + "\n",
-        run.page: PAGE.format(title=html.escape(report.title), body=page),
+        run.page: PAGE.format(title=_text(report.title), body=page),
     }
     for file, text in texts.items():
         with replacing(file) as temporary:
@@ -67,29 +67,34 @@ def write_report(report: Report, folder: str | os.PathLike[str]) -> Path:
     return run.report
 
 
+def _text(text: str) -> str:
+    """A text of anybody in HTML: it makes no tag, and turns no direction of what is read."""
+    return html.escape(visible(text))
+
+
 def _html(part: Part) -> str:
     match part:
         case Heading(text, level):
-            return f"<h{level}>{html.escape(text)}</h{level}>"
+            return f"<h{level}>{_text(text)}</h{level}>"
         case Notes(lines):
-            return f"<ul>{''.join(f'<li>{html.escape(line)}</li>' for line in lines)}</ul>"
+            return f"<ul>{''.join(f'<li>{_text(line)}</li>' for line in lines)}</ul>"
         case Code(text, _):
-            return f"<pre>{html.escape(text.rstrip())}</pre>"
+            return f"<pre>{_text(text.rstrip())}</pre>"
         case Picture(caption, file):
-            data, words = base64.b64encode(file.read_bytes()).decode("ascii"), html.escape(caption)
+            data, words = base64.b64encode(file.read_bytes()).decode("ascii"), _text(caption)
             image = f'<img alt="{words}" src="data:image/png;base64,{data}">'
             return f"<figure>{image}<figcaption>{words}</figcaption></figure>"
         case Grid():
             return _html_table(part)
         case str(text):
-            return f"<p>{html.escape(text)}</p>"
+            return f"<p>{_text(text)}</p>"
 
 
 def _html_table(grid: Grid) -> str:
     def line(cells: Sequence[str], tag: str, row: int) -> str:
         found = []
         for column, text in enumerate(cells):
-            word = f"<b>{html.escape(text)}</b>" if (row, column) in grid.best else html.escape(text)
+            word = f"<b>{_text(text)}</b>" if (row, column) in grid.best else _text(text)
             found.append(f'<{tag} class="{grid.align[column]}">{word}</{tag}>')
         return f"<tr>{''.join(found)}</tr>"
 

@@ -7,16 +7,26 @@ from pathlib import Path
 from crossband.recipes.basics.files import replacing
 from crossband.recipes.metrics.evaluation import Table
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # what a cell begins with that is one
+
 
 def write_sheet(file: Path, tables: Mapping[str, Table]) -> int:
     """Write a line for each system and image, a column for each metric, empty where there is no value.
 
-    The file is written whole or not at all, in place of an existing one. Returns the number of lines below the heading.
+    The file is written whole or not at all, in place of an existing one. A text that a spreadsheet would take for a
+    formula begins with `'`. Returns the number of lines below the heading.
     """
     images = [(system, name, row) for system, table in tables.items() for name, row in table.images.items()]
     metrics = list(dict.fromkeys(metric for _, _, row in images for metric in row))
     with replacing(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["system", "image", *metrics])
-        writer.writerows([system, name, *(row.get(metric) for metric in metrics)] for system, name, row in images)
+        writer.writerow(["system", "image", *map(_cell, metrics)])
+        writer.writerows(
+            [_cell(system), _cell(name), *(row.get(metric) for metric in metrics)] for system, name, row in images
+        )
     return len(images)
+
+
+def _cell(text: str) -> str:
+    """A text that no spreadsheet takes for a formula: before what it would, it has the `'` that says "text"."""
+    return f"'{text}" if text.startswith(FORMULA) else text

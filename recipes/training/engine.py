@@ -106,6 +106,7 @@ class NotFinite(StepError):
 
 
 CURES = {  # what torch says, and what helps
+    "without overflow": "a number of the optimizer is too large: a lower `lr`",
     "more than 1 value per channel": "normalisation over one value has no spread: a larger `data.batch` or `data.size`",
     "more than 1 spatial element": "normalisation over one value has no spread: a larger `data.size`",
 }
