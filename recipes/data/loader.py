@@ -20,7 +20,7 @@ from crossband.recipes.basics.colour import with_channels
 from crossband.recipes.data.augmenting import Augmenting, in_unit
 from crossband.recipes.data.geometry import Geometry, check_window
 from crossband.recipes.kinds.source import DataError, Pairing, Source
-from crossband.registry import ArgumentError, CrossbandError, suggest
+from crossband.registry import ArgumentError, CrossbandError, blamed, suggest
 
 SHUFFLE, PARTNER, DRAW, AUGMENT = 0, 1, 2, 3  # purposes of random numbers: independent streams of one seed
 
@@ -108,6 +108,10 @@ class Scenes(Dataset[dict[str, Any]]):
             return [self[draw] for draw in draws]
         except CrossbandError as error:
             return error
+        except (Exception, SystemExit) as error:
+            if told := blamed(error):  # while the lines that it came through are known
+                return told
+            raise
 
     def _finish(self, tensor: Tensor, channels: int) -> Tensor:
         """Convert to float32 in `range`, with this number of channels."""
