@@ -1,7 +1,9 @@
 """The cache: the same pixels bit for bit, never old, never half, for any number of processes."""
 
+import io
 import multiprocessing
 import os
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -201,3 +203,47 @@ def test_messages(folder: Path, tmp_path: Path):
     experiment = check(tmp_path / "paired.yaml", [f"data.cache={tmp_path / 'other'}"])
     with pytest.raises(DataError, match="cannot be kept in a cache"):
         training_scenes(experiment.recipe, open_source(experiment.recipe.data))
+
+
+def test_entries_of_another_shape_or_type_are_made_anew(folder: Path, tmp_path: Path):
+    """Whatever their checksum says: an entry is taken only where it is to the byte what this image would make."""
+    cached = Cached(pairs(folder=str(folder)), tmp_path, 16)
+    expected = {band: image.copy() for band, image in cached.read("0").items()}
+    whole = entries(tmp_path)
+    image = np.zeros((3, 16, 16), np.uint8)
+    objects = io.BytesIO()
+    np.save(objects, np.array([[1], "x"], object), allow_pickle=True)
+    crafted = [
+        *(saved(each) for each in (image[:, :8], image[None], image.astype(np.float64), image.astype("S1"), image.T)),
+        *(objects.getvalue(), b"", b"\x93NUMPY", b"\x93NUMPY\x01\0\xff\xff{", b"\x93NUMPY\x09\0" + bytes(99)),
+        *(saved(image)[:-1], saved(image).replace(b"(3, 16, 16)", b"(9**9,1,1) ")),
+    ]
+    for content in crafted:
+        for path in whole:
+            path.write_bytes(content + zlib.crc32(content).to_bytes(4, "little"))
+        assert all(np.array_equal(image, expected[band]) for band, image in cached.read("0").items())
+        assert entries(tmp_path) == whole
+
+
+def saved(array: np.ndarray) -> bytes:
+    """An array as numpy writes it."""
+    content = io.BytesIO()
+    np.save(content, array)
+    return content.getvalue()
+
+
+def test_entries_that_are_no_files_are_made_anew(folder: Path, tmp_path: Path):
+    cached = Cached(pairs(folder=str(folder)), tmp_path, 16)
+    cached.read("0")
+    whole = entries(tmp_path)
+    for path in whole:
+        path.unlink()
+        os.mkfifo(path)
+    cached.read("0")
+    assert entries(tmp_path) == whole
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x\0y", "x/" * 3000])
+def test_names_that_no_folder_has_are_refused(folder: Path, name: str):
+    with pytest.raises(DataError, match="the cache cannot be used: .*\nhint: name another folder"):
+        Cached(pairs(folder=str(folder)), Path(name), None)

@@ -20,7 +20,7 @@ import math
 import os
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from crossband.graphs.language.files import FileError, PathLike, open_file
@@ -247,16 +247,16 @@ def parsed(text: str | bytes, file: object, hint: str | None = None) -> Any:
         raise Damaged(f"{file}: damaged: not JSON as crossband writes it", hint=hint) from None
 
 
-def checked(data: Any, format: Format, file: object, within: str = "") -> Any:
+def checked(data: Any, format: Format, file: object, *, within: str = "", fault: str = "damaged") -> Any:
     """The data as they are, where they have the format. Raises Damaged, which names the file and the first wrong field.
 
-    `within` is where in the file the data lie.
+    `within` is where in the file the data lie, `fault` what the file is where they are wrong.
     """
     if _is_deep(data):
-        raise Damaged(f"{file}: damaged: lists and mappings are nested too deep", hint=format.hint)
+        raise Damaged(f"{file}: {fault}: lists and mappings are nested too deep", hint=format.hint)
     for error in _validators()(dict(format.schema)).iter_errors(data):
         path = ".".join(filter(None, [within, *map(str, error.absolute_path)]))
-        raise Damaged(f"{file}: damaged: {f'`{path}`' if path else 'it'} {_words(error)}", hint=format.hint)
+        raise Damaged(f"{file}: {fault}: {f'`{path}`' if path else 'it'} {_words(error)}", hint=format.hint)
     return data
 
 
@@ -326,7 +326,21 @@ def _validators() -> Any:
         "atleast": _atleast_faults,
         "increasing": _increasing_faults,
     }
+    words |= {name: _of_plain(Draft202012Validator.VALIDATORS[name]) for name in ("const", "enum")}
     return validators.extend(Draft202012Validator, words, type_checker=checker)
+
+
+def _of_plain(keyword: Callable[..., Any]) -> Callable[..., Iterator[Any]]:
+    """A keyword that compares values with others, which tensors cannot be: they are always wrong."""
+
+    def faults(own: Any, wanted: Any, value: Any, schema: Any) -> Iterator[Any]:
+        items = value if isinstance(value, list | tuple) else [value]
+        if any(type(item) not in (bool, int, float, str, type(None)) for item in items):
+            yield _fault("must be plain")
+        else:
+            yield from keyword(own, wanted, value, schema)
+
+    return faults
 
 
 def _is_number(value: Any) -> bool:

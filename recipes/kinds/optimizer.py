@@ -17,6 +17,7 @@ Positive = Annotated[float, Gt(0)]
 Decay = Annotated[float, Ge(0), Lt(1)]
 NotNegative = Annotated[float, Ge(0)]
 Weights = Iterable[nn.Parameter]
+LARGEST = 1e18  # option in a state that is read back: every kind of number that torch computes with can hold it
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -86,13 +87,19 @@ def _remembered(name: str, arguments: Mapping[str, Any], weight: Tensor) -> dict
 
 
 def _group_schema(name: str, group: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of the options of an optimizer: those of a recipe within their bounds, the others as they are."""
-    own = {key: entry.schema for key, entry in optimizers[name].parameters.items() if key in group}
+    """The schema of the options of an optimizer: numbers of a recipe within their bounds, the others as they are."""
+    parameters = optimizers[name].parameters
+    numbers = [key for key, value in group.items() if key in parameters and not isinstance(value, bool)]
+    own = {key: {"maximum": LARGEST, **parameters[key].schema} for key in numbers}
     rest = {key: {"const": list(value) if key == "params" else value} for key, value in group.items() if key not in own}
     return {
         "type": "object",
         "required": [*own, "params"],
-        "properties": {**own, **rest, "lr": {"type": "number", "minimum": 0}},  # a schedule may let it come to nothing
+        "properties": {
+            **own,
+            **rest,
+            "lr": {"type": "number", "minimum": 0, "maximum": LARGEST},
+        },  # a schedule may let it come to nothing
     }
 
 

@@ -156,7 +156,8 @@ class Training:
         Raises CheckpointError if it belongs to other networks or phases, Damaged if it does not fit to them.
         """
         self._check_same(state, file)
-        checked(state, Format(self._schema(state), STATE.hint), file)
+        fault = "damaged, or of another recipe"
+        checked(state, Format(self._schema(state), STATE.hint), file, fault=fault)
         for name, network in self.networks.items():
             network.load_state_dict(state["networks"][name])
         for name, optimizer in self.optimizers.items():
@@ -188,7 +189,7 @@ class Training:
                 raise CheckpointError(
                     f"the run has the {kind} {', '.join(sorted(theirs))}, the recipe {', '.join(sorted(ours))}"
                 )
-        checked(state["graphs"], Format({"required": list(self.networks)}, STATE.hint), file, "graphs")
+        checked(state["graphs"], Format({"required": list(self.networks)}, STATE.hint), file, within="graphs")
         for name, network in self.networks.items():
             theirs, ours = state["graphs"][name], _meta(network)
             if theirs["digest"] != ours["digest"]:
