@@ -245,5 +245,5 @@ def test_entries_that_are_no_files_are_made_anew(folder: Path, tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["x" * 300, "x\0y", "x/" * 3000])
 def test_names_that_no_folder_has_are_refused(folder: Path, name: str):
-    with pytest.raises(DataError, match="the cache cannot be used: .*\nhint: name another folder"):
+    with pytest.raises(DataError, match=r"the cache cannot be used: .*\nhint: name another folder"):
         Cached(pairs(folder=str(folder)), Path(name), None)
