@@ -16,8 +16,11 @@ from torch import Tensor
 from crossband.graphs import build
 from crossband.recipes import load, read_weights, save_weights, train
 from crossband.recipes.model.padding import SizeError, crop, pad, padded_size
+from crossband.recipes.model.run_folder import RunFolder
 from crossband.recipes.model.weights import CheckpointError, put_weights
+from crossband.recipes.reporting.curves import read_log
 from crossband.recipes.training.checkpoint import read_state, save_state
+from crossband.recipes.training.folder import Log
 from crossband.recipes.training.session import Interrupted, Session
 from crossband.registry import CrossbandError
 
@@ -203,3 +206,11 @@ def test_padded_sizes_suit_every_network(folder: Path) -> None:
     assert padded_size([fixed, halves], 5, 8) == (8, 8)
     with pytest.raises(SizeError, match="`halves` takes images of 8x8, got 9x8"):
         padded_size([fixed], 9, 8)
+
+
+def test_a_finished_run_that_goes_on_measures_its_last_step_again_and_no_other(tmp_path: Path) -> None:
+    lines = [{"step": 4, "test": {"mae": 0.2}}, {"step": 6, "losses": {}}, {"step": 6, "test": {"mae": 0.1}}]
+    run = RunFolder(tmp_path)
+    run.log.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    Log(run, 6, finished=True).close()
+    assert read_log(run.log) == lines[:2]

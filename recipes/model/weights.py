@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 import crossband
@@ -83,7 +83,7 @@ def save_weights(
     header = {"version": crossband.__version__, "graph": meta["graph"], "digest": meta["digest"], "facts": dict(facts)}
     own = {name: tensor.detach().cpu().contiguous() for name, tensor in (tensors or network.state_dict()).items()}
     with replacing(path) as temporary:
-        save_file(own, temporary, {KEY: json.dumps(header)})
+        temporary.write_bytes(save(own, {KEY: json.dumps(header)}))  # `save_file` leaves files of its own if killed
 
 
 def read_weights(path: str | os.PathLike[str]) -> Weights:

@@ -150,8 +150,8 @@ class Log:
 
         self._path = run.log
         if self._path.exists():
-            lines = read_log(self._path)
-            kept = [each for each in lines if each["step"] <= step and not (finished and "test" in each)]
+            last = step - 1 if finished else step  # the last one with figures of tests
+            kept = [each for each in read_log(self._path) if each["step"] <= (last if "test" in each else step)]
             write_text(self._path, "".join(f"{json.dumps(each)}\n" for each in kept))
         self._folder = run.board
         with writing(self._folder):
