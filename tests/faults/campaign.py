@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.law import Broken, Case, Outcome, hold
+from faults.law import Broken, Case, Files, Outcome, hold
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Flaky
 from hypothesis.strategies import SearchStrategy
@@ -132,7 +132,8 @@ def series(
                 campaign.run()
             finally:
                 request.node.user_properties.append(("faults", {"series": own.name, "count": asdict(campaign.count)}))
-            assert not campaign.faults, "\n\n".join(campaign.faults.values())
+            if campaign.faults:
+                pytest.fail("\n\n".join(campaign.faults.values()), pytrace=False)
 
         test.__doc__, test.__name__ = attempt.__doc__, attempt.__name__
         test.series = own  # pyright: ignore[reportFunctionMemberAccess]
@@ -206,7 +207,17 @@ class Campaign:
 
         with contextlib.suppress(Broken, Flaky):
             self._batch(batch, cases, look, Phase.generate, Phase.shrink)
-        return found[-1] if found else None
+        return self._reduced(found[-1], kind, end) if found else None
+
+    def _reduced(self, case: Case, kind: str, end: float) -> Case:
+        """The same without what it does not need: files and lines, which Hypothesis knows nothing of."""
+        while isinstance(case, Files) and time.monotonic() < end:
+            smaller = (each for each in case.smaller() if time.monotonic() < end and self._attempt(each)[1] == kind)
+            found = next(smaller, None)
+            if found is None:
+                break
+            case = found
+        return case
 
     def _batch(self, batch: int, cases: SearchStrategy[Case], visit: Callable[[Case], None], *phases: Phase) -> None:
         """Draw the cases of a batch, the same ones each time."""

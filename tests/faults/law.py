@@ -17,7 +17,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Protocol
@@ -114,6 +114,19 @@ class Files:
                 path.unlink()
             else:
                 path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass"))
+
+    def smaller(self) -> "Iterator[Files]":
+        """The same without one of the files, or without some lines of one: perhaps they show the same fault."""
+        for name in self.files:
+            yield replace(self, files={other: text for other, text in self.files.items() if other != name})
+        for name, text in self.files.items():
+            lines = text.splitlines(keepends=True) if isinstance(text, str) else []
+            step = len(lines) // 2
+            while step:
+                for start in range(0, len(lines), step):
+                    rest = "".join([*lines[:start], *lines[start + step :]])
+                    yield replace(self, files={**self.files, name: rest})
+                step //= 2
 
     def __str__(self) -> str:
         """A shell script that makes the files and runs the command."""

@@ -12,7 +12,9 @@ from faults.law import LONGEST_OUTPUT, Broken, Files, Outcome, hold, run_here
 from hypothesis import strategies as st
 
 FAULT = 'Traceback (most recent call last):\n  File "/x/y.py", line 7, in f\n    g()\nTypeError: no\n'
-NUMBERS = st.integers(0, 1000).map(lambda number: Files(("check", "x.yaml"), {"x.yaml": f"{number}\n"}))
+NUMBERS = st.integers(0, 1000).map(
+    lambda number: Files(("check", "x.yaml"), {"x.yaml": f"{number}\n", "y.yaml": "of no use\n"})
+)
 
 
 def campaign(folder: Path, cases: Any, attempt: Any, *, budget: float = 0.0, **options: Any) -> Campaign:
@@ -27,7 +29,8 @@ def over(limit: int) -> Any:
     """What is refused below a number, and a fault from there on."""
 
     def attempt(case: Files, folder: Path) -> Outcome:
-        number = int((folder / "x.yaml").read_text())
+        path = folder / "x.yaml"
+        number = int(path.read_text() or 0) if path.exists() else 0
         return Outcome(1, FAULT) if number >= limit else Outcome(number % 2, "no: odd")
 
     return attempt
