@@ -171,12 +171,12 @@ class Campaign:
         """The cases of the quick look: fewer where Hypothesis is to look quickly."""
         return max(1, self.series.quick * min(settings.default.max_examples, 10) // 10)  # pyright: ignore
 
-    def _listed(self, cases: Iterable[Case]) -> Iterator[None]:
+    def _listed(self, cases: Sequence[Case]) -> Iterator[None]:
         """Try the cases of a list, every part its own, in shuffled order."""
-        order = list(cases)
+        order = list(range(len(cases)))
         random.Random(f"{self.options.faults_seed} {self.series.name}").shuffle(order)
-        for case in order[self.part :: self.options.parts]:
-            if (kind := self._try(case)) and kind not in self.faults:
+        for at in order[self.part :: self.options.parts]:
+            if (kind := self._try(case := cases[at])) and kind not in self.faults:
                 self._tell(kind, case)
             yield
 

@@ -214,20 +214,50 @@ def scratch() -> Path:
     return folder
 
 
-@cache
 def trained(name: str = "paired") -> Path:
-    """A folder with `run`, a finished run of three steps, `image.png` to translate, and `small.yaml`, its recipe.
+    """A folder with `run`, a run that stopped after two of three steps, `second`, the same, and what else it takes.
 
-    Pictures and pages of the run are left out: no command reads them.
+    That is `image.png` to translate, and `small.yaml`, the recipe. Pictures and pages are left out: no command reads
+    them.
     """
+    return _trained(name)
+
+
+@cache
+def _trained(name: str) -> Path:
+    return _run(tiny.write_files(_folder(name), small=RUNS[name]))
+
+
+@cache
+def cached() -> Path:
+    """The same with images in a folder, and a cache of them."""
+    folder = _folder("cached")
+    for band, channels in (("visible", 3), ("infrared", 1)):
+        (folder / "images" / band).mkdir(parents=True)
+        for at in range(4):
+            pixels = np.random.default_rng(at).integers(0, 256, (16, 16, channels), np.uint8)
+            Image.fromarray(pixels if channels == 3 else pixels[..., 0]).save(folder / "images" / band / f"{at}.png")
+    source = "{pairs: {folder: images, split: {test: {every: 4}}}}, cache: cache"
+    tiny.write_files(folder, small=PAIRED.replace("{demo: {train: 2, test: 1, size: 16}}", source))
+    return _run(folder)
+
+
+def _folder(name: str) -> Path:
     folder = scratch() / name
     folder.mkdir()
-    tiny.write_files(folder, small=RUNS[name])
-    outcome = run_here(("train", "small.yaml", "--run", "run"), folder)
+    return folder
+
+
+def _run(folder: Path) -> Path:
+    outcome = run_here(("train", "small.yaml", "--run", "run", "--set", "steps=2"), folder)
     assert outcome.code == 0, outcome.output
-    for path in [*folder.glob("run/*.png"), *folder.glob("run/report.*")]:
+    run = folder / "run"
+    recipe = run / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("steps: 2", "steps: 3"))
+    for path in [*run.glob("*.png"), *run.glob("report.*")]:
         path.unlink()
-    shutil.rmtree(folder / "run" / "tensorboard")
+    shutil.rmtree(run / "tensorboard")
+    shutil.copytree(run, folder / "second")
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
     Image.fromarray(pixels).save(folder / "image.png")
     return folder

@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
@@ -25,7 +25,7 @@ from typing import Protocol
 import pytest
 from scratch import forget_afterwards
 
-from crossband.recipes.commands import main
+from crossband.recipes.commands import INTERRUPTED, main
 
 SECONDS, GIGABYTES = 2.0, 2.0
 SLACK = 2.0  # a shared core, a module that is imported on the way
@@ -145,24 +145,32 @@ def _written(file: tuple[str, str | bytes | None]) -> str:
     return f"base64 -d > {name} <<'EOF'\n{base64.encodebytes(data).decode()}EOF"
 
 
-def run_here(command: Sequence[str], folder: Path) -> Outcome:
-    """Run a command line in this process, in a folder, by the entry point of the real `crossband`."""
+def run_here(command: Sequence[str] | Callable[[], None], folder: Path, *, patience: float = HUNG) -> Outcome:
+    """Run a command line in this process, in a folder, by the entry point of the real `crossband`; or a function.
+
+    What is not done after `patience` seconds of the processor is interrupted, as by Ctrl-C. That counts as done: it may
+    have been told to train for long.
+    """
     out = io.TextIOWrapper(io.BytesIO(), "utf-8", errors="replace", write_through=True)
-    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder), _limited() as spent:
+    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder), _limited(patience) as spent:
         forget_afterwards(patch)
-        patch.setattr(sys, "argv", ["crossband", *command])
+        patch.setattr(sys, "argv", ["crossband", *([] if callable(command) else command)])
         patch.setattr(sys, "stdout", out)
         patch.setattr(sys, "stderr", out)
         try:
-            main()
+            command() if callable(command) else main()
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
+            if isinstance(end.code, str):
+                out.write(end.code)
         except BaseException:
             traceback.print_exc(file=out)
             code = 1
     text = out.buffer.getvalue().decode("utf-8", "replace")  # pyright: ignore[reportAttributeAccessIssue]
-    return Outcome(code, text, **spent)
+    return Outcome(
+        0 if "interrupted" in spent and code == INTERRUPTED else code, text, spent["seconds"], spent["gigabytes"]
+    )
 
 
 class Hung(BaseException):
@@ -170,15 +178,20 @@ class Hung(BaseException):
 
 
 @contextlib.contextmanager
-def _limited() -> Iterator[dict[str, float]]:
-    """Measure what is done inside, end it where it hangs, and let it allocate no more than twice what the law allows."""
+def _limited(patience: float) -> Iterator[dict[str, float]]:
+    """Measure what is done inside, interrupt it and end it where it hangs, and let it have only so much memory."""
     spent: dict[str, float] = {}
+
+    def interrupt(*_: int | FrameType | None) -> None:
+        spent["interrupted"] = 1.0
+        signal.raise_signal(signal.SIGINT)
 
     def end(*_: int | FrameType | None) -> None:
         raise Hung("neither done nor refused")
 
-    before = signal.signal(signal.SIGALRM, end)
+    before = signal.signal(signal.SIGALRM, end), signal.signal(signal.SIGPROF, interrupt)
     signal.setitimer(signal.ITIMER_REAL, HUNG)
+    signal.setitimer(signal.ITIMER_PROF, patience, patience)  # again: one may fall into what ignores it
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     size, start = _memory("VmSize"), _peak_from_now()
     if size:
@@ -190,8 +203,10 @@ def _limited() -> Iterator[dict[str, float]]:
         spent["seconds"] = time.process_time() - begun
         spent["gigabytes"] = max(0.0, _memory("VmHWM") - start) / 2**30
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, before[0])
+        signal.signal(signal.SIGPROF, before[1])
 
 
 def _peak_from_now() -> float:
