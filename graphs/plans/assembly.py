@@ -109,7 +109,7 @@ def _reported(code: str, place: Place | None, notes: Notes = ()) -> Iterator[Non
     except ArgumentError as error:
         raise _fault(code, error.message, place, error.hint, notes) from error
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+        if isinstance(error, RuntimeError) and not re.search("memory|overflow", str(error)):
             raise
         message = "the weights do not fit into memory from here on"
         raise _fault("E032", message, place, "make it narrower", notes) from error

@@ -321,6 +321,7 @@ def _validators() -> Any:
         }
     )
     words = {
+        "const": _const_faults,
         "shape": _shape_faults,
         "dtype": _dtype_faults,
         "atleast": _atleast_faults,
@@ -374,6 +375,11 @@ class TensorInFile(NamedTuple):
 
     shape: Sequence[int]
     dtype: "torch.dtype | None"
+
+
+def _const_faults(_: Any, wanted: Any, value: Any, __: Any) -> Iterator[Any]:
+    if type(value) is not type(wanted) or value != wanted:  # of one type first: a tensor is not compared as a whole
+        yield _fault("")
 
 
 def _shape_faults(_: Any, shape: Sequence[int | None], value: Any, __: Any) -> Iterator[Any]:

@@ -171,6 +171,6 @@ def _ends(plan: Plan) -> tuple[list[int], int] | None:
     shapes = [*plan.inputs.values(), plan.shape(next(iter(plan.outputs.values())))]
     numbers = nearest(plan, 96, 160)
     sizes = {tuple(evaluate(size, numbers) for size in shape[2:]) for shape in shapes}
-    channels = [shape[1] for shape in shapes if isinstance(shape[1], int)]
+    channels = [shape[1] for shape in shapes if len(shape) > 1 and isinstance(shape[1], int)]
     *taken, given = channels
     return (taken, given) if len(sizes) == 1 and len(channels) == len(shapes) and given in (1, 3) else None

@@ -25,7 +25,11 @@ from crossband.recipes.language.schema import recipe_schema
 from crossband.registry import Entry
 
 FIRST = settings(
-    max_examples=50, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=50,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 SMALL = {
     "graph": "small",
