@@ -51,7 +51,7 @@ def test_every_key_of_a_format_is_on_its_page() -> None:
         assert [key for key in item.parameters if f"| `{key}` |" not in text] == []
 
 
-@pytest.mark.parametrize("name", [*PAGES, "CONTRIBUTING.md", "recipes/README.md"])
+@pytest.mark.parametrize("name", [*PAGES, "CONTRIBUTING.md", "SECURITY.md", "recipes/README.md"])
 def test_links_lead_to_files_and_headings(name: str) -> None:
     text = (ROOT / name).read_text("utf-8")
     for link, _, heading in (each.partition("#") for each in re.findall(r"\]\(([^)\s]+)\)", text)):
