@@ -8,7 +8,7 @@ A page is read from top to bottom in a folder of its own. In it
 - ``**Mistake:** `x` for `y` `` puts x in the place of y in the file of the next command, for the fence that
   follows; a command without `**Mistake:**` before it must end well;
 - `<!-- keys recipe data -->` to `<!-- end -->` is the table of these keys of a format, `<!-- all losses -->` that of
-  everything of a kind;
+  everything of a kind, `<!-- all limits -->` that of every limit;
 - a picture of the name of an SVG file that a command wrote is that file;
 - the folder has one photo, `photos/street.png`, and 20 pairs of images in `raw/`, infrared of 16 bits.
 
@@ -21,6 +21,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from crossband import registry
+from crossband.graphs.language import limits
 from crossband.graphs.language.keys import below
 from crossband.recipes.commands import cli, listing
 from crossband.recipes.commands.show_entry import default_text, type_text
@@ -74,7 +76,7 @@ class Page:
         elif part["picture"]:
             self._picture(part["picture"])
         elif part["table"]:
-            rows = key_rows(part["what"], part["path"]) if part["table"] == "keys" else kind_rows(part["what"])
+            rows = key_rows(part["what"], part["path"]) if part["table"] == "keys" else all_rows(part["what"])
             return "\n".join([found[0].partition("\n")[0], *map(_row, rows), "<!-- end -->"])
         elif part["language"] == "console":
             return f"```console\n{''.join(self._console(part['body']))}```"
@@ -180,6 +182,11 @@ def key_rows(name: str, path: str) -> Rows:
     yield from (("key", "type", "default", "what it is"), ("---",) * 4)
     for key, each in found.items():
         yield f"`{key}`", type_text(each.schema), default_text(each), each.schema["description"]
+
+
+def all_rows(what: str) -> Rows:
+    """Everything of a kind, or every limit of the language."""
+    return chain([("what", "at most"), ("---",) * 2], limits.table()) if what == "limits" else kind_rows(what)
 
 
 def kind_rows(kind: str) -> Rows:

@@ -16,7 +16,7 @@ from crossband.graphs.language.expressions import is_expression, names_in
 from crossband.graphs.language.reader import read_text
 from crossband.recipes.language.bands import ROLES, known_numbers
 from crossband.recipes.language.schema import MERGED, PATCH
-from crossband.registry import nearest, show
+from crossband.registry import nearest, show, whole
 
 Path_ = tuple[str | int, ...]
 SETTINGS = "settings"  # what errors call the text of a setting, of the command line or from Python
@@ -68,11 +68,6 @@ class Setting:
         """The value that is set."""
         return Place(self.document, self.inside).written()
 
-    def covers(self, path: Path_) -> bool:
-        """Whether this setting says the value at `path`, or a part of it."""
-        own, size = self.path, min(len(path), len(self.path))
-        return bool(path) and own[:size] == path[:size]
-
     def place(self, path: Path_, *, key: bool) -> Place:
         """The place in the text of the setting of the value at `path`."""
         if not key and len(path) >= len(self.path):
@@ -122,13 +117,16 @@ class Layers(Document):
     def with_variants(self, problems: Problems) -> "Layers":
         """The same layers with the settings of the chosen variants added, below those of the command line."""
         chosen, known = self.data.get("variant", []), self.data.get("variants", {})
+        names = chosen if isinstance(chosen, list) else [chosen]
+        if not isinstance(known, Mapping) or not all(isinstance(name, str) for name in names):
+            return self  # which the schema tells
         own: list[Setting] = []
-        for number, name in enumerate(chosen if isinstance(chosen, list) else [chosen]):
-            if isinstance(known, Mapping) and isinstance(known.get(name), Mapping):
+        for number, name in enumerate(names):
+            if isinstance(known.get(name), Mapping):
                 places = {key: self.place("variants", name, key) for key in known[name]}
                 own += [Setting(tuple(key.split(".")), place.document, place.path) for key, place in places.items()]
             else:
-                hint = nearest(str(name), known, otherwise="the recipe has no variants")
+                hint = nearest(name, known, otherwise="the recipe has no variants")
                 place = self.place("variant", number) if isinstance(chosen, list) else self.place("variant")
                 problems.add("E070", f"no variant named `{name}`", place, hint)
         return Layers(self.documents, [*own, *self.settings]) if own else self
@@ -172,9 +170,20 @@ class Layers(Document):
 
     def rank(self, path: Path_) -> int | None:
         """The number of the strongest layer that says the value at `path`, from 0 for the strongest; None for none."""
-        said = [each.covers(path) for each in reversed(self.settings)]
-        said += [_has(each.data, path) for each in self.documents]
-        return said.index(True) if True in said else None
+        exact, above = self._said
+        found = [exact.get(path[:length], -1) for length in range(1, len(path) + 1)] + [above.get(path, -1)]
+        if path and max(found) >= 0:
+            return len(self.settings) - 1 - max(found)
+        documents = (number for number, each in enumerate(self.documents) if _has(each.data, path))
+        first = next(documents, None)
+        return None if first is None else len(self.settings) + first
+
+    @cached_property
+    def _said(self) -> tuple[dict[Path_, int], dict[Path_, int]]:
+        """The number of the strongest setting of each path, and of each path above it."""
+        exact = {each.path: number for number, each in enumerate(self.settings)}
+        above = {path[:length]: number for path, number in exact.items() for length in range(1, len(path))}
+        return exact, {**above, **{path: max(number, above.get(path, -1)) for path, number in exact.items()}}
 
     def added(self, section: str) -> list[str]:
         """The names that layers add to a section, beside names of the weakest layer that has it."""
@@ -208,7 +217,8 @@ def worked_out(layers: Layers, problems: Problems) -> dict[str, Any]:
         if not is_expression(found) or path[0] in TEXT or _in_patch(path):
             return found
         try:
-            return scope.value(found, layers.place(*path))
+            known = scope.value(found, layers.place(*path))
+            return known if _is_param(path) else whole(known)  # `=8*1.5` is 12, and a param may be divided further
         except Reported:
             return 1  # reported already
 
@@ -240,6 +250,11 @@ def _merge(parent: Mapping[str, Any], child: Mapping[str, Any], path: tuple[str,
 def _in_patch(path: Path_) -> bool:
     """Whether a path leads to what a recipe says of the graph of a network."""
     return len(path) > 2 and path[0] == "networks" and path[2] in PATCH
+
+
+def _is_param(path: Path_) -> bool:
+    """Whether a path leads to a param, of the recipe or of a graph, which other expressions may use."""
+    return path[0] == "params" or (len(path) > 2 and path[0] == "networks" and path[2] == "params")
 
 
 def _names_part(path: Path_) -> bool:

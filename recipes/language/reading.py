@@ -9,6 +9,7 @@ from crossband import registry
 from crossband.graphs.language.diagnostics import Hint, Place, Problems
 from crossband.graphs.language.document import Document
 from crossband.graphs.language.files import real
+from crossband.graphs.language.limits import MAX_PARENTS
 from crossband.graphs.language.reader import read
 from crossband.graphs.language.validate import is_of_kind, validate
 from crossband.graphs.language.writer import flow
@@ -76,12 +77,23 @@ def _documents(name: str, problems: Problems) -> list[Document] | None:
             problems.add("E050", f"`{name}` extends itself", place, "remove `extends` from one of the files")
             return None
         seen.add(real(path))
-        document = read(path, problems)
+        own = Problems()
+        document = read(path, own)
+        for each in own:
+            problems.take(each, [(f"`{name}` is extended here", place)] if place else ())
         if document is None or not _is_mapping(document, problems) or not is_of_kind(document, "recipe", problems):
             return None
         found.append(document)
-        if not isinstance(document.data.get("extends"), str):
+        if not isinstance(document.data.get("extends"), str | None):
+            message = f"`extends` must be text, got {registry.show(document.data['extends'])}"
+            problems.add("E006", message, document.place("extends"), "name one recipe: `extends: u2net`")
+            return None
+        if document.data.get("extends") is None:
             return found
+        if len(found) > MAX_PARENTS:
+            hint = "extend a recipe nearer to the first"
+            problems.add("E050", f"recipes extend each other more than {MAX_PARENTS} deep", place, hint)
+            return None
         name, place = document.data["extends"], document.place("extends")
 
 

@@ -65,7 +65,7 @@ def recipe_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> S
     )
     optimizer = _one_of(known["optimizers"]) if arguments else {"type": "object", "minProperties": 1}
     schedule = _schedules(known["schedules"]) if arguments else {"type": ["string", "object"]}
-    source = _one_of(known["sources"], bare=True) if arguments else {"type": ["string", "object"]}
+    source = _one_of(known["sources"], bare=True) if arguments else {"type": ["string", "object"], "minProperties": 1}
     augment = _augment(known["augmentations"] if arguments else None)
     learning: Schema = {
         "optimizer": {**optimizer, "description": "Its name and arguments, `{Adam: {lr: 2e-4}}`, of every phase"},
