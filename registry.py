@@ -720,7 +720,9 @@ def explain(error: Any) -> tuple[str, str | None]:
         hint = suggest(error.instance, [choice for choice in limit if isinstance(choice, str)], few=0)
     elif error.validator == "type":
         least = error.schema.get("minItems", 1)
-        hint = correction(error.instance, limit) if least == 1 else f"write {least} values in brackets"
+        hint = None if least == 1 else f"write {least} values in brackets"
+        if least == 1 or isinstance(error.instance, float):
+            hint = correction(error.instance, limit) or hint
     return (f"{wanted()}, got {found}" if wanted else f"is not valid: {error.message}"), hint
 
 

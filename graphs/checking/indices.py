@@ -65,7 +65,7 @@ def condition(scope: Scope, value: YamlValue, place: Place | None) -> bool:
 
 def repetitions(scope: Scope, value: YamlValue, place: Place | None) -> int:
     """The number that `repeat` gives. Raises Reported after reporting a fault."""
-    count = scope.value(value, place)
+    count = scope.whole(value, place)
     if not isinstance(count, int) or not 0 <= count <= MAX_REPEAT:
         message = f"`repeat` must be a whole number from 0 to {MAX_REPEAT}, got {show(count)}"
         scope.problems.add("E006", message, place, None, scope.notes)

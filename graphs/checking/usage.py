@@ -8,9 +8,10 @@ from crossband.graphs.language.diagnostics import Hint, Place
 from crossband.graphs.language.document import YamlValue
 from crossband.graphs.language.expressions import names_in
 from crossband.graphs.language.syntax import Graph
-from crossband.registry import MANY, near, nearest
+from crossband.registry import near, nearest
 
 FEW = 4  # names to list
+MISSPELT = 16  # more params than this are not unused because each of their uses is misspelt
 
 
 def report_unused(walk: Walk, graph: Graph, expressions: Sequence[YamlValue] = ()) -> None:
@@ -33,7 +34,7 @@ def report_unused(walk: Walk, graph: Graph, expressions: Sequence[YamlValue] = (
     misspelt = sorted(named - graph.params.keys())  # which is reported where it is written
     for name in unused:
         place = graph.at("params", name)
-        if graph.owns(place) and not (len(unused) <= MANY and near(name, misspelt)):
+        if graph.owns(place) and not (len(unused) <= MISSPELT and near(name, misspelt)):
             others = (other for other in known if other != name)
             hint = nearest(name, others, otherwise=f"use it as `={name}`, or remove it", few=0)
             _report(walk, "nothing uses the param", name, place, hint)
