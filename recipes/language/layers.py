@@ -181,7 +181,7 @@ class Layers(Document):
     @cached_property
     def _said(self) -> tuple[dict[Path_, int], dict[Path_, int]]:
         """The number of the strongest setting of each path, and of each path above it."""
-        exact = {each.path: number for number, each in enumerate(self.settings)}
+        exact: dict[Path_, int] = {each.path: number for number, each in enumerate(self.settings)}
         above = {path[:length]: number for path, number in exact.items() for length in range(1, len(path))}
         return exact, {**above, **{path: max(number, above.get(path, -1)) for path, number in exact.items()}}
 
