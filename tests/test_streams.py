@@ -23,6 +23,8 @@ from crossband.recipes.basics.terminal import Talk, coloured, talking
 from crossband.recipes.commands import COMMANDS, IN_FILES, cli
 from crossband.recipes.commands.output import print_facts, print_json, print_table, say
 from crossband.recipes.data import write_image
+from crossband.recipes.training.session import Session
+from crossband.recipes.training.stopping import SIGNALS, Interrupted, Stopping
 from crossband.registry import visible
 
 HOSTILE = "a\x1b[31mb\x1b]0;title\x07c\x9b2Jd\u202ee\u2066f\rg\x7fh\ud800i\u2028j"
@@ -240,6 +242,58 @@ def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
     while not path.exists():
         assert process.poll() is None
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_the_first_signal_asks_and_the_second_one_stops(name: str) -> None:
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+    with Stopping() as stopping:
+        signal.raise_signal(number)
+        assert stopping.number == number
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+    with Stopping() as stopping:
+        stopping.at_once = True
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    """As SIGHUP under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Stopping() as stopping:
+            signal.raise_signal(signal.SIGHUP)
+        assert stopping.number == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("_sample", 2, "the checkpoint of step 0"),
+        ("_finish", 1, "the checkpoint of step 1"),
+        ("_checkpoint", 2, "no checkpoint yet"),
+    ],
+)
+def test_stopping_at_once_says_what_is_kept(
+    case: tuple[str, int, str], made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second signal while there is something to save; any signal where there is nothing more."""
+    where, times, kept = case
+
+    def signalled(*_: object) -> None:
+        for _ in range(times):
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Session, where, signalled)
+    with pytest.raises(Interrupted) as caught:
+        train(made / "short.yaml", run=tmp_path / "run", silent=True)
+    assert caught.value.exit_code == 128 + signal.SIGTERM
+    assert caught.value.message == f"stopped at once, {tmp_path / 'run'} keeps {kept}"
 
 
 @pytest.mark.slow

@@ -37,7 +37,7 @@ def train(
     """Train RECIPE, a shipped name or a file, and measure the result against two trivial baselines.
 
     Everything is kept in the folder of the run: weights, figures, samples, the recipe as it was run, and a report.
-    Ctrl-C saves before it stops; `--resume` goes on as if nothing had happened.
+    Ctrl-C, SIGTERM and SIGHUP save before they stop it; `--resume` goes on as if nothing had happened.
 
     On several GPUs: `torchrun --nproc-per-node 2 $(which crossband) train RECIPE --run-folder FOLDER`.
     """
