@@ -10,8 +10,8 @@ import pytest
 import tifffile
 from PIL import Image, ImageOps
 
+from crossband.recipes.data.formats import ORIENTATION
 from crossband.recipes.data.images import (
-    ORIENTATION,
     ImageError,
     full_scale,
     read_header,
@@ -153,7 +153,7 @@ def test_faulty_reads_say_what_to_do(tmp_path: Path):
         ("a.png", noise(4, 4, 2), 8, "an image is `h w`, `h w 1` or `h w 3`, got the shape (4, 4, 2)"),
         ("a.png", noise(4, 4), 16, "uint8 pixels cannot be written with 16 bits\nhint: give float in [0, 1]"),
         ("a.png", np.full((2, 2), np.nan), 8, "the image has values that are not finite"),
-        ("no/a.png", noise(4, 4), 8, "cannot be written: No such file or directory"),
+        ("no/a.png", noise(4, 4), 8, "cannot be written: there is no such folder"),
     ],
 )
 def test_faulty_writes_leave_the_old_file_and_no_other(
@@ -174,7 +174,7 @@ def test_a_write_that_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", fail)
-    with pytest.raises(ImageError, match="cannot be written: No space left on device"):
+    with pytest.raises(ImageError, match="cannot be written: the disk is full; nothing was changed"):
         write_image(tmp_path / "a.png", noise(4, 4))
     assert not list(tmp_path.iterdir())
 

@@ -33,6 +33,10 @@ MAX_DIVISIONS = 40
 LARGEST_SIZE = 1 << 20
 USUAL_SIDE = 512  # pixels of an image side, for which sizes inside must stay sensible
 
+# Of an image, 8192x8192: beyond thermal cameras and nearly all photographs. As three channels of float32, in which
+# networks take it, it has 768 MiB, so that a machine of 4 GB holds it.
+MAX_PIXELS = 2**26
+
 # of what is said
 MAX_ERRORS = 50
 
@@ -57,5 +61,7 @@ def table() -> Iterator[tuple[str, str]]:
     yield "divisions of a size inside each other", f"{MAX_DIVISIONS}"
     yield f"a size inside, for an image of {USUAL_SIDE} by {USUAL_SIDE} pixels", f"{LARGEST_SIZE:,}"
     yield "the weights of a network", "the memory at hand when it is built; `check` and `show` need none"
+    yield "an image", f"{MAX_PIXELS:,} pixels, of up to 8 bytes each; `--max-pixels` and `max_pixels=` change it"
+    yield "images for a network", "the memory at hand, by what the network holds at the least"
     yield "errors that are shown", f"the first {MAX_ERRORS}, and how many more; `check --json` has all"
     yield "a message", f"{LONGEST_TEXT:,} characters, and {LONGEST_WORD} of a name or any other word"

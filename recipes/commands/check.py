@@ -9,6 +9,7 @@ import click
 from crossband.recipes.commands import listing
 from crossband.recipes.commands.names import JSON, SIZE, Named, meanings
 from crossband.recipes.commands.names import settings as params
+from crossband.recipes.commands.options import max_pixels
 from crossband.recipes.commands.output import print_json, print_problems, say
 from crossband.registry import CrossbandError
 
@@ -38,6 +39,7 @@ class Asked(NamedTuple):
     help="As in `train`, or for a graph a param: width=32 (repeatable)",
 )
 @click.option("--data", type=click.Path(path_type=Path), metavar="FOLDER", help="As in `train`")
+@max_pixels
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="As in `train`")
 @click.option("--precision", type=click.Choice(["32", "bf16-mixed", "16-mixed"]), help="As in `train`")
 @SIZE

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from crossband.recipes.commands.options import max_pixels
 from crossband.recipes.commands.output import print_json, say
 from crossband.registry import CrossbandError
 
@@ -26,6 +27,7 @@ RANKING = ("ssim", "psnr", "mae", "mse", "rmse")  # the first that was measured 
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the recipe: evaluate.load=256 (repeatable)"
 )
+@max_pixels
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]))
 @click.option(
     "--json", "as_json", is_flag=True, help="For a program: metrics, differences, the paper's figures, what is absent"

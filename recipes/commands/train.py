@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from crossband.recipes.commands.options import max_pixels
 from crossband.recipes.commands.output import print_facts, report
 
 
@@ -22,6 +23,7 @@ from crossband.recipes.commands.output import print_facts, report
     help="Folder for this run [default: runs/RECIPE-001, -002, ...]; under torchrun say --run-folder",
 )
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Continue the run in this folder")
+@max_pixels
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="As `--set device=...`")
 @click.option("--precision", type=click.Choice(["32", "bf16-mixed", "16-mixed"]), help="As `--set precision=...`")
 def train(

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from crossband.recipes.commands.options import max_pixels
 from crossband.recipes.commands.output import say
 
 
@@ -47,6 +48,7 @@ class Size(click.ParamType[tuple[int, int]]):
     "--batch", type=click.IntRange(1), default=1, show_default=True, help="Images of one size, or tiles, at once"
 )
 @click.option("--network", metavar="NAME", help="Another network of a run than the one that makes its result")
+@max_pixels
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
 @click.option("--force", is_flag=True, help="Replace files that are there already (never INPUT)")
 def translate(

@@ -1,6 +1,5 @@
 """Aligned image files as a source: the code that sources on disk share, and the checks of every file."""
 
-import hashlib
 import itertools
 import re
 from collections import Counter
@@ -13,7 +12,8 @@ import numpy as np
 from einops import rearrange
 
 from crossband.recipes.basics.colour import grey_pixels
-from crossband.recipes.data.images import Header, ImageError, read_header, read_image
+from crossband.recipes.data.formats import Header, ImageError
+from crossband.recipes.data.images import file_hash, read_header, read_image
 from crossband.recipes.data.layout import LEAVE_OUT, Found, Layout, choose, scan
 from crossband.recipes.data.naming import proposed
 from crossband.recipes.data.splits import Rule, divide, natural
@@ -65,6 +65,7 @@ class Files:
     outside: Outside
     luminance: bool
     pixels: str = ""  # the type of most files, once their headers are read
+    headers: Mapping[str, Header] = field(default_factory=dict)  # by scene: a file with another is not read
 
     @property
     def band(self) -> Band:
@@ -72,9 +73,12 @@ class Files:
         return Band(self.channels, self.pixels, self.luminance)
 
     def raw(self, name: str) -> np.ndarray:
-        """The image of a scene in the units of its file, `c h w`."""
+        """The image of a scene in the units of its file, `c h w`. Raises ChangedImage where it is another by now."""
         path = self.files[name]
-        return np.ascontiguousarray(rearrange(self._to_channels(path, read_image(path)), "h w c -> c h w"))
+        pixels = read_image(path, self.headers.get(name))
+        if not np.isfinite(pixels).all():
+            raise ImageError(f"{path}: has pixels that are not finite", hint="replace the file or take it out")
+        return np.ascontiguousarray(rearrange(self._to_channels(path, pixels), "h w c -> c h w"))
 
     def decode(self, name: str) -> np.ndarray:
         """The image of a scene as Source.read promises: `c h w`, integers at full scale or float32 in [0, 1]."""
@@ -82,18 +86,11 @@ class Files:
         return array if self.range is None else self._to_unit(self.files[name], array, self.range)
 
     def fingerprint(self, name: str) -> bytes:
-        """A hash of the file, with the meaning of its numbers. Raises ImageError if it cannot be read."""
-        path = self.files[name]
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise ImageError(f"{path}: cannot be read: {error.strerror or error}") from None
+        """A hash of the file, with the meaning of its numbers. Raises ImageError if it cannot be read, or changed."""
         meaning = repr((self.channels, self.range, self.outside, self.luminance)).encode()
-        return hashlib.sha256(content).digest() + meaning
+        return file_hash(self.files[name], self.headers.get(name)) + meaning
 
     def _to_unit(self, path: Path, array: np.ndarray, range: tuple[float, float]) -> np.ndarray:
-        if not np.isfinite(array).all():
-            raise ImageError(f"{path}: has pixels that are not finite", hint="replace the file or take it out")
         low, high = range
         if self.outside == "refuse" and (array.min() < min(range) or array.max() > max(range)):
             raise ImageError(
@@ -188,9 +185,9 @@ def check_files(
         lonely = [*found.stray, *_unmatched(found)] if reading.unmatched == "error" else []
         names = {band: [name for name in ordered if name in shared] for band, ordered in names.items()}
     headers, unreadable = _headers(bands, names)
-    bands = {band: replace(own, pixels=_usual(headers[band])) for band, own in bands.items()}
+    bands = {band: replace(own, pixels=_usual(headers[band]), headers=headers[band]) for band, own in bands.items()}
     clashes = [*(_misaligned(bands, headers) if aligned else ()), *_types(bands, headers)]
-    groups = [found.twins, lonely, unreadable, clashes, _colours(bands, headers)]
+    groups = [found.nameless, found.twins, lonely, unreadable, clashes, _colours(bands, headers)]
     if count := sum(map(len, groups)):
         files = "1 file is" if count == 1 else f"{count} files are"
         raise DataError.gathered(f"the data cannot be used, {files} at fault", *groups)

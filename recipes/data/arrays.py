@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from crossband.recipes.data.images import MODES, ImageError, pixels_of
+from crossband.recipes.data.formats import MODES, ImageError, pixels_of
 
 ROUNDING = 1e-3  # how far beyond [0, 1] filters and half precision may lead: a quarter of a step of 8 bits
 

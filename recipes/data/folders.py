@@ -8,6 +8,7 @@ from typing import Literal
 
 from crossband.graphs.language.document import RELATIVE
 from crossband.recipes.data.aligned import EMPTY, Outside, Pairs, Ranges, Reading, check_band_names, check_files
+from crossband.recipes.data.formats import Header
 from crossband.recipes.data.layout import Layout, choose, scan
 from crossband.recipes.kinds.source import DataError, source
 from crossband.registry import ArgumentError, FilePath
@@ -51,13 +52,14 @@ def folders(
     files, sizes = {}, {}
     names: dict[str, dict[str, list[str]]] = {part: {} for part in parts}
     for band in given:
-        paths: dict[str, Path] = {}
+        paths, known = dict[str, Path](), dict[str, Header]()
         for part, (own, headers) in parts.items():
             scenes = {name: f"{band if part == 'train' else part}/{name}" for name in headers[band]}
             paths |= {scene: own[band].files[name] for name, scene in scenes.items()}
-            sizes |= {scenes[name]: (header.height, header.width) for name, header in headers[band].items()}
+            known |= {scenes[name]: header for name, header in headers[band].items()}
             names[part][band] = list(scenes.values())
-        files[band] = replace(parts["train"][0][band], files=paths)
+        files[band] = replace(parts["train"][0][band], files=paths, headers=known)
+        sizes |= {scene: (header.height, header.width) for scene, header in known.items()}
     splits = {part: by_band[next(iter(given))] for part, by_band in names.items()}
     return Pairs(files, sizes, splits, {"train": names["train"]})
 

@@ -1,60 +1,78 @@
 """Image files to arrays and back: 8- and 16-bit PNG, TIFF (also float), JPEG and BMP.
 
-Pillow reads JPEG, BMP and 8-bit PNG; imagecodecs 16-bit PNG, which Pillow reduces to 8 bits where
-it has colour; tifffile TIFF. Nothing is repaired or guessed: a truncated file is an error.
+Nothing is repaired or guessed: a truncated file is an error. Nothing is decoded before the header of its file says that
+it is no larger than is allowed.
 """
 
+import hashlib
+import math
 import os
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import BinaryIO, Literal, TypeVar
 
 import numpy as np
-from einops import rearrange
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from crossband.graphs.language.files import FileError, open_file
+from crossband.graphs.language.limits import MAX_PIXELS
+from crossband.recipes.basics.files import replacing
+from crossband.recipes.data.formats import WHOLE_BYTES, Header, ImageError, ImageFile, open_image
 from crossband.registry import CrossbandError
 
-if TYPE_CHECKING:
-    from tifffile import TiffFile, TiffPage
-
 T = TypeVar("T")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
-VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".wmv", ".mpg", ".mpeg", ".seq")
-ORIENTATION = 0x0112  # the tag of EXIF and TIFF
-MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "I;16")  # of Pillow, that become grey or RGB without a guess
-SIDEWAYS = (5, 6, 7, 8)  # the orientations that exchange height and width
+
+METADATA = 2**26  # bytes that a file may have beside its pixels
+_limit: ContextVar[int] = ContextVar("max_pixels", default=MAX_PIXELS)
 
 
-class ImageError(CrossbandError):
-    """An image file cannot be read or written."""
+class ChangedImage(ImageError):
+    """An image file is no longer what it was when the data was opened."""
 
 
-@dataclass(frozen=True)
-class Header:
-    """The facts of an image file that need no decoding: `height` and `width` as displayed."""
+@contextmanager
+def at_most(pixels: int | None) -> Iterator[None]:
+    """Read images of so many pixels at most, here and in what is called; None leaves the limit as it is.
 
-    height: int
-    width: int
-    channels: int
-    dtype: np.dtype
+    A pixel of more than 8 bytes counts as several. Raises ImageError unless it is a positive whole number.
+    """
+    if pixels is None:
+        yield
+        return
+    if not isinstance(pixels, int) or isinstance(pixels, bool) or pixels < 1:
+        raise ImageError(f"`max_pixels` is a positive whole number, got {pixels!r}")
+    token = _limit.set(pixels)
+    try:
+        yield
+    finally:
+        _limit.reset(token)
 
 
-def read_image(path: str | os.PathLike[str]) -> np.ndarray:
+def read_image(path: str | os.PathLike[str], header: Header | None = None) -> np.ndarray:
     """The image of a file, `h w c` with 1 or 3 channels, in the file's own type and units.
 
     Turned upright as EXIF or the TIFF tag says; palettes become colours, two-tone images 0 and 255; an
-    alpha channel is dropped. Raises ImageError, naming the file, if it is not a whole, readable image.
+    alpha channel is dropped. What kind of file it is follows from its content.
+
+    Raises ImageError, naming the file, if it is not a whole, readable image, or has more pixels than are allowed: see
+    `at_most`. With the `header` that was read before, and allowed, it raises ChangedImage where the file has changed.
     """
-    return _guarded(path, _read_tiff if _is_tiff(path) else _read_pillow)
+    return _read(path, _decoded, header)
 
 
 def read_header(path: str | os.PathLike[str]) -> Header:
     """Size, channels and type without decoding; a file cut short is noticed. Raises ImageError as read_image does."""
-    return _guarded(path, _tiff_header if _is_tiff(path) else _pillow_header)
+    return _read(path, _checked)
+
+
+def file_hash(path: str | os.PathLike[str], header: Header | None = None) -> bytes:
+    """A hash of the bytes of an image file. Raises ImageError, and ChangedImage as read_image does."""
+    with _named(Path(path)), open_file(path) as file:
+        _check_unchanged(Path(path), file, header)
+        return hashlib.file_digest(file, "sha256").digest()  # type: ignore[arg-type]  # a BinaryIO in all but name
 
 
 def full_scale(dtype: np.dtype | type) -> float:
@@ -82,14 +100,13 @@ def write_image(path: str | os.PathLike[str], array: np.ndarray, bits: Literal[8
     if bits not in allowed:
         raise ImageError(f"{path}: `{suffix}` cannot hold {bits} bits", hint=f"choose `.tif`, or {allowed[-1]} bits")
     pixels = _pixels(path, np.asarray(array), bits)
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{suffix}")
+    if not path.parent.is_dir():
+        raise ImageError(f"{path}: cannot be written: there is no such folder")
     try:
-        _encode(temporary, pixels)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        with replacing(path) as temporary:
+            _encode(temporary, suffix, pixels)
+    except FileError as error:
+        raise ImageError(error.message, hint=error.hint) from error
 
 
 def _pixels(path: Path, array: np.ndarray, bits: int) -> np.ndarray:
@@ -113,8 +130,8 @@ def _pixels(path: Path, array: np.ndarray, bits: int) -> np.ndarray:
     return array
 
 
-def _encode(path: Path, pixels: np.ndarray) -> None:
-    if _is_tiff(path):
+def _encode(path: Path, suffix: str, pixels: np.ndarray) -> None:
+    if suffix in (".tif", ".tiff"):
         import tifffile
 
         tifffile.imwrite(path, pixels, photometric="rgb" if pixels.ndim == 3 else "minisblack")
@@ -123,146 +140,76 @@ def _encode(path: Path, pixels: np.ndarray) -> None:
 
         path.write_bytes(imagecodecs.png_encode(pixels))
     else:
-        Image.fromarray(pixels).save(path, quality=95)  # PNG ignores `quality`
+        kind = "PNG" if suffix == ".png" else "JPEG"
+        Image.fromarray(pixels).save(path, format=kind, quality=95)  # PNG ignores `quality`
 
 
-def _is_tiff(path: str | os.PathLike[str]) -> bool:
-    return Path(path).suffix.lower() in (".tif", ".tiff")
+def _read(path: str | os.PathLike[str], work: Callable[[ImageFile, Header], T], expected: Header | None = None) -> T:
+    """Do `work` on an image and its header; every error is an ImageError that names the file.
 
-
-def _guarded(path: str | os.PathLike[str], work: Callable[[Path], T]) -> T:
-    """Do `work(path)`, and turn any error of the decoders into an ImageError that names the file."""
-    try:
-        return work(Path(path))
-    except CrossbandError:
-        raise
-    except FileNotFoundError:
-        raise ImageError(f"{path}: no such file") from None
-    except UnidentifiedImageError:
-        raise _no_image(Path(path)) from None
-    except Exception as error:  # the decoders raise a dozen unrelated types on bad bytes
-        why = str(error).splitlines()[0].removesuffix(".") if str(error) else type(error).__name__
-        raise ImageError(f"{path}: not a readable image: {why}", hint="replace the file or take it out") from error
-
-
-def _no_image(path: Path) -> ImageError:
-    """The error for a file that is no image of a kind that can be read."""
-    if path.suffix.lower() in VIDEOS:
-        hint = f"make images of its frames: `ffmpeg -i {path} frames/%06d.png`"
-        return ImageError(f"{path}: not a readable image: videos are not read", hint=hint)
-    hint = f"replace the file or take it out; images are {', '.join(SUFFIXES)} files"
-    return ImageError(f"{path}: not a readable image: its content is of no known kind", hint=hint)
+    An image with an `expected` header was allowed when that was read.
+    """
+    path = Path(path)
+    with _named(path), open_file(path) as file:
+        size, _ = stamp = _stamp(file)
+        _check_unchanged(path, file, expected)
+        if not expected:
+            _admit(path, f"{size:,} bytes", math.ceil((size - METADATA) / WHOLE_BYTES))
+        image = open_image(path, file)
+        if not expected:
+            _admit(path, f"{image.sides[0]}x{image.sides[1]} pixels", image.counted)
+        header = replace(image.header, stamp=stamp)
+        if expected not in (None, header):
+            raise _changed(path)
+        return work(image, header)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Image.Image, bool, bytes]]:
-    """Open an image with Pillow. Also: whether it is a 16-bit PNG, and the end of its file, with the end mark."""
-    with open(path, "rb") as file:
-        head = file.read(25)
-        file.seek(max(0, path.stat().st_size - 4096))
-        tail = file.read()
-        file.seek(0)
-        image = Image.open(file, formats=["PNG", "JPEG", "BMP"])
-        if image.mode not in MODES:
-            raise ImageError(f"{path}: cannot use {image.mode} pixels", hint="save it as grey or RGB")
-        yield image, head[24] == 16 and image.format == "PNG", tail  # the depth stands in the first chunk, IHDR
+def _named(path: Path) -> Iterator[None]:
+    """Every error within becomes an ImageError that names the file."""
+    try:
+        yield
+    except FileError as error:
+        raise ImageError(error.message, hint=error.hint or "replace the file or take it out") from None
+    except CrossbandError:
+        raise
+    except Exception as error:  # the decoders raise a dozen unrelated types on bad bytes
+        why = str(error).strip().splitlines()[0].removesuffix(".") if str(error).strip() else type(error).__name__
+        raise ImageError(f"{path}: not a readable image: {why}", hint="replace the file or take it out") from error
 
 
-def _read_pillow(path: Path) -> np.ndarray:
-    with _opened(path) as (image, png16, tail):
-        orientation = _exif_orientation(image, tail)
-        if png16:
-            import imagecodecs
-
-            array = _channels_last(imagecodecs.png_decode(path.read_bytes()))
-        else:
-            array = pixels_of(image)
-        return _upright(array, orientation)
+def _decoded(image: ImageFile, header: Header) -> np.ndarray:
+    array = image.decode()
+    if array.shape != (header.height, header.width, header.channels):
+        raise ValueError("its pixels are not as many as its header says")
+    return array
 
 
-def pixels_of(image: Image.Image) -> np.ndarray:
-    """The pixels `h w c` of a picture in one of MODES, 1 or 3 channels; an alpha channel is dropped."""
-    if image.mode == "I;16":
-        return np.array(image)[..., None]
-    return _channels_last(np.array(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")))
+def _checked(image: ImageFile, header: Header) -> Header:
+    image.check_whole()
+    return header
 
 
-def _pillow_header(path: Path) -> Header:
-    with _opened(path) as (image, png16, tail):
-        end = {"PNG": b"IEND", "JPEG": b"\xff\xd9", "MPO": b"\xff\xd9"}.get(image.format or "", b"")
-        if not end or end not in tail:  # perhaps cut short: decoding will show
-            image.load()
-        height, width = image.height, image.width
-        if _exif_orientation(image, tail) in SIDEWAYS:
-            height, width = width, height
-        grey = image.mode in ("1", "L", "LA", "I;16")
-        return Header(height, width, 1 if grey else 3, np.dtype(np.uint16 if png16 else np.uint8))
+def _admit(path: Path, what: str, counted: int) -> None:
+    """Raise ImageError where what is to be read counts as more pixels than are allowed."""
+    if counted > (limit := _limit.get()):
+        message = f"{path}: {what} count as {counted:,}, and at most {limit:,} are read"
+        hint = f"`--max-pixels {counted}` reads it, from Python `max_pixels={counted}`; or make the image smaller"
+        raise ImageError(message, hint=hint)
 
 
-def _exif_orientation(image: Image.Image, tail: bytes) -> int:
-    # PNG may carry EXIF after the pixels, and Pillow decodes them all to look there: only if there is some
-    exif = image.getexif() if b"eXIf" in tail else Image.Image.getexif(image)
-    return exif.get(ORIENTATION, 1)
+def _stamp(file: BinaryIO) -> tuple[int, int]:
+    """The bytes of an open file and the time of its last change."""
+    facts = os.fstat(file.fileno())
+    return facts.st_size, facts.st_mtime_ns
 
 
-def _read_tiff(path: Path) -> np.ndarray:
-    import tifffile
-
-    with tifffile.TiffFile(path) as file:
-        page = _only_page(path, file)
-        array = page.asarray()
-        if page.axes == "SYX":
-            array = rearrange(array, "c h w -> h w c")
-        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and array.dtype.kind in "bu":
-            array = ~array
-        if array.dtype == bool:
-            array = array * np.uint8(255)
-        return _upright(_channels_last(array), _tiff_orientation(page))
+def _check_unchanged(path: Path, file: BinaryIO, header: Header | None) -> None:
+    """Raise ChangedImage where an open file is no longer the one of which this header was read."""
+    if header and _stamp(file) != header.stamp:
+        raise _changed(path)
 
 
-def _tiff_header(path: Path) -> Header:
-    import tifffile
-
-    with tifffile.TiffFile(path) as file:
-        page = _only_page(path, file)
-        if max(map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))) > path.stat().st_size:
-            raise ValueError("the file is cut short")
-        height, width = page.imagelength, page.imagewidth
-        if _tiff_orientation(page) in SIDEWAYS:
-            height, width = width, height
-        dtype = np.dtype(np.uint8) if page.dtype == bool else np.dtype(page.dtype)
-        return Header(height, width, 3 if page.samplesperpixel >= 3 else 1, dtype)
-
-
-def _only_page(path: Path, file: "TiffFile") -> "TiffPage":
-    from tifffile import PHOTOMETRIC, TiffPage
-
-    page = file.pages[0]
-    if len(file.pages) != 1 or not isinstance(page, TiffPage):
-        raise ImageError(f"{path}: holds {len(file.pages)} images", hint="save each as a file of its own")
-    known = (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
-    if page.photometric not in known or page.samplesperpixel > 4 or page.axes not in ("YX", "YXS", "SYX"):
-        raise ImageError(f"{path}: cannot use this kind of TIFF pixels", hint="save it as grey or RGB")
-    return page
-
-
-def _tiff_orientation(page: "TiffPage") -> int:
-    tag = page.tags.get(ORIENTATION)
-    return 1 if tag is None else int(tag.value)
-
-
-def _channels_last(array: np.ndarray) -> np.ndarray:
-    """`h w` or `h w c` as `h w c` with 1 or 3 channels; a second or fourth channel is alpha."""
-    array = array[..., None] if array.ndim == 2 else array
-    return array[..., : 3 if array.shape[2] >= 3 else 1]
-
-
-def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
-    """Turn and mirror `h w c` as an EXIF orientation, 1 to 8, demands for display."""
-    if orientation in SIDEWAYS:
-        array = array.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        array = array[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        array = array[::-1]
-    return np.ascontiguousarray(array)
+def _changed(path: Path) -> ChangedImage:
+    hint = "put back the file as it was, or begin anew with the file as it is"
+    return ChangedImage(f"{path}: the file has changed since the data was opened", hint=hint)

@@ -1,5 +1,6 @@
 """Where the images of a source lie: path patterns, the files that match them, and errors if there are none."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from crossband.graphs.language.document import RELATIVE
 from crossband.graphs.language.files import FileError, files_below
-from crossband.recipes.data.images import SUFFIXES
+from crossband.recipes.data.formats import SUFFIXES
 from crossband.recipes.data.naming import NAME, expression, name_in
 from crossband.recipes.data.splits import Rule
 from crossband.recipes.kinds.source import CHANNELS, DataError
@@ -42,13 +43,15 @@ class Layout:
 class Found:
     """The image files of each band by scene name, the folders that were searched, and an error for each odd file.
 
-    `stray` files belong to no band, `twins` to a scene that has another file in the same band.
+    `stray` files belong to no band, `twins` to a scene that has another file in the same band; the names of
+    `nameless` ones are no text.
     """
 
     folders: Mapping[str, Path]
     files: Mapping[str, Mapping[str, Path]]
     stray: Sequence[DataError]
     twins: Sequence[DataError]
+    nameless: Sequence[DataError] = ()
 
 
 def choose(what: str, folder: str, layouts: Sequence[Layout]) -> Layout:
@@ -89,13 +92,16 @@ def scan(folders: Mapping[str, Path], images: Mapping[str, str]) -> Found:
     """
     patterns = {band: _expression(images[band]) for band in folders}
     found: dict[str, dict[str, Path]] = {band: {} for band in folders}
-    stray, twins = [], []
+    stray, twins, nameless = [], [], []
     for folder in dict.fromkeys(folders.values()):
         here = sorted((band for band in folders if folders[band] == folder), key=lambda band: -len(images[band]))
         for path in _files(folder):
             if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
                 continue
             where = path.relative_to(folder).with_suffix("").as_posix()
+            if any("\ud800" <= sign <= "\udfff" for sign in where):  # bytes that Python could not make letters of
+                nameless.append(DataError(f"{path}: the name is no UTF-8 text, as tables need", hint="rename the file"))
+                continue
             matches = ((band, match) for band in here if (match := patterns[band].fullmatch(where)))
             band, match = next(matches, (None, None))
             if band is None or match is None:
@@ -111,7 +117,7 @@ def scan(folders: Mapping[str, Path], images: Mapping[str, str]) -> Found:
         if not files:
             text = f"{folders[band]}: no {band} images{_words(images[band])}"
             raise DataError(text, hint=f"images are {', '.join(SUFFIXES)} files")
-    return Found(folders, found, stray, twins)
+    return Found(folders, found, stray, twins, nameless)
 
 
 def _files(folder: Path) -> list[Path]:

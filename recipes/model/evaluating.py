@@ -53,6 +53,8 @@ def score(model: Trained, scenes: Scenes, numbers: Iterable[int]) -> Iterator[Sc
     for index in numbers:
         batch = collate([scenes[index]])
         bands = {name: value.to(model.device) for name, value in batch.items() if isinstance(value, Tensor)}
+        height, width = bands[task.source].shape[-2:]
+        model.check_size(height, width)
         result = (model.predict(bands).float() - low) / (high - low)
         unit = {band: ((bands[band] - low) / (high - low)).clamp(0, 1) for band in (*task.sources, task.target)}
         inputs = {band: unit[band] for band in task.sources}

@@ -48,8 +48,10 @@ class Input:
             values = f"its values are from {pixels.min():.10g} to {pixels.max():.10g}"
             raise ImageError(found[1], hint=f"`--range LOW HIGH` says which values stand for 0 and 1; {values}")
         low, high = self.scale or (0.0, full_scale(pixels.dtype))
-        unit = ((pixels.astype(np.float64) - low) / (high - low)).clip(0, 1).astype(np.float32)
-        return torch.from_numpy(np.ascontiguousarray(unit.transpose(2, 0, 1)))[None]
+        unit = np.empty((pixels.shape[2], *pixels.shape[:2]), np.float32)
+        for at, row in enumerate(pixels):  # one by one: a large image in float64 takes too much memory
+            unit[:, at] = ((row.astype(np.float64) - low) / (high - low)).clip(0, 1).T
+        return torch.from_numpy(unit)[None]
 
     def notes(self, pixels: np.ndarray) -> list[str]:
         """What is odd about pixels that `to_unit` takes: their type, or that most of them lie outside of the scale."""

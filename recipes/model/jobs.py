@@ -9,7 +9,7 @@ from pathlib import Path
 from crossband.graphs.language.document import RELATIVE
 from crossband.graphs.language.files import files_below, near_file, real
 from crossband.recipes.data.aligned import no_scene
-from crossband.recipes.data.images import SUFFIXES
+from crossband.recipes.data.formats import SUFFIXES
 from crossband.recipes.data.layout import Found, scan
 from crossband.registry import CrossbandError
 
@@ -38,12 +38,12 @@ def jobs_of(source: Path, target: str | os.PathLike[str], *, suffix: str | None,
     """What is read and where it goes, nothing being decoded. Raises TranslationError."""
     goal, usual = Path(target), ".tif" if bits == 32 else ".png"
     is_folder = _is_folder(target)
-    if source.is_dir():
+    if os.path.isdir(source):
         if not is_folder and goal.suffix.lower() in {*FORMATS, *SUFFIXES}:
             raise TranslationError(f"{source} is a folder, {goal} is to be a file", hint="name a folder to write to")
         names = _images(source, goal)
         jobs = [Job(source / name, goal / name.with_suffix(_ending(suffix or usual, bits))) for name in names]
-    elif not source.is_file():
+    elif not os.path.lexists(source):
         raise TranslationError(f"{source}: no such file or folder", hint=near_file(source) or RELATIVE)
     elif is_folder:
         jobs = [Job(source, goal / Path(source.name).with_suffix(_ending(suffix or usual, bits)))]
@@ -71,10 +71,12 @@ def jobs_of_bands(
     bands. Raises TranslationError, and DataError where no names match.
     """
     first, *others = places
-    if all(place.is_file() for place in places.values()):
+    if all(os.path.lexists(place) and not os.path.isdir(place) for place in places.values()):
         [job] = jobs_of(places[first], target, suffix=suffix, bits=bits, force=force)
         return [Job(job.source, job.target, tuple(places[band] for band in others))]
-    if missing := [TranslationError(f"{place}: no such folder") for place in places.values() if not place.is_dir()]:
+    if missing := [
+        TranslationError(f"{place}: no such folder") for place in places.values() if not os.path.isdir(place)
+    ]:
         raise TranslationError.gathered(None, missing)
     if not _is_folder(target):
         raise TranslationError(
@@ -108,7 +110,7 @@ def _lonely(found: Found) -> list[CrossbandError]:
 
 def _is_folder(target: str | os.PathLike[str]) -> bool:
     """Whether results go into a folder of this name, and not into a file."""
-    return Path(target).is_dir() or str(target).endswith(("/", os.sep)) or not Path(target).suffix
+    return os.path.isdir(target) or str(target).endswith(("/", os.sep)) or not Path(target).suffix
 
 
 def _ending(suffix: str, bits: int, what: str = "") -> str:
@@ -140,8 +142,8 @@ def _images(folder: Path, goal: Path) -> list[Path]:
 
 def _check_targets(jobs: Sequence[Job], goal: Path, force: bool) -> None:
     """No input and, without `force`, no other file is replaced; no two images become one."""
-    above = next((path for path in (goal, *goal.parents) if path.exists()), goal)
-    if above.is_file() and (above != goal or jobs[0].target != goal):
+    above = next((path for path in (goal, *goal.parents) if os.path.exists(path)), goal)
+    if os.path.isfile(above) and (above != goal or jobs[0].target != goal):
         raise TranslationError(f"{above}: a file, and no folder to write to")
     inputs = {real(file) for job in jobs for file in job.files}
     if own := [TranslationError(str(job.target)) for job in jobs if real(job.target) in inputs]:
@@ -151,7 +153,7 @@ def _check_targets(jobs: Sequence[Job], goal: Path, force: bool) -> None:
         raise TranslationError.gathered(
             "several images would become one file:", twice, hint="rename them, or translate one by one"
         )
-    if folders := [TranslationError(str(job.target)) for job in jobs if job.target.is_dir()]:
+    if folders := [TranslationError(str(job.target)) for job in jobs if os.path.isdir(job.target)]:
         raise TranslationError.gathered("these are folders, and not files to write to:", folders)
-    if not force and (there := [TranslationError(str(job.target)) for job in jobs if job.target.exists()]):
+    if not force and (there := [TranslationError(str(job.target)) for job in jobs if os.path.lexists(job.target)]):
         raise TranslationError.gathered("these files are there already:", there, hint="`--force` replaces them")

@@ -15,6 +15,7 @@ from crossband.graphs.plans.admissible import SizeRule
 from crossband.graphs.plans.plan import Plan
 from crossband.recipes.basics.colour import with_channels
 from crossband.recipes.basics.files import check_unlocked
+from crossband.recipes.data.images import at_most
 from crossband.recipes.data.opening import of_run, open_given, open_source, other_images
 from crossband.recipes.kinds.source import Source
 from crossband.recipes.language.functions import make_functions
@@ -25,6 +26,7 @@ from crossband.recipes.model.flow_tensors import FlowTensors
 from crossband.recipes.model.forms import by_band, counted, like, to_batch
 from crossband.recipes.model.inputs import apart, inputs_of, side_by_side
 from crossband.recipes.model.jobs import jobs_of, jobs_of_bands
+from crossband.recipes.model.memory import check_memory, on_images
 from crossband.recipes.model.padding import SizeError, crop, pad, padded_size
 from crossband.recipes.model.task import Range, Task
 from crossband.recipes.model.tiles import Tiling, run_tiled, tiling_of
@@ -66,6 +68,7 @@ class Model(nn.Module):
         super().__init__()
         self.task, self.recipe, self.origin = task, recipe, origin
         self.networks: Mapping[str, nn.Module] = MappingProxyType({name: networks[name] for name in task.plans})
+        self._fitting: list[tuple[int, int, int]] = []  # batch, height and width for which there is memory
         self._registered = nn.ModuleList(self.networks.values())  # under no name, which might be one of torch's own
 
     # ------------------------------------------------------------------ what it is
@@ -153,6 +156,7 @@ class Model(nn.Module):
             hint = f"a recipe that says `from: [{', '.join(sorted(task.reads))}]` in its `task` is given these"
             message = f"{self._words}: the result `{task.result}` needs more than the {bands} image"
             raise CheckpointError(message, hint=None if task.target in task.reads else hint)
+        self.check_size(images.shape[-2], images.shape[-1], tiling, batch if tiling else len(images))
         one = len(task.sources) == 1
         inside = (with_channels(images, task.channels[task.source]) if one else images) * (high - low) + low
         try:
@@ -184,10 +188,15 @@ class Model(nn.Module):
             raise SizeError(f"the result is {result.shape[-2]}x{result.shape[-1]} for an image of {size[0]}x{size[1]}")
         return crop(result, height, width)
 
-    def check_size(self, height: int, width: int, tiling: Tiling | None = None) -> None:
-        """Raise SizeError if no padding makes an image of this size, or its tiles, one that can be translated."""
+    def check_size(self, height: int, width: int, tiling: Tiling | None = None, batch: int = 1) -> None:
+        """Raise SizeError if no padding makes an image of this size, or its tiles, one that can be translated.
+
+        Raises TooLarge where a `batch` of them takes more memory than there is.
+        """
         high, wide = tiling.tile if tiling else (height, width)
-        padded_size(self.task.plans.values(), min(height, high), min(width, wide))
+        size = (min(height, high), min(width, wide))
+        padded_size(self.task.plans.values(), *size)
+        self._check_memory((batch, *size), tiled=tiling is not None)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compile each network in place, as `torch.nn.Module.compile` does; what is around them stays Python."""
@@ -209,6 +218,7 @@ class Model(nn.Module):
         tile: int | tuple[int, int] | None = None,
         overlap: int | None = None,
         batch: int = 1,
+        max_pixels: int | None = None,
         force: bool = False,
         silent: bool = False,
     ) -> Translated:
@@ -219,8 +229,9 @@ class Model(nn.Module):
         [0, 1]; or with `counts` results are in the units of the images of training: counts of a sensor, kelvin, on the
         `range` that their data declared and in their type. `range` are the values of the files that stand for 0 and 1:
         by default those that the data of the run declared, else the full scale of 8 and 16 bits. `tile`, with
-        `overlap`, translates larger images in parts. `batch` images of one size, or tiles, go through at once. A file
-        that is there is replaced with `force` only, an input never.
+        `overlap`, translates larger images in parts. `batch` images of one size, or tiles, go through at once.
+        `max_pixels` is how many an image may have, by default 2**26, 8192x8192: a larger one is refused before it is
+        decoded. A file that is there is replaced with `force` only, an input never.
 
         A model of several bands is given a folder that has a subfolder for each, called as the band, or a mapping of
         bands to folders or files. Images of one name belong together; `names` has the patterns of names, as those of
@@ -239,9 +250,10 @@ class Model(nn.Module):
         else:
             jobs = jobs_of(places[self.task.source], target, **options)
         tiling = tiling_of(self.task.plans.values(), tile, overlap)
-        folder = Path(target) if any(place.is_dir() for place in places.values()) else None
+        folder = Path(target) if any(os.path.isdir(place) for place in places.values()) else None
         how: dict[str, Any] = {"output": output, "range": range, "tiling": tiling, "batch": batch, "silent": silent}
-        return translate_files(self, jobs, folder=folder, **how)
+        with at_most(max_pixels):
+            return translate_files(self, jobs, folder=folder, **how)
 
     def evaluate(
         self,
@@ -249,6 +261,7 @@ class Model(nn.Module):
         *,
         split: str | None = None,
         metrics: Sequence[str] | None = None,
+        max_pixels: int | None = None,
         silent: bool = False,
     ) -> Results:
         """Measure the model on the images of a split, against two trivial translations: `crossband evaluate`.
@@ -256,7 +269,8 @@ class Model(nn.Module):
         `data` are other images than those of the run: a folder, laid out as the recipe's data source has it, else as
         `pairs`; a `Source`; or a list or torch dataset of pairs of images (mappings by band, too), all of which are
         measured. A mapping `{"train": ..., "test": ...}` of these also gives the images for the mean image. `split`
-        and `metrics` are those of the recipe unless given. Whole images are used. Writes nothing.
+        and `metrics` are those of the recipe unless given. Whole images are used; `max_pixels` is as in `translate`.
+        Writes nothing.
 
         The result prints as the table of the command; `result["psnr"].mean` is one figure of it, `result.tables`
         are those of the model and of the baselines. Raises DataError, EvaluationError, SizeError.
@@ -265,7 +279,8 @@ class Model(nn.Module):
             message = f"{self._words}: cannot be evaluated by itself: it does not say what it translates to"
             raise CheckpointError(message, hint="evaluate the folder of its run")
         given = None if data is None else other_images(data, self.task.data)
-        return measure(self, self.open_data(data), split=split, metrics=metrics, given=given, silent=silent)
+        with at_most(max_pixels):
+            return measure(self, self.open_data(data), split=split, metrics=metrics, given=given, silent=silent)
 
     def open_data(self, data: Any = None) -> Source:
         """The images that `evaluate` takes. Raises DataError."""
@@ -299,6 +314,18 @@ class Model(nn.Module):
             hint = "`model.networks` has them, `model.task.plans` their graphs and size rules"
             raise CrossbandError(f"{self._words} translates by several networks: {names}", hint=hint)
         return next(iter(self.task.plans.values()))
+
+    def _check_memory(self, size: tuple[int, int, int], *, tiled: bool) -> None:
+        """Raise TooLarge if images of a size, batch, height and width, take more memory than there is."""
+        if any(all(one >= other for one, other in zip(known, size, strict=True)) for known in self._fitting):
+            return
+        task, weight = self.task, next(self.parameters(), None)
+        plans = on_images([task.result], task.sources, task.plans)
+        tiles = "smaller tiles" if tiled else "tiles (`tile`, `--tile 512`)"
+        hint = f"take {tiles}, or fewer at once; to measure, smaller images: `--set evaluate.load=512`"
+        width = 4 if weight is None else weight.element_size()
+        check_memory(plans, size, device=self.device, hint=hint, width=width)
+        self._fitting.append(size)
 
     def _whole(self, image: Tensor) -> Tensor:
         """The result in float32 on the device of `image`, all of which goes through at once."""

@@ -94,6 +94,6 @@ class Trained(Protocol):
         """Translate `b c h w` in [0, 1] to `b k h w` in [0, 1]."""
         ...
 
-    def check_size(self, height: int, width: int, tiling: Tiling | None = None, /) -> None:
-        """Raise SizeError where images of this size cannot be translated."""
+    def check_size(self, height: int, width: int, tiling: Tiling | None = None, batch: int = 1, /) -> None:
+        """Raise SizeError where images of this size cannot be translated, TooLarge where there is no memory for it."""
         ...

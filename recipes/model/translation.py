@@ -98,7 +98,7 @@ def translate_files(
     """
     task = model.task
     wanted = inputs_of(task, range)
-    check(jobs, model, wanted, range, tiling)
+    check(jobs, model, wanted, range, tiling, batch=batch if tiling else 1)
     began, failures, written, notes = time.perf_counter(), list[CrossbandError](), list[Path](), list[str]()
     with locked(folder) if folder else nullcontext(), Screen("translate", len(jobs), silent=silent) as screen:
         for group in _groups(_decoded(jobs, task, wanted, failures, notes), 1 if tiling else batch):
@@ -138,7 +138,13 @@ def places_of(task: Task, source: Place | Mapping[str, Place]) -> dict[str, Path
 
 
 def check(
-    jobs: Sequence[Job], model: Trained, wanted: Sequence[Input], range: Range | None, tiling: Tiling | None
+    jobs: Sequence[Job],
+    model: Trained,
+    wanted: Sequence[Input],
+    range: Range | None,
+    tiling: Tiling | None,
+    *,
+    batch: int = 1,
 ) -> None:
     """Raise TranslationError if an image cannot be read or translated, naming each such image.
 
@@ -162,7 +168,7 @@ def check(
                 if size != (header.height, header.width):
                     message = f"{header.height}x{header.width} pixels, but {job.source} has {size[0]}x{size[1]}"
                     raise ImageError(message, hint="the images of a scene must be aligned pixel by pixel")
-                model.check_size(*size, tiling)
+                model.check_size(*size, tiling, batch)
                 _check_type(header.dtype, each)
                 if job in probed and (each.scale is not None or header.channels == 3):
                     each.to_unit(read_image(path))

@@ -14,6 +14,7 @@ from crossband.graphs.language.diagnostics import Problems
 from crossband.graphs.language.document import RELATIVE
 from crossband.graphs.language.files import near_file
 from crossband.recipes.basics.readback import CheckpointError
+from crossband.recipes.data.images import at_most
 from crossband.recipes.data.memory import Memory
 from crossband.recipes.data.opening import in_folder, of_run, open_source
 from crossband.recipes.data.scale import scale_faults
@@ -42,6 +43,7 @@ def train(
     settings: Mapping[str, Any] | Sequence[str] = (),
     run: str | os.PathLike[str] | None = None,
     resume: str | os.PathLike[str] | None = None,
+    max_pixels: int | None = None,
     silent: bool = False,
 ) -> Run:
     """Train a recipe, by shipped name or path, and measure the result on its test images.
@@ -53,13 +55,28 @@ def train(
     `settings` change the recipe: `{"data.batch": 4}`, or texts `key=value`. `run` is the folder to make, by default
     the next free `runs/<recipe>-001`. `resume` is the folder of a run to go on with instead, with the recipe that is
     in it; a finished run is measured again. On the CPU the weights are then, bit for bit, those of a run that was
-    never interrupted. Images that were given from Python are given again.
+    never interrupted. Images that were given from Python are given again. `max_pixels` is how many an image file may
+    have, by default 2**26, 8192x8192: a larger one is refused before it is decoded.
 
     Raises InvalidFile with every fault of the recipe, DataError with every fault of the data, NotFinite if a loss is
     not a number, and Interrupted after Ctrl-C, when everything is saved.
     """
     if (recipe is None) == (resume is None):
         raise CrossbandError("give one of a recipe to train and a run to resume")
+    with at_most(max_pixels):
+        return _train(recipe, data, settings, run, resume, silent=silent)
+
+
+def _train(
+    recipe: str | os.PathLike[str] | None,
+    data: Any,
+    settings: Mapping[str, Any] | Sequence[str],
+    run: str | os.PathLike[str] | None,
+    resume: str | os.PathLike[str] | None,
+    *,
+    silent: bool,
+) -> Run:
+    """The same, of images as large as they may be here."""
     old = None if resume is None else RunFolder(Path(resume))
     texts = setting_texts(settings)
     if run:

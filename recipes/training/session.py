@@ -14,14 +14,17 @@ from lightning_fabric import Fabric
 
 from crossband.graphs.language.files import FileError
 from crossband.recipes.basics.progress import Screen
+from crossband.recipes.data.geometry import Geometry
+from crossband.recipes.data.images import ImageError
 from crossband.recipes.data.loader import make_loader
 from crossband.recipes.data.opening import training_scenes
-from crossband.recipes.kinds.source import Source
+from crossband.recipes.kinds.source import DataError, Source
 from crossband.recipes.language.experiment import Experiment, unfinished
 from crossband.recipes.metrics.evaluation import Table
 from crossband.recipes.metrics.results import Results
 from crossband.recipes.model.evaluating import Scored, columns_of, score, whole_scenes
 from crossband.recipes.model.loading import load
+from crossband.recipes.model.memory import check_images, check_memory, on_images
 from crossband.recipes.model.model import Model
 from crossband.recipes.model.run_folder import RunFolder
 from crossband.recipes.model.task import Task
@@ -83,6 +86,7 @@ class Session:
     ) -> None:
         recipe, before = experiment.recipe, read_state(state) if state else None
         self.experiment, self.source, self.fabric, self.silent = experiment, source, fabric, silent
+        self._check_memory()
         self.loader = self._loader()
         self.per_epoch = steps_per_epoch(self.loader, recipe.accumulate)
         self.total = recipe.steps or (recipe.epochs or 0) * self.per_epoch
@@ -121,8 +125,29 @@ class Session:
             self._train(training)
             self._stopping.at_once = True  # all is saved
             return self._finish(training)
+        except (DataError, ImageError) as error:  # an image is gone or has changed: all steps so far are whole
+            if training.step != self._saved:
+                self._checkpoint(training)
+            goes_on = f"{self._kept()}: `crossband train --resume {self.folder}` goes on from there"
+            raise type(error)(error.message, hint=error.hint, notes=[*error.notes, goes_on]) from error
         finally:
             self.log.close()
+
+    def _check_memory(self) -> None:
+        """Raise TooLarge where a step takes more memory than there is, for its images or for what networks keep."""
+        recipe, device = self.experiment.recipe, self.fabric.device
+        geometry = Geometry(**recipe.data.geometry)
+        loaded = geometry.loaded(*self.source.size(self.source.names("train")[0]))
+        size = (max(1, recipe.data.batch // self.fabric.world_size), *(geometry.window or loaded))
+        channels = sum(self.experiment.bands.get(band, 1) for band in recipe.reads)
+        hint = "make `data.size`, `data.load` or `data.batch` smaller"
+        for each in ((1, *loaded), size):
+            check_images(each, channels, hint=hint)
+        for phase in self.experiment.phases:
+            found = on_images(phase.inputs(), recipe.reads, self.experiment.plans)
+            plans = {name: plan for name, plan in found.items() if name in phase.phase.train}
+            width = 4 if recipe.precision == "32" else 2
+            check_memory(plans, size, device=device, hint=hint, width=width, training=True)
 
     def _loader(self) -> Any:
         data, world = self.experiment.recipe.data, self.fabric.world_size
