@@ -1,16 +1,15 @@
 """Odd images: whatever bytes a file holds, it is read right or refused by name, before it takes time or memory."""
 
-import math
 import os
 import resource
 import socket
 import struct
-import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import commandline
 import imagecodecs
 import numpy as np
 import pytest
@@ -19,13 +18,21 @@ import tiny
 import torch
 from PIL import Image
 
-from crossband.recipes import Interrupted, load, train
+from crossband.graphs import build, check
+from crossband.graphs.plans.memory import least_memory, memory_at_hand
+from crossband.recipes import load, save_weights, train
 from crossband.recipes.data import read_image, write_image
 from crossband.recipes.data.images import ChangedImage, ImageError, at_most, read_header
 from crossband.recipes.data.pairs import pairs
-from crossband.registry import CrossbandError
+from crossband.recipes.kinds.source import DataError
+from crossband.recipes.model.jobs import TranslationError
+from crossband.recipes.model.memory import TooLarge
+from crossband.recipes.model.model import Model
+from crossband.recipes.model.run_folder import RunFolder
+from crossband.recipes.model.tiles import tiling_of
+from crossband.recipes.training.runs import begin, prepare
 
-GREY = np.arange(0, 240, 5, np.uint8).reshape(6, 8)
+GREY = np.arange(0, 240, 5).astype(np.uint8).reshape(6, 8)
 COLOUR = np.dstack([GREY, GREY + 3, 255 - GREY])
 LARGE = 400  # MB that no file of a few bytes may take
 
@@ -95,18 +102,27 @@ def overlapping() -> bytes:
     return b"II*\0" + struct.pack("<I", 8) + ifd(tags).ljust(192, b"\0") + body
 
 
-def saved(array: np.ndarray, **options: Any) -> Callable[[Path], None]:
+def saved(array: np.ndarray, **options: Any) -> Callable[[Path], object]:
     return lambda path: tifffile.imwrite(path, array, **options)
 
 
-def pillow(mode: str, **options: Any) -> Callable[[Path], None]:
+def pillow(mode: str, **options: Any) -> Callable[[Path], object]:
     return lambda path: Image.fromarray(COLOUR).convert(mode).save(path, **options)
+
+
+def bound(path: Path) -> None:
+    """Leave a socket, by a short name: its address holds a hundred letters."""
+    here = os.getcwd()
+    os.chdir(path.parent)
+    with socket.socket(socket.AF_UNIX) as end:
+        end.bind(path.name)
+    os.chdir(here)
 
 
 BOMB = zlib.compress(bytes(100_000_000), 9)
 COUNT = "count as "  # more pixels than are read
 NO_SIZE, PIXELS = "its header gives it", "cannot use this kind of TIFF pixels"
-REFUSED: dict[str, tuple[bytes | Callable[[Path], None], str]] = {
+REFUSED: dict[str, tuple[bytes | Callable[[Path], object], str]] = {
     # headers that ask for more than is allowed
     "bomb.tif": (
         saved(np.zeros((9000, 9000), np.uint8), compression="zlib", rowsperstrip=9000),
@@ -175,20 +191,11 @@ REFUSED: dict[str, tuple[bytes | Callable[[Path], None], str]] = {
     "pipe.png": (os.mkfifo, "not a regular file"),
     "broken.png": (lambda path: path.symlink_to("nothing.png"), "no such file"),
     "itself.png": (lambda path: path.symlink_to(path.name), "they lead in a circle"),
-    "socket.png": (lambda path: bound(path), "not a regular file"),
+    "socket.png": (bound, "not a regular file"),
 }
 
 
-def bound(path: Path) -> None:
-    """Leave a socket, by a short name: its address holds a hundred letters."""
-    here = os.getcwd()
-    os.chdir(path.parent)
-    with socket.socket(socket.AF_UNIX) as end:
-        end.bind(path.name)
-    os.chdir(here)
-
-
-def put(path: Path, content: bytes | Callable[[Path], None]) -> Path:
+def put(path: Path, content: bytes | Callable[[Path], object]) -> Path:
     if callable(content):
         content(path)
     else:
@@ -218,7 +225,7 @@ def test_the_parts_of_a_tiff_are_held_to_its_header(tmp_path: Path) -> None:
         read_image(tmp_path / "lie.tif")
 
 
-READ: dict[str, tuple[bytes | Callable[[Path], None], np.ndarray]] = {
+READ: dict[str, tuple[bytes | Callable[[Path], object], np.ndarray]] = {
     "upside.bmp": (bmp(8, -6, pixels=COLOUR[..., ::-1].tobytes()), COLOUR),
     "named.png": (saved(GREY), GREY),
     "named.tif": (pillow("L", format="PNG"), np.asarray(Image.fromarray(COLOUR).convert("L"))),
@@ -252,7 +259,7 @@ def test_an_odd_but_clear_file_is_read(tmp_path: Path, name: str) -> None:
     assert (header.height, header.width, header.channels, header.dtype) == (*expected.shape, expected.dtype)
 
 
-KINDS: dict[str, Callable[[Path], None]] = {
+KINDS: dict[str, Callable[[Path], object]] = {
     "a.png": pillow("RGB"),
     "b.png": pillow("P"),
     "c.png": lambda path: write_image(path, GREY.astype(np.uint16), 16),
@@ -309,3 +316,277 @@ def test_a_file_of_far_more_bytes_than_its_pixels_can_have_is_not_read(tmp_path:
         file.truncate(2**26 + 8 * 48 + 9)  # with a hole, which takes no room on the disk
     with at_most(48), pytest.raises(ImageError, match=r"67,109,257 bytes count as 50, and at most 48 are read"):
         read_header(path)
+
+
+# ---------------------------------------------------------------------- the commands
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weights of a network that makes grey of colour, in a folder of graphs and recipes."""
+    folder = tiny.write_files(tmp_path_factory.mktemp("weights"))
+    save_weights(folder / "plain.safetensors", build(str(folder / "plain.yaml")), {})
+    return folder / "plain.safetensors"
+
+
+@pytest.fixture(scope="module")
+def model(weights: Path) -> Model:
+    return load(weights)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """A folder of ten pairs, with room for odd ones."""
+    for at in range(10):
+        for band, pixels in (("visible", COLOUR), ("infrared", GREY)):
+            (tmp_path / "images" / band).mkdir(parents=True, exist_ok=True)
+            write_image(
+                tmp_path / "images" / band / f"{at}.png",
+                np.kron(pixels + at, np.ones((3, 3, 1)[: pixels.ndim], np.uint8)),
+            )
+    return tmp_path / "images"
+
+
+ODD = [
+    "deep.png",
+    "bomb.tif",
+    "long_loop.tif",
+    "most.jpg",
+    "back.bmp",
+    "empty.png",
+    "pipe.png",
+    "itself.png",
+    "ink.jpg",
+]
+
+
+def test_every_command_refuses_odd_files_by_their_names(tmp_path: Path, weights: Path, images: Path) -> None:
+    for name in ODD:
+        for band in ("visible", "infrared"):
+            put(images / band / name, REFUSED[name][0])
+    recipe = weights.parent / "paired.yaml"
+    source = ["--set", f"data.source={{pairs: {{folder: {images}}}}}"]
+    for arguments in (
+        ["translate", weights, images / "visible", tmp_path / "out"],
+        ["train", recipe, *source, "--run", tmp_path / "run"],
+        ["check", recipe, *source],
+    ):
+        result = commandline.run(*arguments)
+        assert result.exit_code == 1, result.output
+        assert "Traceback" not in result.output
+        assert "fault of crossband" not in result.output
+        named = [name for name in ODD if result.output.count(f"visible/{name}: ") == 1]
+        assert len(named) == len(ODD) or f"and {len(ODD) - len(named)} more" in result.output, result.output
+        assert "`--max-pixels 144000000` reads it" in result.output
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "run").exists()
+
+
+def test_commands_take_the_limit(tmp_path: Path, weights: Path, images: Path) -> None:
+    recipe, source = weights.parent / "paired.yaml", images / "visible" / "0.png"
+    for limit, code in (("431", 1), ("432", 0)):
+        options = ["--max-pixels", limit]
+        assert commandline.run("translate", weights, source, tmp_path / "a.png", *options).exit_code == code
+        data = ["--data", images, "--max-pixels", limit]
+        assert commandline.run("check", recipe, *data).exit_code == code
+        assert commandline.run("train", recipe, *data, "--set", "steps=1", "--run", tmp_path / "run").exit_code == code
+    assert commandline.run("evaluate", tmp_path / "run", "--max-pixels", "431").exit_code == 1
+    assert commandline.run("evaluate", tmp_path / "run", "--max-pixels", "432").exit_code == 0
+    with pytest.raises(TranslationError, match="at most 9 are read"):
+        load(weights).translate(source, tmp_path / "b.png", max_pixels=9)
+    with pytest.raises(DataError, match="at most 9 are read"):
+        load(tmp_path / "run").evaluate(max_pixels=9)
+    with pytest.raises(DataError, match="at most 9 are read"):
+        train(recipe, images, max_pixels=9)
+
+
+NAMES = ["a\nb", "\x1b[31mred", "a b\t", "ünïcode", "-rf", "*", "'\"", "n" * 251]
+
+
+def test_names_of_every_kind_are_kept(tmp_path: Path, weights: Path, images: Path) -> None:
+    names = [*NAMES, os.fsdecode(b"\xff\xfe")]
+    for name in names:
+        os.link(images / "visible" / "0.png", images / "visible" / f"{name}.png")
+    done = load(weights).translate(images / "visible", tmp_path / "out", silent=True)
+    assert {file.stem for file in done.files} == {*names, *map(str, range(10))}
+    for name in NAMES:
+        os.link(images / "infrared" / "0.png", images / "infrared" / f"{name}.png")
+    with pytest.raises(DataError, match="the name is no UTF-8 text"):
+        pairs(folder=str(images))
+    os.unlink(images / "visible" / f"{names[-1]}.png")
+    assert {*NAMES} <= {*pairs(folder=str(images)).splits["train"], *pairs(folder=str(images)).splits["test"]}
+
+
+def test_links_in_a_circle_are_no_way_into_a_folder(tmp_path: Path, weights: Path, images: Path) -> None:
+    (images / "visible" / "circle").symlink_to("circle")
+    (images / "visible" / "folder.png").mkdir()
+    assert len(load(weights).translate(images / "visible", tmp_path / "out", silent=True).files) == 10
+    (images / "visible" / "again").symlink_to(images / "visible", target_is_directory=True)
+    (tmp_path / "loop").symlink_to("loop")
+    for path in (images / "visible", tmp_path / "loop"):
+        result = commandline.run("translate", weights, path, tmp_path / "b")
+        assert result.exit_code == 1
+        assert "Traceback" not in result.output
+        assert "they lead in a circle" in result.output
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is closed to root")
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, weights: Path, images: Path) -> None:
+    closed = images / "visible" / "closed"
+    closed.mkdir(mode=0)
+    for call in (
+        lambda: pairs(folder=str(images)),
+        lambda: load(weights).translate(images / "visible", tmp_path / "out"),
+    ):
+        with pytest.raises((DataError, TranslationError), match=f"{closed}: permission denied"):
+            call()
+
+
+# ---------------------------------------------------------------------- arrays
+
+REFUSED_ARRAYS: dict[str, Any] = {
+    "text": np.array([["a", "b"]]),
+    "objects": np.array([[None, 1]], dtype=object),
+    "complex": np.ones((4, 4), np.complex64),
+    "signed": np.ones((4, 4), np.int32),
+    "large": np.ones((4, 4), np.uint64),
+    "dates": np.zeros((4, 4), "datetime64[s]"),
+    "structured": np.zeros((4, 4), [("a", "u1")]),
+    "boolean": np.ones((4, 4), bool),
+    "empty": np.zeros((0, 4), np.uint8),
+    "no_width": np.zeros((4, 0, 3), np.uint8),
+    "scalar": np.array(3, np.uint8),
+    "row": np.zeros(4, np.uint8),
+    "channels": np.zeros((4, 4, 2), np.uint8),
+    "batch": np.zeros((2, 4, 4, 3), np.uint8),
+    "nan": np.full((4, 4), np.nan),
+    "infinite": np.full((4, 4), np.inf, np.float32),
+    "beyond": np.full((4, 4), 255.0),
+    "tensor_nan": torch.full((1, 4, 4), torch.nan),
+    "tensor_whole": torch.zeros(1, 4, 4, dtype=torch.int64),
+    "tensor_empty": torch.zeros(1, 0, 4),
+    "tensor_flat": torch.zeros(4, 4),
+    "tensor_complex": torch.zeros(1, 4, 4, dtype=torch.complex64),
+    "meta": torch.zeros(1, 4, 4, device="meta"),
+    "sparse": torch.zeros(1, 4, 4).to_sparse(),
+    "ink": Image.new("CMYK", (4, 4)),
+    "no_picture": Image.new("L", (0, 4)),
+    "path": "a.png",
+    "none": None,
+    "list": [[1, 2], [3, 4]],
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_ARRAYS)
+def test_arrays_that_are_no_images_are_refused(model: Model, name: str) -> None:
+    with pytest.raises(ImageError):
+        model(REFUSED_ARRAYS[name])
+
+
+def test_arrays_of_every_layout_are_translated_alike(model: Model) -> None:
+    whole = np.kron(COLOUR, np.ones((2, 2, 1), np.uint8))
+    expected = model(whole)
+    locked = whole.copy()
+    locked.flags.writeable = False
+    backwards = whole[::-1, ::-1, ::-1].copy()[::-1, ::-1, ::-1]
+    for odd in (
+        locked,
+        backwards,
+        np.asfortranarray(whole),
+        np.repeat(whole, 2, 0)[::2],
+        whole.astype(np.uint8, copy=True),
+    ):
+        np.testing.assert_array_equal(model(odd), expected)
+    swapped = (whole.astype(np.uint16) * 257).astype(">u2")
+    np.testing.assert_array_equal(model(swapped), model(swapped.astype(np.uint16)))
+    assert not locked.flags.writeable
+
+
+# ---------------------------------------------------------------------- images that change, images that do not fit
+
+
+def write_anew(path: Path) -> None:
+    """Another image under the same name."""
+    write_image(path, np.zeros((30, 40, 3) if path.parent.name == "visible" else (30, 40), np.uint8))
+
+
+QUICK = ["evaluate.metrics=[mae]", "every.sample=0", "every.checkpoint=0"]
+CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "another, seen by a worker": (write_anew, "data.workers=2"),
+    "another, in the cache": (write_anew, "data.cache=cache"),
+    "cut": (lambda path: path.write_bytes(b"cut"), "data.workers=0"),
+    "gone": (Path.unlink, "data.workers=0"),
+    "touched": (os.utime, "data.workers=0"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_an_image_that_changes_stops_the_run_which_goes_on_once_it_is_back(
+    tmp_path: Path, weights: Path, images: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change, setting = CHANGES[name]
+    monkeypatch.chdir(tmp_path)
+    path, run = images / "visible" / "3.png", tmp_path / "run"
+    content, times = path.read_bytes(), path.stat()
+    recipe = str(weights.parent / "paired.yaml")
+    experiment, source = prepare(recipe, ["steps=6", setting, *QUICK], images)
+    if "cache" in setting:  # of which an entry holds the image as it was
+        train(recipe, images, settings=["steps=4", setting, *QUICK], run=tmp_path / "before", silent=True)
+    session = begin(experiment, source, silent=True)
+    run.mkdir()
+    change(path)
+    with pytest.raises(ImageError) as error:
+        session.run(RunFolder(run))
+    assert isinstance(error.value, ChangedImage) == (name != "gone")
+    assert str(path) in error.value.message
+    assert f"`crossband train --resume {run}` goes on" in str(error.value)
+    saved = torch.load(run / "state.pt", weights_only=True)["step"]
+    assert f"keeps the checkpoint of step {saved}" in str(error.value)
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert train(resume=run, silent=True).steps == 6
+
+
+def test_the_memory_of_a_network_is_known_before_it_is_taken() -> None:
+    """Of a chain of convolutions: at its widest, the input and the output of one."""
+    plan = check("unet")
+    one, four = (least_memory(plan, {"H": side, "W": side}) for side in (256, 512))
+    assert one
+    assert four
+    assert 3.9 < four / one < 4.1
+    assert least_memory(plan, {"H": 256, "W": 256}, batch=4) == pytest.approx(4 * one, rel=0.05)
+    kept = least_memory(plan, {"H": 256, "W": 256}, training=True)
+    assert kept
+    assert kept > 2 * one
+    free = memory_at_hand()
+    assert free is None or 2**20 < free < 2**50
+
+
+def test_images_that_no_memory_holds_are_refused_with_numbers(
+    tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crossband.recipes.model.memory.memory_at_hand", lambda *_: 10**9)
+    model, large = load(weights), np.zeros((8000, 8000), np.uint8)
+    tifffile.imwrite(tmp_path / "large.tif", large, compression="zlib")
+    with pytest.raises(
+        TooLarge, match=r"8000x8000 pixels take at least 1\.\d GB in the network `plain`, and cpu has 1\.0 GB"
+    ) as error:
+        model(large)
+    assert "`--tile 512`" in str(error.value)
+    result = commandline.run("translate", weights, tmp_path / "large.tif", tmp_path / "a.png")
+    assert result.exit_code == 1
+    assert "large.tif: 8000x8000 pixels take at least" in result.output
+    model.check_size(8000, 8000, tiling_of(model.task.plans.values(), 512))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [["data.size=100000", "data.load=100000"], ["data.batch=100000", "data.load=512", "data.size=512"]],
+    ids=str,
+)
+def test_a_recipe_that_asks_for_absurd_memory_is_refused(
+    tmp_path: Path, weights: Path, images: Path, settings: list[str]
+) -> None:
+    with pytest.raises(TooLarge, match=r"take at least [\d,.]+ GB .*this machine has"):
+        train(weights.parent / "paired.yaml", images, settings=settings, run=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -33,6 +33,8 @@ def as_pixels(image: Any) -> np.ndarray:
 
 def check_values(tensor: Any) -> None:
     """Raise ImageError unless a tensor has floating-point numbers in [0, 1], up to rounding."""
+    if tensor.device.type == "meta" or str(tensor.layout) != "torch.strided":
+        raise ImageError("an image is a tensor of plain values, got one that is sparse or has none")
     if not tensor.is_floating_point():
         kind = str(tensor.dtype).removeprefix("torch.")
         hint = "divide it by the value that is white, such as 255"
@@ -43,6 +45,8 @@ def check_values(tensor: Any) -> None:
 def _of_picture(picture: Image.Image) -> np.ndarray:
     if picture.mode not in MODES:
         raise ImageError(f"cannot use a picture of {picture.mode} pixels", hint='`picture.convert("RGB")`, or "L"')
+    if not all(picture.size):
+        raise ImageError("the picture has no pixels")
     return pixels_of(ImageOps.exif_transpose(picture))
 
 
