@@ -1,5 +1,6 @@
 """Odd images: whatever bytes a file holds, it is read right or refused by name, before it takes time or memory."""
 
+import errno
 import os
 import resource
 import socket
@@ -31,6 +32,7 @@ from crossband.recipes.model.model import Model
 from crossband.recipes.model.run_folder import RunFolder
 from crossband.recipes.model.tiles import tiling_of
 from crossband.recipes.training.runs import begin, prepare
+from crossband.registry import CrossbandError
 
 GREY = np.arange(0, 240, 5).astype(np.uint8).reshape(6, 8)
 COLOUR = np.dstack([GREY, GREY + 3, 255 - GREY])
@@ -430,15 +432,23 @@ def test_links_in_a_circle_are_no_way_into_a_folder(tmp_path: Path, weights: Pat
         assert "they lead in a circle" in result.output
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is closed to root")
-def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, weights: Path, images: Path) -> None:
-    closed = images / "visible" / "closed"
-    closed.mkdir(mode=0)
+def test_a_folder_that_cannot_be_read_is_named(
+    tmp_path: Path, weights: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed, scandir = images / "visible" / "closed", os.scandir
+    closed.mkdir()
+
+    def refuse(path: str) -> Any:  # as the system does, but to root
+        if Path(path) == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
     for call in (
         lambda: pairs(folder=str(images)),
         lambda: load(weights).translate(images / "visible", tmp_path / "out"),
     ):
-        with pytest.raises((DataError, TranslationError), match=f"{closed}: permission denied"):
+        with pytest.raises(CrossbandError, match=f"{closed}: permission denied"):
             call()
 
 

@@ -1,6 +1,5 @@
 """Where the images of a source lie: path patterns, the files that match them, and errors if there are none."""
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
