@@ -20,7 +20,8 @@ from torch import Tensor
 from crossband.graphs import check
 from crossband.graphs.language.serial import digest, dump
 from crossband.recipes import load, read_weights, train
-from crossband.recipes.basics.readback import DEEPEST, STATE, CheckpointError, Damaged, checked
+from crossband.recipes.basics.formats import STATE
+from crossband.recipes.basics.readback import DEEPEST, CheckpointError, Damaged, checked
 from crossband.recipes.metrics.evaluation import Table
 from crossband.recipes.model import loading
 from crossband.recipes.model.weights import KEY
@@ -404,6 +405,16 @@ def test_a_run_without_a_state_says_what_to_do(run: Path) -> None:
     with pytest.raises(CrossbandError) as refusal:
         train(run / "recipe.yaml", run=run, silent=True)
     assert refusal.value.hint == "name another folder: this run stopped before its first state, or that was removed"
+
+
+def test_pipes_in_a_run_are_refused(run: Path) -> None:
+    for name in ("weights/to_ir.safetensors", "environment.json", "state.pt", "metrics.jsonl"):
+        (run / name).rename(run / "aside")
+        os.mkfifo(run / name)
+        verb = ("evaluate", run) if name.startswith("weights") else ("train", "--resume", run)
+        result = command(*verb)
+        assert (result.exit_code, "not a regular file" in result.stderr) == (1, True), (name, result.output)
+        (run / "aside").replace(run / name)
 
 
 def test_files_of_other_runs_are_refused(run: Path) -> None:

@@ -51,7 +51,7 @@ class Function:
         """Remember what `state_dict` gave."""
 
     def state_schema(self) -> dict[str, Any]:
-        """The schema, see `crossband.recipes.basics.readback`, of the states that it can remember."""
+        """The schema, see `crossband.recipes.basics.formats`, of the states that it can remember."""
         return like(self.state_dict())
 
 

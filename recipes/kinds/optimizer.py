@@ -56,7 +56,7 @@ def make_optimizer(name: str, arguments: Mapping[str, Any], networks: Iterable[n
 
 
 def state_schema(name: str, arguments: Mapping[str, Any], made: torch.optim.Optimizer) -> dict[str, Any]:
-    """The schema, see `crossband.recipes.basics.readback`, of a state that the optimizer `made` can go on from.
+    """The schema, see `crossband.recipes.basics.formats`, of a state that the optimizer `made` can go on from.
 
     A weight that has not been updated yet is not in a state.
     """

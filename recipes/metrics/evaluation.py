@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from crossband import registry
+from crossband.recipes.basics.formats import TABLE
 from crossband.recipes.basics.pretrained import Unavailable
-from crossband.recipes.basics.readback import TABLE, checked
+from crossband.recipes.basics.readback import checked
 from crossband.recipes.kinds.metric import MetricEntry
 from crossband.recipes.metrics.metrics import DEFAULT, inception_features
 from crossband.registry import CrossbandError, suggest

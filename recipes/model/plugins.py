@@ -8,7 +8,8 @@ from pathlib import Path
 from crossband import registry
 from crossband.graphs.language.diagnostics import InvalidFile
 from crossband.graphs.language.files import read_bytes
-from crossband.recipes.basics.readback import ENVIRONMENT, checked, parsed
+from crossband.recipes.basics.formats import ENVIRONMENT
+from crossband.recipes.basics.readback import checked, parsed
 from crossband.recipes.language.checker import check
 from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.model.run_folder import RunFolder

@@ -22,16 +22,8 @@ import crossband
 from crossband.graphs.language.document import RELATIVE
 from crossband.graphs.language.files import near_file
 from crossband.recipes.basics.files import PICKLED, is_pickled, replacing
-from crossband.recipes.basics.readback import (
-    WEIGHTS,
-    CheckpointError,
-    Damaged,
-    Format,
-    TensorInFile,
-    checked,
-    like,
-    parsed,
-)
+from crossband.recipes.basics.formats import WEIGHTS, Format
+from crossband.recipes.basics.readback import CheckpointError, Damaged, TensorInFile, checked, like, parsed
 
 KEY = "crossband"
 TYPES = {  # the words of safetensors for the types that weights have
@@ -48,7 +40,7 @@ class Weights:
     recipe), `recipe`, `step`, `task` (`{from, to}`), `range` (the numbers that stand for 0 and 1 of an
     image), `channels` by band, `scale` by band: the values of image files that stand for 0 and 1, where declared;
     `images` by band: the `channels` and the type of the `pixels` of image files, and whether `luminance` is taken;
-    `plugins`, where there were any. Their types are in `crossband.recipes.basics.readback.WEIGHTS`.
+    `plugins`, where there were any. Their types are in `crossband.recipes.basics.formats.WEIGHTS`.
 
     `header` has the sizes and types of the tensors, which are read once they are asked for.
     """

@@ -21,7 +21,8 @@ from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatt
 
 from crossband.graphs.language.files import read_bytes
 from crossband.recipes.basics.files import replacing
-from crossband.recipes.basics.readback import LOG_LINE, checked, parsed
+from crossband.recipes.basics.formats import LOG_LINE
+from crossband.recipes.basics.readback import checked, parsed
 from crossband.recipes.kinds.metric import MetricEntry
 from crossband.registry import CrossbandError, metrics
 

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from crossband.recipes.basics.files import replacing
-from crossband.recipes.basics.readback import STATE, CheckpointError, checked, unpickled
+from crossband.recipes.basics.formats import STATE
+from crossband.recipes.basics.readback import CheckpointError, checked, unpickled
 
 STATE_FORMAT = 1
 

@@ -107,10 +107,10 @@ def _go_on(run: RunFolder, texts: Sequence[str], data: Any, *, silent: bool) -> 
 
 def _check_begun(run: RunFolder) -> None:
     """Raise CheckpointError where a run has no state to go on from, and Damaged where its log is."""
-    if not run.state.is_file():
+    if not os.path.lexists(run.state):
         message = f"{run}: has no `{run.state.name}`: it stopped before its first one, or this was removed"
         raise CheckpointError(message, hint=f"begin it anew: `crossband train {run.recipe} --run FOLDER`")
-    if run.log.exists():
+    if os.path.lexists(run.log):
         read_log(run.log)
 
 

@@ -10,7 +10,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from crossband.recipes.basics.readback import STATE, CheckpointError, Format, checked, like
+from crossband.recipes.basics.formats import STATE, Format
+from crossband.recipes.basics.readback import CheckpointError, checked, like
 from crossband.recipes.kinds.function import Function
 from crossband.recipes.kinds.optimizer import make_optimizer, state_schema
 from crossband.recipes.kinds.schedule import Rate
