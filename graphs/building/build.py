@@ -10,6 +10,7 @@ from crossband.graphs.language.document import YamlValue
 from crossband.graphs.language.syntax import Graph
 from crossband.graphs.plans.assembly import assemble
 from crossband.graphs.plans.plan import Plan
+from crossband.graphs.plans.room import refuse_without_room
 
 
 def build(
@@ -26,7 +27,9 @@ def build(
     YAML under `graph` and its `digest`. Nothing is printed, downloaded or moved. Weights are drawn from
     torch's global generator as in any module, or with `seed` from that seed, leaving the generator alone.
 
-    Raises InvalidFile for a graph that is wrong, CrossbandError for a tap that is not there.
+    Raises InvalidFile for a graph that is wrong or whose weights do not fit into memory, before any is allocated, and
+    CrossbandError for a tap that is not there.
     """
     plan = source if isinstance(source, Plan) else check(source, params)
+    refuse_without_room(plan)
     return assemble(plan, taps=taps, seed=seed)

@@ -30,7 +30,7 @@ def assemble(plan: Plan, *, taps: Sequence[str] = (), seed: int | None = None) -
         network: nn.Module = Network(_modules(plan), _code(plan, taps), class_name=plan.graph.name)
         network.taps = frozenset(taps)  # type: ignore[assignment]  # tells a wrapper which results are no outputs
         for wrap in plan.wrap:
-            with _reported("E060", wrap.place):
+            with reported("E060", wrap.place):
                 network = wrap.entry.factory(network, **wrap.arguments)
     network.meta = {"graph": dump(plan.graph), "digest": digest(plan.graph)}  # type: ignore[assignment]
     return network
@@ -71,7 +71,7 @@ def _modules(plan: Plan) -> nn.Module:
                 parent.add_module(name, nn.Module())
             parent = parent.get_submodule(name)
         if leaf not in parent._modules:
-            with _reported("E012", call.place, call.notes):
+            with reported("E012", call.place, call.notes):
                 parent.add_module(leaf, call.entry.factory(**call.arguments))
     return root
 
@@ -102,7 +102,7 @@ def _code(plan: Plan, taps: Sequence[str]) -> fx.Graph:
 
 
 @contextmanager
-def _reported(code: str, place: Place | None, notes: Notes = ()) -> Iterator[None]:
+def reported(code: str, place: Place | None, notes: Notes = ()) -> Iterator[None]:
     """Turn errors of a constructor into faults at their place in the file."""
     try:
         yield

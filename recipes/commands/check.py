@@ -115,12 +115,15 @@ def _graph(named: Named, asked: Asked) -> str:
     from crossband.graphs.language.diagnostics import Problems
     from crossband.graphs.language.resolve import load_graph
     from crossband.graphs.plans.cost import count_parameters
+    from crossband.graphs.plans.room import shortage
 
     if asked.data:
         raise click.UsageError(f"`--data` is for recipes, and `{named.name}` is a graph")
     problems = Problems()
     plan = problems.value(check_into(str(named.path), problems, *params(asked.settings)))
     _refuse_size([(plan, load_graph(str(named.path)).at("inputs"))], asked.size)
+    if not named.item and (short := shortage(plan)):
+        say(f"note: {short}: it cannot be built here")
     return f"graph {plan.graph.name}: {count_parameters(plan):,} parameters; {plan.sizes}"
 
 

@@ -20,10 +20,11 @@ from crossband.graphs.picture.table import HEADINGS, RIGHT, Row, Survey
 from crossband.graphs.plans.cost import Cost, build_meta
 from crossband.graphs.plans.image_size import refuse_size, symbols_at, usual
 from crossband.graphs.plans.plan import Plan
+from crossband.graphs.plans.room import shortage
 from crossband.recipes.basics.files import write_text
 from crossband.recipes.commands.listing import about, kept_cost
 from crossband.recipes.commands.names import settings
-from crossband.recipes.commands.output import plain, print_facts, print_json, print_table
+from crossband.recipes.commands.output import plain, print_facts, print_json, print_table, say
 from crossband.recipes.model.plugins import check_file
 from crossband.registry import CrossbandError, suggest
 
@@ -79,6 +80,8 @@ def _show(plan: Plan, doc: str, params: Mapping[str, Any], size: tuple[int, int]
     elif form == "resolved":
         click.echo(dump(plan.graph), nl=False)
     else:
+        if short := shortage(plan):
+            say(f"note: {short}: it cannot be built here")
         survey = Shown(plan, _numbers(plan, size), size is not None, doc, params)
         _print_json(survey) if form == "json" else _print(survey)
 

@@ -1,0 +1,56 @@
+"""Whether the weights of a network fit into memory, known before any of them is allocated."""
+
+import torch
+
+from crossband.graphs.language.diagnostics import InvalidFile, Problems
+from crossband.graphs.plans.assembly import reported
+from crossband.graphs.plans.memory import memory_at_hand
+from crossband.graphs.plans.plan import Call, Plan
+
+ELSEWHERE = "make it narrower, or build it on a machine with more memory"
+
+
+def weight_bytes(plan: Plan) -> dict[str, int]:
+    """The bytes of what each module of a plan keeps, its weights and buffers. Blocks that are alike are made once.
+
+    Raises InvalidFile for what only the constructor of a block finds.
+    """
+    modules = {call.module: call for call in reversed(plan.calls)}
+    alike: dict[tuple[str, str], int] = {}
+    found: dict[str, int] = {}
+    with torch.device("meta"):
+        for name, call in modules.items():
+            key = call.entry.name, repr(call.arguments)
+            if key not in alike:
+                alike[key] = _bytes(call)
+            found[name] = alike[key]
+    return found
+
+
+def _bytes(call: Call) -> int:
+    with reported("E012", call.place, call.notes):
+        module = call.entry.factory(**call.arguments)
+    return sum(each.nbytes for each in (*module.parameters(), *module.buffers()))
+
+
+def shortage(plan: Plan) -> str | None:
+    """Why the weights of a plan do not fit into the memory at hand, with both numbers; None where they do."""
+    return _shortage(plan, weight_bytes(plan))
+
+
+def _shortage(plan: Plan, weights: dict[str, int]) -> str | None:
+    needed, free = sum(weights.values()), memory_at_hand(torch.get_default_device())
+    if free is None or needed <= free:
+        return None
+    return f"the weights of `{plan.graph.name}` take {needed / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are at hand"
+
+
+def refuse_without_room(plan: Plan) -> None:
+    """Raise InvalidFile where the weights of a plan do not fit into memory, at the block that has most of them."""
+    weights = weight_bytes(plan)
+    if message := _shortage(plan, weights):
+        largest = max((call for call in plan.calls), key=lambda call: weights[call.module])
+        note = f"`{largest.node}` has {weights[largest.module] / 1e9:,.1f} GB of them", None
+        problems = Problems()
+        problems.add("E032", message, largest.place, ELSEWHERE, [note, *largest.notes])
+        raise InvalidFile(problems)
