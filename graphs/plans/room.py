@@ -42,14 +42,15 @@ def _shortage(plan: Plan, weights: dict[str, int]) -> str | None:
     needed, free = sum(weights.values()), memory_at_hand(torch.get_default_device())
     if free is None or needed <= free:
         return None
-    return f"the weights of `{plan.graph.name}` take {needed / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are at hand"
+    sizes = f"`{plan.graph.name}` takes {needed / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are at hand"
+    return f"the weights do not fit into memory: {sizes}"
 
 
 def refuse_without_room(plan: Plan) -> None:
     """Raise InvalidFile where the weights of a plan do not fit into memory, at the block that has most of them."""
     weights = weight_bytes(plan)
     if message := _shortage(plan, weights):
-        largest = max((call for call in plan.calls), key=lambda call: weights[call.module])
+        largest = max(plan.calls, key=lambda call: weights[call.module])
         note = f"`{largest.node}` has {weights[largest.module] / 1e9:,.1f} GB of them", None
         problems = Problems()
         problems.add("E032", message, largest.place, ELSEWHERE, [note, *largest.notes])

@@ -81,7 +81,7 @@ def _show(plan: Plan, doc: str, params: Mapping[str, Any], size: tuple[int, int]
         click.echo(dump(plan.graph), nl=False)
     else:
         if short := shortage(plan):
-            say(f"note: {short}: it cannot be built here")
+            say(f"note: {short}")
         survey = Shown(plan, _numbers(plan, size), size is not None, doc, params)
         _print_json(survey) if form == "json" else _print(survey)
 

@@ -23,6 +23,9 @@ from torch import Tensor, nn
 
 from crossband.blocks.criss_cross import criss_cross
 from crossband.graphs import build, check, shipped
+from crossband.graphs.checking.checker import check_into
+from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.language.resolve import Resolver
 from crossband.recipes.data import demo, pairs, write_image
 from crossband.recipes.data.cache import Cached
 from crossband.recipes.data.loader import Geometry, Scenes, epoch_of, make_loader
@@ -151,6 +154,28 @@ def checks(unit: float) -> list[Row]:
     ]
 
 
+def large(unit: float) -> list[Row]:
+    """Graphs as large as a file may hold: 10,000 nodes, 10,000 params, 10,000 mistakes."""
+    nodes = "".join(f"  n{number}: ReLU\n" for number in range(10_000))
+    params = "".join(f"  p{number + 1}: =p{number}\n" for number in range(10_000))
+    start, end = "graph: large\ninputs: {x: [3, H, W]}\n", "outputs: {z: [3, H, W]}\n"
+    texts = {
+        "10,000 nodes": f"{start}nodes:\n{nodes}  z: ReLU\n{end}",
+        "10,000 params": f"{start}params:\n  p0: 3\n{params}nodes: {{z: {{Conv: {{out: =p10000}}}}}}\n{end}",
+        "10,000 mistakes": f"{start}nodes:\n{nodes.replace('ReLU', 'ReLv')}  z: ReLU\n{end}",
+    }
+
+    def checked(text: str) -> None:
+        problems = Problems()
+        graph = Resolver(problems).load_text(text)
+        problems.render() if graph is None else check_into(graph, problems)
+
+    return [
+        (f"checking {what} / importing torch", processor(lambda text=text: checked(text)) / unit, "<=", 1.5)
+        for what, text in texts.items()
+    ]
+
+
 def commands(unit: float) -> list[Row]:
     """What people wait for: whole commands, each in a process of its own."""
     limits = {"show u2net_cca": 1.5, "check u2net_cca": 1.5, "ls": 0.15, "show l1": 0.15, "--help": 0.15}
@@ -204,6 +229,7 @@ def main() -> int:
         ("a scene of the demo, 64x64 / importing torch", drawn / unit, "<=", 0.01),
         *commands(unit),
         *checks(unit),
+        *large(unit),
     ]
     kept = [value <= limit if sign == "<=" else value >= limit for _, value, sign, limit in rows]
     if options.json:
