@@ -328,6 +328,7 @@ def test_a_buffer_that_was_infinite_from_the_beginning_is_as_it_should_be() -> N
     network.register_buffer("mask", torch.tensor([0.0, -float("inf")]))
     network.register_buffer("count", torch.tensor(0))
     watch = Watch({"a": network})
+    network.weight.data.fill_(3e38)  # whose sum is beyond all numbers
     assert watch.lost() is None
     network.bias.data[0] = float("nan")
     assert watch.lost() == ("a", "bias")

@@ -26,10 +26,11 @@ class Watch:
 
     def lost(self) -> tuple[str, str] | None:
         """A network and the name of a tensor of it that is no longer finite; None where all are."""
-        largest = nn.utils.get_total_norm([tensor for _, _, tensor in self._tensors()], float("inf"))
-        if bool(largest.isfinite()):
+        sums = [tensor.sum(dtype=torch.float32) for _, _, tensor in self._tensors()]  # ten times as fast as a look
+        if not sums or bool(torch.stack(sums).isfinite().all()):
             return None
-        return next((network, name) for network, name, tensor in self._tensors() if not bool(tensor.isfinite().all()))
+        lost = ((network, name) for network, name, tensor in self._tensors() if not bool(tensor.isfinite().all()))
+        return next(lost, None)  # the sum of large ones may be infinite, too
 
     def _tensors(self) -> Iterator[tuple[str, str, Tensor]]:
         for network, path, module, name in self._kept:
