@@ -53,7 +53,7 @@ def replacing(path: PathLike, *, over: bool = True, durable: bool = True) -> Ite
     """
     path = Path(path)
     with writing(path, left="; nothing was changed"):
-        _make(path.parent)
+        make_folder(path.parent)
         _remove_leftovers(path.parent.absolute())
         temporary = path.with_name(f".crossband-{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
         try:
@@ -87,7 +87,7 @@ def writing(path: PathLike, left: str = "") -> Iterator[None]:
         raise FileError.of(path, error, doing="cannot be written: ", left=left) from error
 
 
-def _make(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
     """Make a folder, and those that it lies in, where there are none."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -172,7 +172,7 @@ def locked(folder: PathLike) -> Iterator[None]:
     """
     folder = Path(folder)
     with writing(folder):
-        _make(folder)
+        make_folder(folder)
         handle = _lock(folder)
     if handle is None:
         yield

@@ -85,12 +85,14 @@ def full_scale(dtype: np.dtype | type) -> float:
     raise ImageError(f"{kind} has no full scale", hint="declare the range of values of the file")
 
 
-def write_image(path: str | os.PathLike[str], array: np.ndarray, bits: Literal[8, 16, 32] = 8) -> None:
+def write_image(
+    path: str | os.PathLike[str], array: np.ndarray, bits: Literal[8, 16, 32] = 8, *, over: bool = True
+) -> None:
     """Write `h w` or `h w c` (1 or 3 channels) as PNG, TIFF or JPEG, by the name's ending.
 
     Float arrays are in [0, 1] (values outside are clipped) and are scaled to `bits`; integer arrays
     must have that many bits already. JPEG takes 8 bits; 32 is float TIFF, written unclipped. The file
-    appears whole or not at all, and replaces one of the same name. Raises ImageError.
+    appears whole or not at all, and replaces one of the same name, which without `over` is an error. Raises ImageError.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -103,7 +105,7 @@ def write_image(path: str | os.PathLike[str], array: np.ndarray, bits: Literal[8
     if not path.parent.is_dir():
         raise ImageError(f"{path}: cannot be written: there is no such folder")
     try:
-        with replacing(path) as temporary:
+        with replacing(path, over=over) as temporary:
             _encode(temporary, suffix, pixels)
     except FileError as error:
         raise ImageError(error.message, hint=error.hint) from error

@@ -253,7 +253,7 @@ class Model(nn.Module):
         folder = Path(target) if any(os.path.isdir(place) for place in places.values()) else None
         how: dict[str, Any] = {"output": output, "range": range, "tiling": tiling, "batch": batch, "silent": silent}
         with at_most(max_pixels):
-            return translate_files(self, jobs, folder=folder, **how)
+            return translate_files(self, jobs, folder=folder, force=force, **how)
 
     def evaluate(
         self,

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from crossband.recipes.basics.files import locked
+from crossband.recipes.basics.files import locked, make_folder, writing
 from crossband.recipes.basics.progress import Screen
 from crossband.recipes.data.images import ImageError, read_header, read_image, write_image
 from crossband.recipes.model.forms import to_counts
@@ -90,11 +90,13 @@ def translate_files(
     tiling: Tiling | None,
     batch: int,
     folder: Path | None,
+    force: bool,
     silent: bool,
 ) -> Translated:
     """Translate image files: see `Model.translate`. Nobody else may write into the `folder` meanwhile.
 
-    Raises TranslationError, and FileError where another process holds the folder.
+    A file that comes there meanwhile is replaced with `force` only. Raises TranslationError, and FileError where
+    another process holds the folder.
     """
     task = model.task
     wanted = inputs_of(task, range)
@@ -104,7 +106,12 @@ def translate_files(
         for group in _groups(_decoded(jobs, task, wanted, failures, notes), 1 if tiling else batch):
             results = model.compute(torch.cat([image for _, image in group]), tiling, batch)
             for (job, _), result in zip(group, results, strict=True):
-                _write(job, result, output, failures, written)
+                try:
+                    _write(job, result, output, over=force)
+                except CrossbandError as error:
+                    failures.append(_named(job.target, error))
+                else:
+                    written.append(job.target)
             screen.update(len(written) + len(failures))
         for note in notes[:NOTED]:
             screen.say(f"note: {note}")
@@ -221,17 +228,11 @@ def _groups(images: Iterator[tuple[Job, Tensor]], count: int) -> Iterator[list[t
         yield group
 
 
-def _write(job: Job, image: Tensor, output: Output, failures: list[CrossbandError], written: list[Path]) -> None:
-    """Write one image `c h w`, or note why it cannot be."""
-    try:
-        job.target.parent.mkdir(parents=True, exist_ok=True)
-        write_image(job.target, output.pixels(image.permute(1, 2, 0).contiguous().numpy()), output.bits)
-    except ImageError as error:
-        failures.append(_named(job.target, error))
-    except OSError as error:
-        failures.append(TranslationError(f"{job.target}: cannot be written: {error.strerror or error}"))
-    else:
-        written.append(job.target)
+def _write(job: Job, image: Tensor, output: Output, *, over: bool) -> None:
+    """Write one image `c h w`. Raises ImageError, and FileError where its folder cannot be made."""
+    with writing(job.target):
+        make_folder(job.target.parent)
+    write_image(job.target, output.pixels(image.permute(1, 2, 0).contiguous().numpy()), output.bits, over=over)
 
 
 def _named(path: Path, error: CrossbandError) -> CrossbandError:
