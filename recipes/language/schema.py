@@ -330,7 +330,8 @@ def _data(source: Schema, augment: Schema) -> Schema:
                 "cache": {
                     "type": "string",
                     "format": "path",
-                    "description": "A folder that keeps images decoded and resized",
+                    "description": "A folder that keeps images decoded and resized for later epochs and runs; "
+                    "`evaluate` of a run uses it only where `--set data.cache=` names it",
                 },
             },
             ["source"],
