@@ -31,7 +31,7 @@ SECONDS, GIGABYTES = 2.0, 2.0
 SLACK = 2.0  # a shared core, a module that is imported on the way
 HUNG = 120.0  # by the clock: then a case is taken to wait for ever
 CODES = (0, 1, 2)
-LONGEST_OUTPUT = 200_000  # characters: whoever gets more reads none of it
+LONGEST_OUTPUT = 200_000  # characters of a refusal: whoever gets more reads none of it
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 FORBIDDEN = ("Traceback", "fault of crossband")
 
@@ -74,7 +74,7 @@ def hold(outcome: Outcome, *, measured: bool) -> Outcome:
         raise Broken(f"exit {outcome.code} without a word")
     if odd := CONTROL.search(outcome.output):
         raise Broken(f"control character U+{ord(odd[0]):04X} in the output")
-    if len(outcome.output) > LONGEST_OUTPUT:
+    if outcome.code and len(outcome.output) > LONGEST_OUTPUT:
         raise Broken("more output than anybody reads")
     if measured and outcome.slow:
         raise Broken("too slow" if outcome.seconds > SECONDS * SLACK else "too much memory")

@@ -41,13 +41,14 @@ def over(limit: int) -> Any:
     [
         (Outcome(0, ""), None),
         (Outcome(2, "no such option"), None),
+        (Outcome(0, "a" * (LONGEST_OUTPUT + 1)), None),  # data that were asked for
         (Outcome(3, "x"), "exit 3"),
         (Outcome(-9, "x"), "exit -9"),
         (Outcome(1, " \n"), "exit 1 without a word"),
         (Outcome(1, FAULT), "Traceback: TypeError in y.py:7 f"),
         (Outcome(1, "this is a fault of crossband"), r"fault of crossband: \? in \?:\? \?"),
         (Outcome(0, "a\x1b[31m"), r"control character U\+001B in the output"),
-        (Outcome(0, "a" * (LONGEST_OUTPUT + 1)), "more output than anybody reads"),
+        (Outcome(1, "a" * (LONGEST_OUTPUT + 1)), "more output than anybody reads"),
         (Outcome(0, "", seconds=9), "too slow"),
         (Outcome(0, "", gigabytes=9), "too much memory"),
     ],
