@@ -164,6 +164,8 @@ def run_here(command: Sequence[str] | Callable[[], None], folder: Path, *, patie
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
             if isinstance(end.code, str):
                 out.write(end.code)
+        except Broken:
+            raise
         except BaseException:
             traceback.print_exc(file=out)
             code = 1

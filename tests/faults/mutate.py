@@ -232,14 +232,14 @@ def _reverse(draw: st.DrawFn, tree: Tree, path: Path, _: Sequence[Tree]) -> None
 
 OPERATIONS: Sequence[Callable[[st.DrawFn, Tree, Path, Sequence[Tree]], None]] = (
     *(_odd, _delete, _word, _number, _expression, _duplicate, _rename_key, _swap, _graft, _misplace, _wrap, _unwrap),
-    *(_nest, _reverse, _odd, _graft),
+    *(_nest, _reverse, _odd, _graft, _number, _number, _delete, _swap, _duplicate),
 )
 
 
 @st.composite
 def mutated(draw: st.DrawFn, tree: Tree, donors: Sequence[Tree] = ()) -> Tree:
-    """The tree with one to four changes, some of them parts of other trees. `tree` itself is changed."""
-    for _ in range(draw(st.sampled_from([1, 1, 1, 2, 2, 3, 4]))):
+    """The tree with one to three changes, some of them parts of other trees. `tree` itself is changed."""
+    for _ in range(draw(st.sampled_from([1, 1, 1, 1, 1, 2, 3]))):
         operation = OPERATIONS[draw(st.integers(0, len(OPERATIONS) - 1))]
         path = _some_path(draw, tree)
         if path is not None:
