@@ -325,7 +325,8 @@ class _Merge:
 
     def _redirect(self, old: str, new: str) -> None:
         """Make every node and output that reads `old` read `new`."""
-        for node in list(self.nodes.values()):
+        readers = [node for node in self.nodes.values() if any(old in read for read in node.reads or ())]
+        for node in readers:
             self.nodes[node.name] = _reading(node, old, new)
         self.ends = {output: renamed(read, old, new) for output, read in self.ends.items()}
 
