@@ -103,7 +103,7 @@ class Running:
         """Whether it has ended, or does so in this time."""
         return bool(select.select([self._connection], [], [], within)[0])
 
-    def wait(self, deadline: float = 120) -> Ended:
+    def wait(self, deadline: float = 60) -> Ended:
         """Wait for its end. The deadline stops what hangs, and is no measure."""
         if hung := not self.ended(deadline):
             self.signal(signal.SIGKILL)

@@ -187,6 +187,9 @@ def read_state(run: Path) -> dict[str, Any]:
 def check_same_run(run: Path, reference: Path | None = None) -> None:
     """Raise Broken unless a run is to the bit that of the workshop: weights, averages, state, figures, no leftovers."""
     reference = reference or workshop() / "run"
+    for path in reference.rglob("*"):
+        if path.suffix and "tfevents" not in path.name and not (run / path.relative_to(reference)).is_file():
+            raise Broken(f"there is no {path.relative_to(reference)}")
     for weights in sorted((reference / "weights").iterdir()):
         if not _equal(load_file(weights), load_file(run / "weights" / weights.name)):
             raise Broken(f"other weights in {weights.name}")
