@@ -332,7 +332,14 @@ def damaged(draw: st.DrawFn, content: bytes) -> bytes:
     return bytes(found)
 
 
+class Content(bytes):
+    """The content of a file, of which not all is printed."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+
 def odd_images() -> st.SearchStrategy[bytes]:
     """The content of an odd image file."""
     made = st.one_of(_pillow(), _pillow(), _tiff(), _tiff(), _png(), _codecs(), _texts())
-    return st.one_of(made, made.flatmap(damaged), made.flatmap(damaged), bombs())
+    return st.one_of(made, made.flatmap(damaged), made.flatmap(damaged), bombs()).map(Content)

@@ -9,6 +9,7 @@ import atexit
 import contextlib
 import functools
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -207,9 +208,9 @@ def check_same_run(run: Path, reference: Path | None = None) -> None:
 
 def check_no_leftovers(folder: Path) -> None:
     """Raise Broken where temporaries are left in a folder."""
-    names = (path.name for path in folder.rglob(".*") if "lock" not in path.name)
-    if left := sorted(names):
-        raise Broken(f"temporaries are left: {'.'.join(part for part in left[0].split('.') if len(part) != 8)}")
+    left = sorted(path.name for path in folder.rglob(".*") if "lock" not in path.name)
+    if left:
+        raise Broken(f"temporaries are left: {re.sub('[0-9a-f]{8}|[0-9]+', '*', left[0])}")
 
 
 def check_whole(run: Path) -> None:
