@@ -17,7 +17,7 @@ TRANSLATE = (
 DATA = (
     ("train", "base.yaml", "--run", "new", "--set", "steps=1"),
     ("train", "cached.yaml", "--run", "new", "--set", "data.load=14"),
-    ("evaluate", "run", "--picture", "out.png", "--metrics", "mae"),
+    ("evaluate", "run", "--data", "data", "--picture", "out.png", "--metrics", "mae"),
     ("check", "base.yaml", "--data", "data"),
 )
 

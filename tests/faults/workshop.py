@@ -151,6 +151,8 @@ class Forked:
 def lay(folder: Path, prepare: str = "") -> None:
     """Copy the workshop into `work/`, make `outside/`, run lines of shell."""
     shutil.copytree(workshop(), folder / "work", symlinks=True)
+    for recipe in (folder / "work").glob("*/recipe.yaml"):  # which names its images by their whole path
+        recipe.write_text(recipe.read_text().replace(str(workshop()), str(folder / "work")))
     (folder / "outside").mkdir()
     for name in ("net.yaml", "critic.yaml", "base.yaml"):
         shutil.copy(workshop() / name, folder / "outside")
