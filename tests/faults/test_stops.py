@@ -114,7 +114,7 @@ def sent(names: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[str, Moment]]
 @series(
     "kill -9 in training, then resume",
     weight=4,
-    quick=3,
+    quick=2,
     cases=lambda: st.lists(st.tuples(sent(st.just("SIGKILL"))), min_size=1, max_size=3).map(
         lambda stops: Stops(tuple(stops))
     ),
@@ -126,7 +126,7 @@ def test_kills(case: Stops, folder: Path) -> Outcome:
 @series(
     "SIGINT, SIGTERM, SIGHUP, once or twice, then resume",
     weight=3,
-    quick=3,
+    quick=1,
     cases=lambda: st.lists(
         st.lists(sent(st.sampled_from(["SIGINT", "SIGTERM", "SIGHUP"])), min_size=1, max_size=2).map(tuple),
         min_size=1,
@@ -162,7 +162,7 @@ CACHE = ("train", "cached.yaml", "--run", "new")
 @series(
     "kill -9 in translate, evaluate and caches, then once more",
     weight=2,
-    quick=3,
+    quick=2,
     cases=lambda: st.one_of(
         st.builds(Killed, st.just(TRANSLATE), moments(TRANSLATING, 0.5)),
         st.builds(Killed, st.just(EVALUATE), moments(EVALUATING, 0.6)),
@@ -283,7 +283,7 @@ def _caches() -> st.SearchStrategy[Together]:
 @series(
     "two at once: resume, train, translate; a cache by four, with kills",
     weight=3,
-    quick=4,
+    quick=2,
     cases=lambda: st.one_of(
         _two("resume", ("train", "--resume", "half"), 0.8),
         _two("train", ("train", "base.yaml", "--run", "new"), 1.0),
