@@ -184,7 +184,7 @@ def serve(path: str) -> None:
                 for pipe in pipes:
                     os.close(pipe)
                 running[os.pidfd_open(pid)] = pid, connection
-            elif one in running:
+            elif isinstance(one, int):
                 _tell(*running.pop(one))
                 os.close(one)
             elif one in talking and one.fileno() >= 0:
@@ -217,11 +217,12 @@ def obey(order: Order, out: int, err: int) -> NoReturn:
     _redirect(2, "stderr", order.err, err)
     os.closerange(3, 256)  # those of the server
     own = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    resource.setrlimit(resource.RLIMIT_AS, (own + order.memory,) * 2)
-    resource.setrlimit(resource.RLIMIT_CPU, (order.processor,) * 2)
+    limits = {resource.RLIMIT_AS: own + order.memory, resource.RLIMIT_CPU: order.processor}
     if order.file_size is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the error EFBIG in its place
-        resource.setrlimit(resource.RLIMIT_FSIZE, (order.file_size,) * 2)
+        limits[resource.RLIMIT_FSIZE] = order.file_size
+    for kind, most in limits.items():
+        resource.setrlimit(kind, (most, most))
     if order.plain:
         _drop_privileges()
     _meddle(order.acts, os.path.realpath(order.folder))
@@ -245,12 +246,11 @@ def _end(code: int) -> NoReturn:
     """End as the interpreter does, but leave the modules standing: to take torch apart costs two seconds."""
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
-    try:
-        sys.stdout and sys.stdout.flush()
-    except OSError:
-        code = 120
-    with contextlib.suppress(OSError):
-        sys.stderr and sys.stderr.flush()
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            code = 120
     os._exit(code)
 
 
