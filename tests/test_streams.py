@@ -286,7 +286,7 @@ def test_stopping_at_once_says_what_is_kept(
     where, times, kept = case
 
     def signalled(*_: object) -> None:
-        for _ in range(times):
+        for _number in range(times):
             signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(Session, where, signalled)
