@@ -37,7 +37,7 @@ def _full(words: tuple[str, ...], size: int) -> Forked:
 
 @series(
     "a full disk: no file may be longer than so many bytes; then once more with room",
-    weight=3,
+    weight=5,
     quick=2,
     cases=lambda: st.builds(
         _full, st.sampled_from(WRITING), st.integers(0, 4_000) | st.integers(0, 60_000) | st.integers(0, 300_000)
@@ -92,7 +92,7 @@ def _forbidden() -> list[Forked]:
     return [Forked(words, f"chmod {mode} {path}", {"plain": True}) for words, path, mode in cases]
 
 
-@series("files and folders without permission", weight=1, quick=3, cases=_forbidden)
+@series("files and folders without permission", weight=2, quick=3, cases=_forbidden)
 def test_permissions(case: Forked, folder: Path) -> Outcome:
     ended = attempt(case, folder)
     subprocess.run(["chmod", "-R", "u+rwX", str(folder)], check=True)
@@ -135,7 +135,7 @@ def _moments(words: Sequence[str]) -> int:
 
 @series(
     "files that vanish or change during a command",
-    weight=2,
+    weight=4,
     quick=2,
     cases=lambda: st.sampled_from((TRAIN, CACHED, RESUME, TRANSLATE, EVALUATE)).flatmap(
         lambda words: st.builds(
@@ -179,7 +179,7 @@ def _streams() -> list[Forked]:
     return [Forked(words, "", {"out": out, "err": err}) for words, (out, err) in product(COMMANDS, pairs)]
 
 
-@series("closed, broken and full streams", weight=2, quick=4, cases=_streams)
+@series("closed, broken and full streams", weight=4, quick=4, cases=_streams)
 def test_streams(case: Forked, folder: Path) -> Outcome:
     work, ended = folder / "work", server().run(case.words, folder / "work", **case.how)
     if ended.hung:

@@ -85,7 +85,7 @@ def _put(path: str, kind: str) -> str:
     return "\n".join(lines)
 
 
-@series("FIFOs, sockets, devices, folders and links in the place of files", weight=3, quick=6, cases=_odd)
+@series("FIFOs, sockets, devices, folders and links in the place of files", weight=6, quick=6, cases=_odd)
 def test_odd_files(case: Forked, folder: Path) -> Outcome:
     with untouched(folder / "outside"):
         return attempt(case, folder)
@@ -167,7 +167,7 @@ OWN = {  # what each command may write in `work/`
 }
 
 
-@series("runs that a stranger prepared: nothing is written elsewhere", weight=2, quick=3, cases=_strangers)
+@series("runs that a stranger prepared: nothing is written elsewhere", weight=4, quick=3, cases=_strangers)
 def test_strangers(case: Forked, folder: Path) -> Outcome:
     work = folder / "work"
     before = _listing(work, OWN.get(case.words, ()))

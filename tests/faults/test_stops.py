@@ -113,7 +113,7 @@ def sent(names: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[str, Moment]]
 
 @series(
     "kill -9 in training, then resume",
-    weight=4,
+    weight=16,
     quick=2,
     cases=lambda: st.lists(st.tuples(sent(st.just("SIGKILL"))), min_size=1, max_size=3).map(
         lambda stops: Stops(tuple(stops))
@@ -125,7 +125,7 @@ def test_kills(case: Stops, folder: Path) -> Outcome:
 
 @series(
     "SIGINT, SIGTERM, SIGHUP, once or twice, then resume",
-    weight=3,
+    weight=6,
     quick=1,
     cases=lambda: st.lists(
         st.lists(sent(st.sampled_from(["SIGINT", "SIGTERM", "SIGHUP"])), min_size=1, max_size=2).map(tuple),
@@ -161,7 +161,7 @@ CACHE = ("train", "cached.yaml", "--run", "new")
 
 @series(
     "kill -9 in translate, evaluate and caches, then once more",
-    weight=2,
+    weight=6,
     quick=2,
     cases=lambda: st.one_of(
         st.builds(Killed, st.just(TRANSLATE), moments(TRANSLATING, 0.5)),
@@ -282,7 +282,7 @@ def _caches() -> st.SearchStrategy[Together]:
 
 @series(
     "two at once: resume, train, translate; a cache by four, with kills",
-    weight=3,
+    weight=5,
     quick=2,
     cases=lambda: st.one_of(
         _two("resume", ("train", "--resume", "half"), 0.8),
@@ -324,7 +324,7 @@ def _torchrun(words: tuple[str, ...], kills: tuple[Moment | None, Moment | None]
 
 @series(
     "two processes of one training, one of them killed, then resume",
-    weight=1,
+    weight=2,
     quick=1,
     cases=lambda: st.tuples(st.booleans(), moments(TRAINING, 1.5)).map(
         lambda found: _torchrun(
