@@ -2,11 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +17,7 @@ from tiny import CYCLE, PAIRED, write_files
 from torch import Tensor
 
 from crossband.graphs import build
+from crossband.graphs.language.files import FileError
 from crossband.recipes import load, read_weights, save_weights, train
 from crossband.recipes.model.padding import SizeError, crop, pad, padded_size
 from crossband.recipes.model.run_folder import RunFolder
@@ -214,3 +218,17 @@ def test_a_finished_run_that_goes_on_measures_its_last_step_again_and_no_other(t
     run.log.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     Log(run, 6, finished=True).close()
     assert read_log(run.log) == lines[:2]
+
+
+def test_a_board_that_cannot_be_written_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", threads.append)
+    log = Log(RunFolder(tmp_path))
+    shutil.rmtree(log._folder)
+    log._folder.touch()
+    with pytest.raises(FileError, match="tensorboard: cannot be written"):
+        log.write(1, 0, loss=1.0)
+    with pytest.raises(FileError, match="tensorboard: cannot be written"):
+        log.close()
+    assert not threads
+    assert threading.excepthook == threads.append

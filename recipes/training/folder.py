@@ -7,6 +7,7 @@ import os
 import platform
 import shlex
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
@@ -154,8 +155,14 @@ class Log:
             kept = [each for each in read_log(self._path) if each["step"] <= (last if "test" in each else step)]
             write_text(self._path, "".join(f"{json.dumps(each)}\n" for each in kept))
         self._folder = run.board
+        self._hook, threading.excepthook = threading.excepthook, self._heard
         with writing(self._folder):
             self._board = SummaryWriter(str(run.board), purge_step=step + 1 if step else None)
+
+    def _heard(self, told: threading.ExceptHookArgs) -> None:
+        """Say nothing of an error in the thread of the board: it is raised again where the next figure is written."""
+        if not type(told.thread).__module__.startswith("tensorboard."):
+            self._hook(told)
 
     def write(self, step: int, epoch: int, **figures: Any) -> None:
         """Add one line. Numbers inside mappings are curves: see `crossband.recipes.reporting.curves`."""
@@ -176,7 +183,11 @@ class Log:
 
     def close(self) -> None:
         """Finish the board."""
-        self._board.close()
+        try:
+            with writing(self._folder):
+                self._board.close()
+        finally:
+            threading.excepthook = self._hook
 
 
 def _leaves(path: str, values: Mapping[str, Any]) -> list[tuple[str, float]]:
