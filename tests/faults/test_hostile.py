@@ -248,7 +248,7 @@ def hostile_yaml() -> Sequence[Files]:
     return [*found, *(Files(("check", "x.yaml"), {"x.yaml": text, **BESIDE}) for text in many)]
 
 
-@series("hostile YAML by hand", weight=4, quick=60, cases=hostile_yaml)
+@series("hostile YAML by hand", weight=4, quick=36, cases=hostile_yaml)
 def test_hostile_yaml(case: Files, folder: Path) -> Outcome:
     return run_here(case.command, folder)
 
@@ -281,7 +281,7 @@ def odd_settings(draw: st.DrawFn) -> Files:
     return Files(("check", name, *given), {**graphs, **beside})
 
 
-@series("odd settings", weight=6, quick=40, cases=odd_settings)
+@series("odd settings", weight=6, quick=24, cases=odd_settings)
 def test_odd_settings(case: Files, folder: Path) -> Outcome:
     return run_here(case.command, folder)
 
@@ -389,6 +389,6 @@ def odd_words(draw: st.DrawFn) -> Files:
     return Files((command, *words), {"x.yaml": GRAPH}, corpus.trained())
 
 
-@series("odd words on the command line", weight=3, quick=40, cases=odd_words)
+@series("odd words on the command line", weight=3, quick=24, cases=odd_words)
 def test_odd_words(case: Files, folder: Path) -> Outcome:
     return run_here(case.command, folder)

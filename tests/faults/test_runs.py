@@ -92,7 +92,7 @@ def odd_metadata(draw: st.DrawFn) -> Files:
     return of_weights(saying(text), draw(st.sampled_from(READ)))
 
 
-@series("weights: metadata", weight=6, quick=30, cases=odd_metadata)
+@series("weights: metadata", weight=6, quick=18, cases=odd_metadata)
 def test_metadata_of_weights(case: Files, folder: Path) -> Outcome:
     return attempt(case, folder)
 
@@ -111,7 +111,7 @@ def every_fact() -> list[Files]:
     return [*found, *(of_weights(saying(nested), command) for command in READ)]
 
 
-@series("weights: every value of the metadata", weight=4, quick=30, cases=every_fact)
+@series("weights: every value of the metadata", weight=4, quick=18, cases=every_fact)
 def test_every_value_of_the_metadata(case: Files, folder: Path) -> Outcome:
     return attempt(case, folder)
 
@@ -155,7 +155,7 @@ def hostile_graphs() -> list[Files]:
     ]
 
 
-@series("weights: hostile graphs", weight=4, quick=12, cases=hostile_graphs)
+@series("weights: hostile graphs", weight=4, quick=7, cases=hostile_graphs)
 def test_hostile_graphs_in_weights(case: Files, folder: Path) -> Outcome:
     return attempt(case, folder)
 
@@ -168,7 +168,7 @@ def odd_graphs(draw: st.DrawFn) -> Files:
     return of_weights(saying(json.dumps(redigested(text))), draw(st.sampled_from(READ)))
 
 
-@series("weights: mutated graphs", weight=5, quick=20, cases=odd_graphs)
+@series("weights: mutated graphs", weight=5, quick=12, cases=odd_graphs)
 def test_mutated_graphs_in_weights(case: Files, folder: Path) -> Outcome:
     return attempt(case, folder)
 
@@ -179,7 +179,7 @@ def truncated_weights() -> list[Files]:
     return [of_weights(content[:length], ALONE) for length in range(len(content))]
 
 
-@series("weights: truncated at every byte", weight=3, quick=20, cases=truncated_weights)
+@series("weights: truncated at every byte", weight=3, quick=12, cases=truncated_weights)
 def test_truncated_weights(case: Files, folder: Path) -> Outcome:
     return attempt(case, folder)
 
@@ -200,7 +200,7 @@ def flipped_weights(draw: st.DrawFn) -> Files:
     return of_weights(draw(flipped(content, 8 + len(weights()[0]))), draw(st.sampled_from(READ)))
 
 
-@series("weights: bytes of the header", weight=3, quick=20, cases=flipped_weights)
+@series("weights: bytes of the header", weight=3, quick=12, cases=flipped_weights)
 def test_flipped_weights(case: Files, folder: Path) -> Outcome:
     return attempt(case, folder)
 
@@ -212,7 +212,7 @@ def odd_headers(draw: st.DrawFn) -> Files:
     return of_weights(packed(text.encode("utf-8", "surrogatepass"), weights()[1]), draw(st.sampled_from(READ)))
 
 
-@series("weights: header", weight=3, quick=20, cases=odd_headers)
+@series("weights: header", weight=3, quick=12, cases=odd_headers)
 def test_headers_of_weights(case: Files, folder: Path) -> Outcome:
     return attempt(case, folder)
 
@@ -267,7 +267,7 @@ def by_hand() -> list[Files]:
     return [of_weights(content, command) for content in contents for command in dict.fromkeys(READ)]
 
 
-@series("weights: by hand", weight=2, quick=20, cases=by_hand)
+@series("weights: by hand", weight=2, quick=12, cases=by_hand)
 def test_weights_by_hand(case: Files, folder: Path) -> Outcome:
     return attempt(case, folder)
 
@@ -327,7 +327,7 @@ def odd_states(draw: st.DrawFn) -> Files:
     return of_state(tree, run)
 
 
-@series("states: mutated", weight=8, quick=12, cases=odd_states)
+@series("states: mutated", weight=8, quick=7, cases=odd_states)
 def test_mutated_states(case: Files, folder: Path) -> Outcome:
     return attempt(case, folder)
 
@@ -349,7 +349,7 @@ class EveryValue(Sequence[Files]):
         return of_state(tree, self._run)
 
 
-@series("states: every value", weight=8, quick=12, cases=lambda: EveryValue("paired"))
+@series("states: every value", weight=8, quick=7, cases=lambda: EveryValue("paired"))
 def test_every_value_of_a_state(case: Files, folder: Path) -> Outcome:
     return attempt(case, folder)
 
@@ -364,7 +364,7 @@ class Truncated(Sequence[Files]):
         return Files(RESUME, {STATE: saved("paired")[:at]}, corpus.trained())
 
 
-@series("states: truncated at every byte", weight=4, quick=8, cases=Truncated)
+@series("states: truncated at every byte", weight=4, quick=4, cases=Truncated)
 def test_truncated_states(case: Files, folder: Path) -> Outcome:
     return attempt(case, folder)
 
@@ -376,7 +376,7 @@ def flipped_states(draw: st.DrawFn) -> Files:
     return Files(RESUME, {STATE: draw(flipped(content, len(content)))}, corpus.trained())
 
 
-@series("states: bytes", weight=4, quick=8, cases=flipped_states)
+@series("states: bytes", weight=4, quick=4, cases=flipped_states)
 def test_flipped_states(case: Files, folder: Path) -> Outcome:
     return attempt(case, folder)
 
@@ -418,7 +418,7 @@ def odd_texts(draw: st.DrawFn) -> Files:
     return Files(draw(st.sampled_from(COMMANDS)), {name: changed}, corpus.trained())
 
 
-@series("run folders: texts", weight=10, quick=30, cases=odd_texts)
+@series("run folders: texts", weight=10, quick=18, cases=odd_texts)
 def test_texts_of_a_run(case: Files, folder: Path) -> Outcome:
     return attempt(case, folder)
 
@@ -441,7 +441,7 @@ def odd_files() -> Iterator[Files]:
                 yield Files(command, {name: content}, corpus.trained())
 
 
-@series("run folders: odd files", weight=4, quick=20, cases=lambda: list(odd_files()))
+@series("run folders: odd files", weight=4, quick=12, cases=lambda: list(odd_files()))
 def test_odd_files_of_a_run(case: Files, folder: Path) -> Outcome:
     return attempt(case, folder)
 
@@ -513,6 +513,6 @@ def odd_entries(draw: st.DrawFn) -> Files:
     return Files(("evaluate", "run"), {name: changed}, corpus.cached())
 
 
-@series("cache entries", weight=3, quick=20, cases=odd_entries)
+@series("cache entries", weight=3, quick=12, cases=odd_entries)
 def test_entries_of_a_cache(case: Files, folder: Path) -> Outcome:
     return attempt(case, folder)

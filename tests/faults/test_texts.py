@@ -46,12 +46,12 @@ def hostile(draw: st.DrawFn, bases: Sequence[Base], commands: Sequence[tuple[str
     return Files(command, {"x.yaml": text, **base.beside})
 
 
-@series("mutated graphs", weight=20, quick=60, cases=lambda: hostile(corpus.graphs(), GRAPH_COMMANDS))
+@series("mutated graphs", weight=20, quick=36, cases=lambda: hostile(corpus.graphs(), GRAPH_COMMANDS))
 def test_mutated_graphs(case: Files, folder: Path) -> Outcome:
     return run_here(case.command, folder)
 
 
-@series("mutated recipes", weight=20, quick=40, cases=lambda: hostile(corpus.recipes(), RECIPE_COMMANDS))
+@series("mutated recipes", weight=20, quick=24, cases=lambda: hostile(corpus.recipes(), RECIPE_COMMANDS))
 def test_mutated_recipes(case: Files, folder: Path) -> Outcome:
     return run_here(case.command, folder)
 
@@ -60,7 +60,7 @@ def test_mutated_recipes(case: Files, folder: Path) -> Outcome:
 
 
 @series(
-    "mutated graphs, built and called", weight=6, quick=10, cases=lambda: hostile(small(corpus.graphs()), [("build",)])
+    "mutated graphs, built and called", weight=6, quick=6, cases=lambda: hostile(small(corpus.graphs()), [("build",)])
 )
 def test_mutated_graphs_are_built(case: Files, folder: Path) -> Outcome:
     """What is checked is right: it is built without values, called, and gives the shapes that were promised."""

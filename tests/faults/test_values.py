@@ -93,7 +93,7 @@ def formats() -> Sequence[Files]:
     ]
 
 
-@series("types of every key", weight=6, quick=100, cases=formats)
+@series("types of every key", weight=6, quick=60, cases=formats)
 def test_types_of_every_key(case: Files, folder: Path) -> Outcome:
     return run_here(case.command, folder)
 
@@ -199,7 +199,7 @@ def swaps() -> Sequence[Swapped]:
     ]
 
 
-@series("types of every parameter", weight=10, quick=120, cases=swaps)
+@series("types of every parameter", weight=10, quick=72, cases=swaps)
 def test_types_of_every_parameter(case: Swapped, folder: Path) -> Outcome:
     return run_here(case.files.command, folder)
 
@@ -223,7 +223,7 @@ def whole_floats(bases: Sequence[corpus.Base]) -> list[Files]:
 @series(
     "whole floats: graphs and recipes",
     weight=6,
-    quick=40,
+    quick=24,
     cases=lambda: whole_floats([*corpus.graphs(), *corpus.recipes()]),
 )
 def test_whole_floats(case: Files, folder: Path) -> Outcome:
@@ -243,7 +243,7 @@ def float_arguments() -> list[Swapped]:
     return found
 
 
-@series("whole floats: every parameter", weight=3, quick=30, cases=float_arguments)
+@series("whole floats: every parameter", weight=3, quick=18, cases=float_arguments)
 def test_whole_floats_of_every_parameter(case: Swapped, folder: Path) -> Outcome:
     return run_here(case.files.command, folder)
 
