@@ -8,6 +8,7 @@ server has one thread and never computes, so that it can be forked.
 import atexit
 import contextlib
 import ctypes
+import faulthandler
 import fcntl
 import gc
 import json
@@ -107,6 +108,8 @@ class Running:
     def wait(self, deadline: float = 60) -> Ended:
         """Wait for its end. The deadline stops what hangs, and is no measure."""
         if hung := not self.ended(deadline):
+            self.signal(signal.SIGUSR1)  # it says where it is
+            self.ended(1)
             self.signal(signal.SIGKILL)
         with self._connection, self._connection.makefile() as stream:
             told = json.loads(stream.readline())
@@ -216,6 +219,7 @@ def obey(order: Order, out: int, err: int) -> NoReturn:
     _redirect(1, "stdout", order.out, out)
     _redirect(2, "stderr", order.err, err)
     os.closerange(3, 256)  # those of the server
+    faulthandler.register(signal.SIGUSR1, 2, all_threads=True)
     own = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     limits = {resource.RLIMIT_AS: own + order.memory, resource.RLIMIT_CPU: order.processor}
     if order.file_size is not None:

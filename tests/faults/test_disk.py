@@ -1,6 +1,7 @@
 """A full disk, folders without permission, files that change during a command, streams that are closed or full."""
 
 import subprocess
+import sys
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -125,7 +126,7 @@ BANDS = {"visible": "RGB", "infrared": "L"}
 
 def _changing(words: tuple[str, ...], change: str, moment: int, band: str, number: int) -> Forked:
     line = CHANGES[change].format(band=band, number=number)
-    prepare = f"python3 -c \"from PIL import Image; Image.new('{BANDS[band]}', (20, 18)).save('outside.png')\""
+    prepare = f"{sys.executable} -c \"from PIL import Image; Image.new('{BANDS[band]}', (20, 18)).save('outside.png')\""
     return Forked(words, prepare if change == "another size" else "", {"acts": [(moment, line)]})
 
 

@@ -170,7 +170,7 @@ def attempt(case: Forked, folder: Path) -> Outcome:
 def outcome(ended: Ended, *, code: int | None = None) -> Outcome:
     """The outcome of a command; `code` in the place of one that is right where a signal or a closed pipe was meant."""
     if ended.hung:
-        raise Broken("it hung")
+        raise Broken(f"it hung\n{ended.err[-4000:]}")
     return Outcome(ended.code if code is None else code, ended.text, ended.seconds, ended.memory / 2**30)
 
 
