@@ -26,7 +26,7 @@ from crossband.graphs.picture.opened import opened
 from crossband.graphs.picture.parts import Part, Sketch, folded, skips_of
 from crossband.graphs.picture.scales import Guess, area, band_words, guessed_level, label, level_of
 from crossband.graphs.picture.words import entry_of, words
-from crossband.graphs.plans.cost import build_meta
+from crossband.graphs.plans.cost import count_parameters
 from crossband.graphs.plans.plan import MAP, Plan, Ref
 from crossband.registry import near
 
@@ -91,7 +91,7 @@ class _Sketcher:
         """The line below the name: parameters, sizes, wrappers, citations; or the number of faults."""
         if self.plan is None:
             return (f"{len(self.faults)} error{'s' * (len(self.faults) != 1)}",)
-        count = sum(weight.numel() for weight in build_meta(self.plan).parameters())
+        count = count_parameters(self.plan)
         wraps = [f"wrapped in {wrap.entry.name}" for wrap in self.plan.wrap]
         sizes = textwrap.shorten(str(self.plan.sizes), LONGEST, placeholder=" ...")
         return (f"{_amount(count)} parameters", sizes, *wraps, *self.graph.cite)

@@ -1,18 +1,15 @@
 """The cost of a graph: parameters and multiply-accumulates of each node, computed on the meta device."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import nn
 
 from crossband.blocks.contracts.sizes import evaluate
-from crossband.graphs.plans.assembly import assemble
+from crossband.graphs.plans.assembly import assemble, reported
 from crossband.graphs.plans.plan import Plan
-
-if TYPE_CHECKING:
-    from torch.utils.flop_counter import FlopCounterMode
 
 
 @dataclass(frozen=True, repr=False)
@@ -38,9 +35,30 @@ def build_meta(plan: Plan) -> nn.Module:
         return assemble(plan)
 
 
+def meta_blocks(plan: Plan) -> dict[str, nn.Module]:
+    """A block on the meta device for each module of a plan, by name, in eval. Modules that are alike share one.
+
+    Raises InvalidFile for what only the constructor of a block finds.
+    """
+    alike: dict[tuple[str, str], nn.Module] = {}
+    found: dict[str, nn.Module] = {}
+    with torch.device("meta"):
+        for name, call in {call.module: call for call in reversed(plan.calls)}.items():
+            key = call.entry.name, repr(call.arguments)
+            if key not in alike:
+                with reported("E012", call.place, call.notes):
+                    alike[key] = call.entry.factory(**call.arguments).eval()
+            found[name] = alike[key]
+    return found
+
+
 def count_parameters(plan: Plan) -> int:
     """The number of learned values of a network."""
-    return sum(parameter.numel() for parameter in build_meta(plan).parameters())
+    return sum(map(_learned, [build_meta(plan)] if plan.wrap else meta_blocks(plan).values()))
+
+
+def _learned(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def cost(plan: Plan, sizes: Mapping[str, int]) -> Cost:
@@ -48,38 +66,28 @@ def cost(plan: Plan, sizes: Mapping[str, int]) -> Cost:
 
     Weights that several nodes share count for the first. A wrapper's second pass is not counted.
     """
-    from torch.utils.flop_counter import FlopCounterMode  # slow to import, and seldom needed
-
-    inner = build_meta(replace(plan, wrap=())).eval()
-    assert isinstance(inner, fx.GraphModule)
-    inputs = [
-        torch.empty(1, *(int(evaluate(size, sizes)) for size in shape[1:]), device="meta")
-        for shape in plan.inputs.values()
-    ]
-    with FlopCounterMode(display=False) as counted, torch.no_grad():
-        counter = _Counter(inner, counted)
-        counter.run(*inputs)
-    parameters, macs = dict[str, int](), dict[str, int]()
+    blocks = meta_blocks(plan)
+    shapes = {
+        name: [(1, *(int(evaluate(size, sizes)) for size in shape[1:])) for shape in given]
+        for name, given in plan.shapes.items()
+    }
     owner = {call.module: call.node for call in reversed(plan.calls)}
+    parameters, macs = dict.fromkeys(owner.values(), 0), dict[str, int]()
     for module, node in owner.items():
-        own = sum(parameter.numel() for parameter in inner.get_submodule(module).parameters())
-        parameters[node] = parameters.get(node, 0) + own
-    for call, flops in zip(plan.calls, counter.flops, strict=True):  # the calls of the code are those of the plan
-        macs[call.node] = macs.get(call.node, 0) + flops // 2
+        parameters[node] += _learned(blocks[module])
+    counted: dict[tuple[Any, ...], int] = {}  # calls of blocks that are alike, with inputs of the same sizes
+    for call in plan.calls:
+        block, inputs = blocks[call.module], tuple(shapes[ref.source][ref.index] for ref in call.reads)
+        if (key := (block, inputs)) not in counted:
+            counted[key] = _operations(block, inputs)
+        macs[call.node] = macs.get(call.node, 0) + counted[key] // 2
     return Cost(count_parameters(plan), sum(macs.values()), parameters, macs)
 
 
-class _Counter(fx.Interpreter):
-    """Runs a network call by call and records the floating-point operations of each."""
+def _operations(block: nn.Module, shapes: Sequence[tuple[int, ...]]) -> int:
+    """The floating-point operations of a block on the meta device, for inputs of these shapes."""
+    from torch.utils.flop_counter import FlopCounterMode  # slow to import, and seldom needed
 
-    def __init__(self, network: fx.GraphModule, counter: "FlopCounterMode") -> None:
-        super().__init__(network)
-        self.counter = counter
-        self.flops: list[int] = []
-
-    def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run one block and record its operations."""
-        before = self.counter.get_total_flops()
-        result = super().call_module(target, args, kwargs)
-        self.flops.append(self.counter.get_total_flops() - before)
-        return result
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        block(*(torch.empty(shape, device="meta") for shape in shapes))
+    return counter.get_total_flops()

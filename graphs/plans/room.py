@@ -3,34 +3,22 @@
 import torch
 
 from crossband.graphs.language.diagnostics import InvalidFile, Problems
-from crossband.graphs.plans.assembly import reported
+from crossband.graphs.plans.cost import meta_blocks
 from crossband.graphs.plans.memory import memory_at_hand
-from crossband.graphs.plans.plan import Call, Plan
+from crossband.graphs.plans.plan import Plan
 
 ELSEWHERE = "make it narrower, or build it on a machine with more memory"
 
 
 def weight_bytes(plan: Plan) -> dict[str, int]:
-    """The bytes of what each module of a plan keeps, its weights and buffers. Blocks that are alike are made once.
+    """The bytes of what each module of a plan keeps, its weights and buffers.
 
     Raises InvalidFile for what only the constructor of a block finds.
     """
-    modules = {call.module: call for call in reversed(plan.calls)}
-    alike: dict[tuple[str, str], int] = {}
-    found: dict[str, int] = {}
-    with torch.device("meta"):
-        for name, call in modules.items():
-            key = call.entry.name, repr(call.arguments)
-            if key not in alike:
-                alike[key] = _bytes(call)
-            found[name] = alike[key]
-    return found
-
-
-def _bytes(call: Call) -> int:
-    with reported("E012", call.place, call.notes):
-        module = call.entry.factory(**call.arguments)
-    return sum(each.nbytes for each in (*module.parameters(), *module.buffers()))
+    return {
+        name: sum(each.nbytes for each in (*block.parameters(), *block.buffers()))
+        for name, block in meta_blocks(plan).items()
+    }
 
 
 def shortage(plan: Plan) -> str | None:
