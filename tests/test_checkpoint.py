@@ -216,19 +216,31 @@ def test_a_finished_run_that_goes_on_measures_its_last_step_again_and_no_other(t
     lines = [{"step": 4, "test": {"mae": 0.2}}, {"step": 6, "losses": {}}, {"step": 6, "test": {"mae": 0.1}}]
     run = RunFolder(tmp_path)
     run.log.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    Log(run, 6, finished=True).close()
+    with Log(run, 6, finished=True):
+        pass
     assert read_log(run.log) == lines[:2]
 
 
 def test_a_board_that_cannot_be_written_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[Any] = []
     monkeypatch.setattr(threading, "excepthook", threads.append)
-    log = Log(RunFolder(tmp_path))
-    shutil.rmtree(log._folder)
-    log._folder.touch()
-    with pytest.raises(FileError, match="tensorboard: cannot be written"):
-        log.write(1, 0, loss=1.0)
-    with pytest.raises(FileError, match="tensorboard: cannot be written"):
-        log.close()
+    with pytest.raises(FileError, match="tensorboard: cannot be written"), Log(RunFolder(tmp_path)) as log:  # noqa: PT012
+        shutil.rmtree(log._folder)
+        log._folder.touch()
+        with pytest.raises(FileError, match="tensorboard: cannot be written"):
+            log.write(1, 0, loss=1.0)
     assert not threads
     assert threading.excepthook == threads.append
+
+
+def test_a_board_cut_off_by_ctrl_c_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Handing a figure to the thread of the board, cut off in its middle, leaves both waiting for each other."""
+    ended: list[str] = []
+    with pytest.raises(KeyboardInterrupt), Log(RunFolder(tmp_path)) as log:  # noqa: PT012
+        log.write(1, 0, loss=1.0)
+        monkeypatch.setattr(log._board, "close", lambda: ended.append("cut off"))
+        raise KeyboardInterrupt
+    with Log(RunFolder(tmp_path), 1) as log:
+        monkeypatch.setattr(log._board, "close", lambda: ended.append("whole"))
+    assert ended == ["whole"]
+    assert [line["step"] for line in read_log(RunFolder(tmp_path).log)] == [1]

@@ -254,10 +254,9 @@ def test_a_run_on_a_full_disk_says_what_is_left(tmp_path: Path) -> None:
 
 
 def test_figures_that_cannot_be_logged_are_told(own: Path) -> None:
-    log = Log(RunFolder(own), 2)
-    with full_disk(10), pytest.raises(FileError, match=r"metrics\.jsonl: cannot be written: it becomes larger"):
+    told = pytest.raises(FileError, match=r"metrics\.jsonl: cannot be written: it becomes larger")
+    with Log(RunFolder(own), 2) as log, full_disk(10), told:
         log.write(3, 0, losses={"a": 1.0})
-    log.close()
 
 
 def test_an_evaluation_on_a_full_disk_is_told(own: Path, tmp_path: Path) -> None:

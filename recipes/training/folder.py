@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -139,8 +139,8 @@ def write_tables(run: RunFolder, tables: Mapping[str, Table]) -> None:
     write_sheet(run.sheet, tables)
 
 
-class Log:
-    """The figures of a run: JSON lines, and the same for TensorBoard.
+class Log(AbstractContextManager["Log"]):
+    """The figures of a run, while it lasts: JSON lines, and the same for TensorBoard.
 
     A resumed run drops the lines after its `step`, which are of a stretch that is trained again, and if it was
     `finished` the figures of its last test, which are measured again.
@@ -181,11 +181,15 @@ class Log:
         with Image.open(path) as image, writing(self._folder):
             self._board.add_image(name, np.asarray(image.convert("RGB")), step, dataformats="HWC")
 
-    def close(self) -> None:
-        """Finish the board."""
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Finish the board. A KeyboardInterrupt may have cut off what was just handed to its thread: it may never end.
+
+        Its figures are on the disk by then.
+        """
         try:
-            with writing(self._folder):
-                self._board.close()
+            if kind is None or not issubclass(kind, KeyboardInterrupt):
+                with writing(self._folder):
+                    self._board.close()
         finally:
             threading.excepthook = self._hook
 

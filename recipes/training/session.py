@@ -120,18 +120,16 @@ class Session:
         facts = {"seed": recipe.seed, "device": str(self.fabric.device), "processes": self.fabric.world_size}
         facts |= {f"weights of {name}": text for name, text in training.measures.items()}
         self.environment = write_environment(self.folder, **facts)
-        self.log = Log(self.folder, training.step, finished=training.step == self.total)
-        try:
-            self._train(training)
-            self._stopping.at_once = True  # all is saved
-            return self._finish(training)
-        except (DataError, ImageError) as error:  # an image is gone or has changed: all steps so far are whole
-            if training.step != self._saved:
-                self._checkpoint(training)
-            goes_on = f"{self._kept()}: `crossband train --resume {self.folder}` goes on from there"
-            raise type(error)(error.message, hint=error.hint, notes=[*error.notes, goes_on]) from error
-        finally:
-            self.log.close()
+        with Log(self.folder, training.step, finished=training.step == self.total) as self.log:
+            try:
+                self._train(training)
+                self._stopping.at_once = True  # all is saved
+                return self._finish(training)
+            except (DataError, ImageError) as error:  # an image is gone or has changed: all steps so far are whole
+                if training.step != self._saved:
+                    self._checkpoint(training)
+                goes_on = f"{self._kept()}: `crossband train --resume {self.folder}` goes on from there"
+                raise type(error)(error.message, hint=error.hint, notes=[*error.notes, goes_on]) from error
 
     def _check_memory(self) -> None:
         """Raise TooLarge where a step takes more memory than there is, for its images or for what networks keep."""
