@@ -2,7 +2,7 @@
 
 import re
 from collections import ChainMap
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -179,10 +179,16 @@ class Scope:
             self.problems.add("E015", message, here, hint, self.notes)
         elif error.unknown:
             nothing = hint or "declare it under `params:`"
-            known = (name for name, value in self.names.items() if not isinstance(value, Dim))
-            self.problems.add("E015", error.message, here, nearest(error.unknown, known, otherwise=nothing), self.notes)
+            closest = nearest(error.unknown, self._numbers(), otherwise=nothing)
+            self.problems.add("E015", error.message, here, closest, self.notes)
         else:
             self.problems.add("E014", error.message, here, error.hint, self.notes)
+
+    def _numbers(self) -> Iterator[str]:
+        """The names that expressions can use. Those of a hint are taken when it is shown: there may be more by then."""
+        for name, value in [*self.names.items()]:
+            if not isinstance(value, Dim):
+                yield name
 
     def _unfit(self, entry: Entry, name: str, value: YamlValue, fault: Fault, place: Place | None) -> None:
         worked_out = f", which `{value}` gives" if is_expression(value) else ""

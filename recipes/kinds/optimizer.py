@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Lt
 from torch import Tensor, nn
 
 from crossband.recipes.basics.readback import like
-from crossband.registry import Entry, RegistryError, description, optimizers, parameters_of
+from crossband.registry import ArgumentError, Entry, RegistryError, description, optimizers, parameters_of
 
 Make = TypeVar("Make", bound=Callable[..., torch.optim.Optimizer])
 Positive = Annotated[float, Gt(0)]
@@ -53,6 +53,16 @@ def make_optimizer(name: str, arguments: Mapping[str, Any], networks: Iterable[n
     parameters = [parameter for network in networks for parameter in network.parameters()]
     given = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
     return entry.factory(parameters, **given)
+
+
+def check_optimizer(name: str, arguments: Mapping[str, Any]) -> None:
+    """Raise ArgumentError for arguments that an optimizer refuses when it is made, as those that contradict another."""
+    try:
+        make_optimizer(name, arguments, [nn.ParameterList([torch.zeros(1)])])
+    except ArgumentError:
+        raise
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ArgumentError(f"{name}: {error}") from error
 
 
 def state_schema(name: str, arguments: Mapping[str, Any], made: torch.optim.Optimizer) -> dict[str, Any]:
@@ -178,5 +188,11 @@ def sgd(
     weight_decay: NotNegative = 0,
     nesterov: bool = False,
 ) -> torch.optim.Optimizer:
-    """Stochastic gradient descent, by wish with momentum: `torch.optim.SGD`."""
+    """Stochastic gradient descent, by wish with momentum: `torch.optim.SGD`.
+
+    Raises ArgumentError where `nesterov` has no momentum to look ahead by, or a dampened one.
+    """
+    if nesterov and (dampening or not momentum):
+        hint = "write `{SGD: {lr: 0.01, momentum: 0.9, nesterov: true}}`"
+        raise ArgumentError("SGD: `nesterov` needs a `momentum`, and no `dampening`", hint=hint)
     return torch.optim.SGD(weights, lr, momentum, dampening, weight_decay, nesterov)

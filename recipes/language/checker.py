@@ -16,6 +16,7 @@ from crossband.graphs.language.syntax import Graph
 from crossband.graphs.plans.plan import Plan
 from crossband.recipes.kinds.function import Shape
 from crossband.recipes.kinds.loss import LossEntry, LossInputError
+from crossband.recipes.kinds.optimizer import check_optimizer
 from crossband.recipes.kinds.schedule import ScheduleError, entry_of, refuse_short
 from crossband.recipes.language.bands import ROLES, channels_of
 from crossband.recipes.language.experiment import (
@@ -33,7 +34,7 @@ from crossband.recipes.language.patches import patched
 from crossband.recipes.language.reading import GEOMETRY, load_recipe_into
 from crossband.recipes.language.sense import check_sense
 from crossband.recipes.language.syntax import Phase, Recipe, Term
-from crossband.registry import Entry, nearest
+from crossband.registry import ArgumentError, Entry, nearest
 
 
 def check(name: str | Path, overrides: Sequence[str] = ()) -> Experiment:
@@ -224,11 +225,15 @@ class _Checker:
     def learning(self, phase: Phase, optimizer_path: tuple[str, ...], schedule_path: tuple[str, ...]) -> None:
         """Check the optimizer and the schedule of a phase."""
         name, arguments = phase.optimizer
+        path = (*optimizer_path, "optimizer", name)
         if name not in registry.optimizers:
             hint = nearest(name, registry.optimizers)
-            self.fault("E077", f"no optimizer named `{name}`", *optimizer_path, "optimizer", name, hint=hint, key=True)
-        else:
-            self.arguments(registry.optimizers[name], arguments, "E077", *optimizer_path, "optimizer", name)
+            self.fault("E077", f"no optimizer named `{name}`", *path, hint=hint, key=True)
+        elif self.arguments(registry.optimizers[name], arguments, "E077", *path):
+            try:
+                check_optimizer(name, arguments)
+            except ArgumentError as error:
+                self.fault("E077", error.message, *path, hint=error.hint)
         try:
             right = self.arguments(entry_of(phase.schedule), phase.schedule, "E077", *schedule_path, "schedule")
             length = self.recipe.epochs or self.recipe.steps
