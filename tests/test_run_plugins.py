@@ -145,7 +145,7 @@ FAILING = {  # what a plugin does, and what is told of it
     "misspells": ("a = 1\nb = 2 2\n", ":2: the plugin did not load: SyntaxError: invalid syntax"),
     "lacks": ("import not_there_at_all\n", ":1: the plugin did not load: ModuleNotFoundError: No module named"),
     "bytes": ("'\udcff'\n", ":1: the plugin did not load: SyntaxError: (unicode error)"),
-    "zero": ("\0\n", ": the plugin did not load: SyntaxError: source code string cannot contain null bytes"),
+    "zero": ("\0\n", ": the plugin did not load: "),  # the rest depends on the version of Python
     "endless": ("def f(): f()\n\n\nf()\n", ":1: the plugin did not load: RecursionError: maximum recursion depth"),
     "torch": ("import torch\ntorch.zeros(2) @ torch.zeros(3)\n", ":2: the plugin did not load: RuntimeError: "),
 }
