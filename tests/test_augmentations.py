@@ -165,6 +165,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_is_that_which_never_stopped(folder: Path) -> None:
     settings = ["steps=4", "every.checkpoint=2", "evaluate.metrics=[mae]"]
     train(folder / "mine.yaml", settings=settings, run=folder / "whole", silent=True)

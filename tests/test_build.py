@@ -153,6 +153,7 @@ def test_the_code_is_straight_and_readable():
     assert "for " not in code
 
 
+@pytest.mark.slow
 def test_it_exports_for_any_size_and_compiles():
     module = net().eval()
     sizes = {2: torch.export.Dim("h", min=4, max=64), 3: torch.export.Dim("w", min=4, max=64)}

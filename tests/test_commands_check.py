@@ -82,6 +82,7 @@ def test_a_recipe_is_checked_and_cited(recipe: Path) -> None:
     assert "E073" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["graph", "recipe"])
 def test_schema_accepts_what_is_shipped(kind: str) -> None:
     from jsonschema import Draft202012Validator

@@ -173,6 +173,7 @@ def test_workers_share_it(folder: Path, tmp_path: Path):
         assert all(torch.equal(one[band], other[band]) for band in source.bands)
 
 
+@pytest.mark.slow
 def test_recipes_train_the_same_with_a_cache(folder: Path, tmp_path: Path):
     write_files(tmp_path)
     cache, weights = tmp_path / "cache", []

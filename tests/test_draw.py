@@ -163,6 +163,7 @@ def test_a_chain_is_one_line(tmp_path: Path) -> None:
     assert [x for x, _ in middles] == sorted(x for x, _ in middles)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", shipped())
 def test_every_node_is_named_once(name: str) -> None:
     root = ET.fromstring(once.drawing(name))

@@ -111,6 +111,7 @@ def assert_same_network(plan: Plan, walk: Walk) -> None:
         assert (named(found[0].source), found[0].index) == (ref.source, ref.index)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ladlenet", "ladlenet_plus", "ladlenet_cbam", "ladlenet_u2net"])
 def test_what_is_drawn_is_the_same_network(name: str) -> None:
     plan, walk = drawn(name)

@@ -255,7 +255,7 @@ def test_a_run_on_a_full_disk_says_what_is_left(tmp_path: Path) -> None:
 
 def test_figures_that_cannot_be_logged_are_told(own: Path) -> None:
     told = pytest.raises(FileError, match=r"metrics\.jsonl: cannot be written: it becomes larger")
-    with Log(RunFolder(own), 2) as log, full_disk(10), told:
+    with told, Log(RunFolder(own), 2) as log, full_disk(10):  # perhaps the board cannot be written either
         log.write(3, 0, losses={"a": 1.0})
 
 

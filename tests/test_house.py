@@ -111,6 +111,7 @@ def test_importing_does_not_load_torch(module: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_importing_touches_no_network_and_no_seed() -> None:
     code = (
         "import socket, random; state = random.getstate()\n"

@@ -57,6 +57,7 @@ def test_there_are_hybrids():
     assert len(HYBRIDS) >= 24
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", HYBRIDS, ids=lambda path: path.stem)
 def test_a_hybrid_is_checked_pictured_and_trained(path: Path):
     plan = check(path)

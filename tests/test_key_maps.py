@@ -101,6 +101,7 @@ def test_resnet101_at_full_width_fills_the_trunk_and_nothing_else():
     assert len(found) == len(theirs) - 2  # the classifier
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stride", "dilated"), [(8, [False, True, True]), (16, [False, False, True])])
 def test_the_trunk_sees_what_torchvision_s_does(stride: int, dilated: list[bool], tmp_path: Path):
     theirs = ResNet(Bottleneck, [3, 4, 2, 3], replace_stride_with_dilation=dilated).eval()

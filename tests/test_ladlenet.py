@@ -229,6 +229,7 @@ def published_deeplabv3plus(network: nn.Module, image: Tensor) -> Tensor:
     return interpolate(scores, size=image.shape[2:], mode="bilinear")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("graph", "published", "size"),
     [

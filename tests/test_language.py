@@ -358,6 +358,7 @@ def test_a_child_changes_only_how_often_or_whether(child):
     assert "trunk" not in plan.graph.nodes
 
 
+@pytest.mark.slow
 def test_a_part_of_a_graph_is_a_graph(child):
     plan = child("keep: [en1..en6]", "u2net")
     assert list(plan.graph.nodes) == list(plan.outputs) == [f"en{n}" for n in range(1, 7)]

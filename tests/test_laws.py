@@ -32,6 +32,7 @@ def test_every_block_keeps_every_law(name: str, law: str):
     assert check_laws(name, laws=[law])[law] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REFUSING)
 def test_a_contract_refuses_nothing_that_would_run(name: str):
     assert check_laws(name, laws=["exact"])["exact"] > 0

@@ -127,11 +127,13 @@ def _grows(tmp_path: Path, text: Callable[[int], str], checked: Callable[[Path],
     return (larger - large) / max(1, large - small)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", GRAPHS)
 def test_checking_a_graph_takes_as_long_as_it_is_large(what: str, tmp_path: Path) -> None:
     assert _grows(tmp_path, GRAPHS[what], check) < 1.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", RECIPES)
 def test_checking_a_recipe_takes_as_long_as_it_is_large(what: str, tmp_path: Path) -> None:
     assert _grows(tmp_path, RECIPES[what], check_recipe) < 1.3

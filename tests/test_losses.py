@@ -199,6 +199,7 @@ def test_every_loss_keeps_every_law(name, law):
     assert (check_laws(name, laws=[law])[law] > 0) == (law != "least" or bool(losses[name].least_where_equal))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "parameters", "_equation"), EQUATIONS)
 def test_every_law_holds_with_the_parameters_of_an_equation(name, parameters, _equation):
     axes = [{"c": 1}, {"c": 3}] if name == "perceptual" else [{}]

@@ -160,6 +160,7 @@ def test_raw_values_are_on_the_scale_that_the_data_declared(tmp_path: Path) -> N
     assert to_ir(ramp(16, 16, 3)).dtype == np.uint8  # which cannot hold 7000, and has its full scale
 
 
+@pytest.mark.slow
 def test_every_kind_of_one_image_has_one_translation(runs: Path) -> None:
     model, pixels = crossband.load(runs / "paired"), ramp(19, 23, 3)
     wanted = model(torch.from_numpy(pixels.transpose(2, 0, 1) / 255))
@@ -297,7 +298,8 @@ def test_it_moves(runs: Path) -> None:
     assert all(network.meta for network in model.networks.values())
 
 
-@pytest.mark.parametrize("how", ["in place", pytest.param("by torch.compile", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["in place", "by torch.compile"])
 def test_it_compiles(runs: Path, how: str) -> None:
     model, image = crossband.load(runs / "padded"), torch.rand(1, 3, 9, 12)
     wanted, seen = model(image), []
@@ -422,6 +424,7 @@ def as_mappings(items: Any) -> list[dict[str, Tensor]]:
     ]
 
 
+@pytest.mark.slow
 def test_training_on_images_in_memory(runs: Path, tmp_path: Path) -> None:
     items = own_items()
     forms = {"pairs": items, "dataset": Dataset(items), "tensors": as_mappings(items)}
@@ -439,6 +442,7 @@ def test_training_on_images_in_memory(runs: Path, tmp_path: Path) -> None:
     assert kept.arguments == {"scenes": {"train": 7, "test": 1}, "bands": [*channels], "channels": channels}
 
 
+@pytest.mark.slow
 def test_a_run_on_images_in_memory_asks_for_them_again(runs: Path, tmp_path: Path) -> None:
     items = own_items()
     whole = crossband.train(runs / "paired.yaml", data=items, settings=SHORT, run=tmp_path / "whole", silent=True)
@@ -527,6 +531,7 @@ def test_names_are_listed() -> None:
         crossband.list("graph")
 
 
+@pytest.mark.slow
 def test_a_plan_shows_itself() -> None:
     plan = crossband.check("u2netp", {"out": 3})
     assert repr(plan) == "<Plan u2netp: image 3xHxW -> fused 3xHxW, side1 3xHxW, side2 3xHxW, and 4 more; H and W: any>"
@@ -538,6 +543,7 @@ def test_a_plan_shows_itself() -> None:
     assert crossband.build(plan).meta["digest"] in str(plan)  # type: ignore[index]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cut_head", "ladlenet_plus", "multiscale_patchgan_gn"])
 def test_a_plan_is_drawn_as_its_graph_is(name: str) -> None:
     from crossband.graphs.picture.draw import draw

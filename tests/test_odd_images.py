@@ -530,6 +530,7 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGES)
 def test_an_image_that_changes_stops_the_run_which_goes_on_once_it_is_back(
     tmp_path: Path, weights: Path, images: Path, name: str, monkeypatch: pytest.MonkeyPatch

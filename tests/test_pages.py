@@ -29,6 +29,7 @@ def test_a_page_shows_what_is_so(name: str, tmp_path: Path) -> None:
     assert links == page.pictures.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
 def test_every_yaml_on_a_page_is_what_editors_take(name: str) -> None:
     texts = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / name).read_text("utf-8"), re.MULTILINE | re.DOTALL)

@@ -181,6 +181,7 @@ def test_figures_are_those_of_the_sheet_of_ladlenet(name: str) -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_tables_of_commands_name_every_recipe_and_are_right() -> None:
     text = (Path(__file__).parents[1] / "recipes" / "README.md").read_text("utf-8")
     named = set()
@@ -230,6 +231,7 @@ def test_pix2pix_runs_its_generator_once(fabric: Fabric) -> None:
         assert (events, runs["generator"]) == (["critic", "generator"], 1)
 
 
+@pytest.mark.slow
 def test_the_multi_scale_paper_runs_its_generator_again_for_the_critics(fabric: Fabric) -> None:
     events, runs = step_of(fabric, "multiscale_structure")
     assert (events, runs["generator"]) == (["generator", "critics"], 2)

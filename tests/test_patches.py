@@ -181,6 +181,7 @@ def test_a_name_with_two_values_is_refused(folder: Path) -> None:
     assert network(folder / "plain_one.yaml", f"{NET}.params.out=1", "params.out=1") != ""
 
 
+@pytest.mark.slow
 def test_a_run_of_a_patched_graph_needs_nothing_but_its_folder(folder: Path) -> None:
     patch = "insert: {look: {after: stem, Conv: {out: =2*2}}}, nodes: {drop: null}"
     path = recipe(folder, patch)
@@ -212,6 +213,7 @@ def test_show_says_what_is_patched(folder: Path) -> None:
     assert dump({"look": {"after": "stem", "Tanh": {}}}).strip() in succeed("show", path, "--resolved")
 
 
+@pytest.mark.slow
 def test_show_tells_of_the_network_as_it_is_patched(folder: Path) -> None:
     path = recipe(folder, "insert: {look: {after: stem, Conv: {out: 4}}}, nodes: {drop: null}")
     shown = succeed("show", path, "--network", "generator")

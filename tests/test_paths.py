@@ -88,6 +88,7 @@ def written(home: Path, recipe: Path | str, key: str, value: str, how: str) -> R
     return load_recipe(home / "heirs" / "heir.yaml")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["file", "variant", "setting"])
 @pytest.mark.parametrize("path", ["images", "../images", "ABSOLUTE"])
 def test_every_path_of_a_recipe_starts_at_the_text_that_says_it(home: Path, how: str, path: str) -> None:

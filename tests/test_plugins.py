@@ -206,6 +206,7 @@ def install(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     registry._loaded.pop("entry points", None)
 
 
+@pytest.mark.slow
 def test_every_kind_of_a_plugin_is_known(option: list[str], tmp_path: Path) -> None:
     assert [*OWN, "formats"] == list(listing.KINDS)  # what a file may say is no plugin's to add to
     listed = json.loads(succeed(*option, "ls", "--json"))

@@ -49,6 +49,7 @@ def test_the_weight_of_each_step(written: dict[str, object], steps: list[float])
     assert [ramp_of(written).at(step, 3) for step in range(len(steps))] == pytest.approx(steps, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_a_term_of_weight_0_changes_nothing_and_every_step_is_logged(folder: Path) -> None:
     path = recipe(folder, "{from: 0, to: 1, over: 1 epoch}")
     weights = {}

@@ -115,6 +115,7 @@ def header_of(file: Path) -> Any:
         return json.loads(stream.metadata()[KEY])
 
 
+@pytest.mark.slow
 def test_any_metadata_are_refused_or_work(done: Path, tmp_path: Path) -> None:
     """Every field, through odd values."""
     file, counts = done / "weights" / "to_ir.safetensors", {True: 0, False: 0}
@@ -239,6 +240,7 @@ def same(one: Any, other: Any) -> bool:
     return one == other
 
 
+@pytest.mark.slow
 def test_any_state_is_refused_as_a_whole_or_works(
     done: Path, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -335,6 +337,7 @@ def test_compressed_states_are_refused(run: Path) -> None:
         read_state(run / "state.pt")
 
 
+@pytest.mark.slow
 def test_bytes_of_states_are_refused_or_work(run: Path) -> None:
     content = (run / "state.pt").read_bytes()
     for at in [*range(0, 200, 7), *range(200, len(content), len(content) // 60)]:
@@ -359,6 +362,7 @@ TEXTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["environment.json", "metrics.jsonl", "evaluation.json", "state.pt", "recipe.yaml"])
 def test_any_bytes_in_a_run_are_refused_or_do_no_harm(run: Path, tmp_path: Path, name: str) -> None:
     picture = next((run / "samples").glob("*.png"))
@@ -385,6 +389,7 @@ def test_a_damaged_log_stops_a_resumed_run_before_it_trains(run: Path) -> None:
     assert (caught.value.message, caught.value.hint) == (message, "move it away: the run then begins a new one")
 
 
+@pytest.mark.slow
 def test_a_finished_run_that_is_resumed_says_its_end_once(run: Path) -> None:
     def lines() -> list[Any]:
         return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
@@ -430,6 +435,7 @@ def test_files_of_other_runs_are_refused(run: Path) -> None:
         train(resume=run, silent=True)
 
 
+@pytest.mark.slow
 def test_a_table_of_odd_figures_is_refused(done: Path) -> None:
     found = json.loads((done / "evaluation.json").read_text())["cycle"]
     assert Table.from_dict(found)

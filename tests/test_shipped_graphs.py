@@ -67,6 +67,7 @@ def at(shape: Shape, numbers: Mapping[str, int]) -> list[int]:
     return [int(evaluate(size, numbers)) for size in shape[1:]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_shipped_graph_resolves_to_itself(name: str):
     assert_resolves(once.plan(name))
@@ -98,6 +99,7 @@ def test_the_schema_is_one():
     Draft202012Validator.check_schema(graph_schema(arguments=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TEXTS)
 def test_the_schema_takes_shipped_graphs_as_written_and_as_resolved(name: str):
     validator = once.validator("graph")
@@ -189,6 +191,7 @@ MONSTERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("monster", MONSTERS)
 def test_a_monster_is_refused_soon(monster: str):
     body, says = MONSTERS[monster]

@@ -147,6 +147,7 @@ LINES = {  # and a file that it makes
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("way", WAYS)
 def test_no_command_is_lost_where_nobody_listens(

@@ -54,6 +54,7 @@ def test_stages_of_a_narrow_u2net_really_have_these_shapes():
     assert found == {name: (narrow[name], 256 // divisor, 256 // divisor) for name, (_, divisor) in STAGES.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("size", [(1, 1), (33, 50), (64, 48)])
 def test_any_image_passes(name: str, size: tuple[int, int]):

@@ -42,6 +42,7 @@ ATTEMPTS = 20  # before one draw is given up
 PATIENCE = 4  # attempts before sizes are looked for that fit hard conditions
 SEARCHED = 500  # combinations of sizes among which they are looked for
 LARGEST = 1 << 22  # numbers in an input that is found so
+SPREAD = 8  # times the smallest input that is found
 
 
 @dataclass(frozen=True)
@@ -285,6 +286,7 @@ def _fitting(form: Form, entry: BlockEntry, fixed: Mapping[str, Any], options: M
     known = [axis for axis in pools if axis in entry.inferred]
     rng = np.random.default_rng(0)
     others = {axis: rng.choice(pool, SEARCHED) for axis, pool in pools.items() if axis not in known}
+    smallest = np.argsort(np.prod([*others.values(), np.ones(SEARCHED)], axis=0), kind="stable")
     found: set[Shapes] = set()
     for sizes in itertools.islice(itertools.product(*(pools[axis] for axis in known)), SEARCHED):
         chosen = dict(zip(known, sizes, strict=True))
@@ -296,11 +298,12 @@ def _fitting(form: Form, entry: BlockEntry, fixed: Mapping[str, Any], options: M
         admitted = np.full(SEARCHED, True)
         for condition in conditions:
             admitted &= condition.holds(others)
-        for at in np.flatnonzero(admitted)[:5]:
+        for at in smallest[admitted[smallest]][:5]:
             filled = {**chosen, **{axis: int(values[at]) for axis, values in others.items()}}
             found.add(tuple(tuple(filled[axis] if isinstance(axis, str) else axis for axis in p) for p in form))
     volumes = {shapes: max(map(math.prod, shapes)) for shapes in found}
-    return [shapes for shapes in sorted(found, key=lambda shapes: volumes[shapes])[:20] if volumes[shapes] <= LARGEST]
+    largest = min(LARGEST, SPREAD * min(volumes.values(), default=0))
+    return [shapes for shapes in sorted(found, key=lambda shapes: volumes[shapes])[:20] if volumes[shapes] <= largest]
 
 
 def _found(form: Form, entry: BlockEntry, options: Mapping[str, Any]) -> list[Shapes]:

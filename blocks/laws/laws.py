@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 TRIED = (UNIT, SIGNED, POSITIVE, Range(-3, -2), Range(0, 255))  # ranges of inputs
 LARGE = 1e4  # where a range has no end
+AT_ONCE = 2**20  # values of a batch: larger ones are mostly waited for, as memory comes and goes
 
 
 def _run(module: nn.Module, tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -256,21 +257,28 @@ def reach(example: "Example") -> None:
 def measured_reach(example: "Example") -> tuple[int, ...]:
     """The largest span of rows or columns of each input that one row or column of an output depends on.
 
-    Found with NaN: image i of a batch has them in row i, and the output tells where they arrive. In float64,
-    where no convolution works by tiles that would spread them, and with normalisation left out.
+    Found with NaN in one row of each image, and the output tells where they arrive. In float64, where no convolution
+    works by tiles that would spread them, and with normalisation left out.
     """
     module = _without_statistics(example.module()).double()
     found = [0] * len(example.shapes)
     for number, shape in enumerate(example.shapes):
         for axis in range(2, len(shape)):
-            tensors = [tensor.double() for tensor in example.tensors(batch=shape[axis])]
-            poisoned = tensors[number].transpose(1, axis)
-            poisoned[range(shape[axis]), range(shape[axis])] = math.nan
-            for output in (output for output in _eval(module, tensors) if output.ndim > axis):
-                arrived = output.isnan().transpose(1, axis).flatten(2).any(2)  # image, row of the output
+            for arrived in _arrivals(module, example, number, axis):
                 spans = [rows.nonzero().flatten() for rows in arrived.T]
                 found[number] = max(found[number], *(int(rows[-1] - rows[0]) + 1 if len(rows) else 0 for rows in spans))
     return tuple(found)
+
+
+def _arrivals(module: nn.Module, example: "Example", number: int, axis: int) -> list[Tensor]:
+    """For each output that has the axis: whether a row of input `number` (first axis) reaches a row of it (second)."""
+    shape, arrived = example.shapes[number], []
+    for rows in torch.arange(shape[axis]).split(max(1, AT_ONCE // math.prod(shape[1:]))):
+        tensors = [tensor.double() for tensor in example.tensors(batch=len(rows))]
+        tensors[number].transpose(1, axis)[range(len(rows)), rows] = math.nan
+        outputs = [output for output in _eval(module, tensors) if output.ndim > axis]
+        arrived.append([output.isnan().transpose(1, axis).flatten(2).any(2) for output in outputs])
+    return [torch.cat(parts) for parts in zip(*arrived, strict=True)]
 
 
 def ranges(example: "Example") -> None:

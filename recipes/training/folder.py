@@ -156,8 +156,12 @@ class Log(AbstractContextManager["Log"]):
             write_text(self._path, "".join(f"{json.dumps(each)}\n" for each in kept))
         self._folder = run.board
         self._hook, threading.excepthook = threading.excepthook, self._heard
-        with writing(self._folder):
-            self._board = SummaryWriter(str(run.board), purge_step=step + 1 if step else None)
+        try:
+            with writing(self._folder):
+                self._board = SummaryWriter(str(run.board), purge_step=step + 1 if step else None)
+        except BaseException:
+            threading.excepthook = self._hook
+            raise
 
     def _heard(self, told: threading.ExceptHookArgs) -> None:
         """Say nothing of an error in the thread of the board: it is raised again where the next figure is written."""
@@ -182,13 +186,14 @@ class Log(AbstractContextManager["Log"]):
             self._board.add_image(name, np.asarray(image.convert("RGB")), step, dataformats="HWC")
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Finish the board. A KeyboardInterrupt may have cut off what was just handed to its thread: it may never end.
+        """Finish the board; where another error ends the run, that is the one to be told.
 
-        Its figures are on the disk by then.
+        A KeyboardInterrupt may have cut off what was just handed to the board's thread: it may never end, and is not
+        waited for. Its figures are on the disk by then.
         """
         try:
             if kind is None or not issubclass(kind, KeyboardInterrupt):
-                with writing(self._folder):
+                with writing(self._folder) if kind is None else suppress(Exception):
                     self._board.close()
         finally:
             threading.excepthook = self._hook

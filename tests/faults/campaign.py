@@ -126,6 +126,7 @@ def series(
         own = Series(name, weight, quick, cases, attempt)
 
         @pytest.mark.faults
+        @pytest.mark.slow
         def test(request: pytest.FixtureRequest, tmp_path: Path, part: int) -> None:
             campaign = Campaign(own, tmp_path, request.config.option, part)
             try:
@@ -144,7 +145,10 @@ def series(
 
 @dataclass
 class Campaign:
-    """One series at work: `part` is which of several that share it."""
+    """One series at work: `part` is which of several that share it.
+
+    The quick look tries fewer cases, `quick`, where Hypothesis is to look quickly.
+    """
 
     series: Series
     folder: Path
@@ -152,6 +156,11 @@ class Campaign:
     part: int
     count: Count = field(default_factory=Count)
     faults: dict[str, str] = field(default_factory=dict)  # each kind once, with its reproduction
+
+    def __post_init__(self) -> None:
+        """Ask Hypothesis before cases are drawn, by settings of their own."""
+        examples = min(settings.default.max_examples, 10)  # pyright: ignore[reportOptionalMemberAccess]
+        self.quick = max(1, self.series.quick * examples // 10)
 
     def run(self) -> None:
         """Try cases until there are no more, or the budget is spent."""
@@ -165,11 +174,6 @@ class Campaign:
     def _over(self) -> bool:
         """Whether there is no time left, or were enough cases for the quick look."""
         return time.monotonic() > self._end if self.series.budget else self.count.tried >= self.quick
-
-    @property
-    def quick(self) -> int:
-        """The cases of the quick look: fewer where Hypothesis is to look quickly."""
-        return max(1, self.series.quick * min(settings.default.max_examples, 10) // 10)  # pyright: ignore
 
     def _listed(self, cases: Sequence[Case]) -> Iterator[None]:
         """Try the cases of a list, every part its own, in shuffled order."""

@@ -266,6 +266,7 @@ def test_whole_floats_in_training(case: Files, folder: Path) -> Outcome:
 # ---------------------------------------------------------------------- what the series begin with is right
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_arguments_that_are_replaced_were_right(kind: str, tmp_path: Path):
     """Most things are given what they take, so that a replaced argument gets beyond its neighbours."""
