@@ -206,11 +206,15 @@ class Entry:
                 yield name, ArgumentError(message, hint=suggest(name, self.parameters))
             elif fault := self.parameters[name].fault(value):
                 yield name, ArgumentError(f"{self.name}: `{fault.where}` {fault.message}", hint=fault.hint)
+        for name in self.missing(arguments):
+            yield name, ArgumentError(f"{self.name} needs the parameter `{name}`")
+
+    def missing(self, arguments: Collection[str]) -> list[str]:
+        """The parameters that must be given and are not, without those that an unknown argument seems to mean."""
         missing = [name for name, parameter in self.parameters.items() if parameter.required and name not in arguments]
         unknown = [name for name in arguments if name not in self.parameters] if missing else []
         misspelt = {meant for name in unknown[:MANY] for meant in near(name, missing)[:1]}
-        for name in (name for name in missing if name not in misspelt):
-            yield name, ArgumentError(f"{self.name} needs the parameter `{name}`")
+        return [name for name in missing if name not in misspelt]
 
     @property
     def module(self) -> str:

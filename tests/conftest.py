@@ -1,5 +1,6 @@
 """Settings for every test: one thread, how hard Hypothesis tries, and where shared strategies are found."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 sys.path.insert(0, str(Path(__file__).parent))  # `import strategies`, which the importlib mode leaves out
 pytest_plugins = ["faults.campaign"]  # its options and its table
 torch.set_num_threads(1)  # small tensors: threads cost more than they bring, and results repeat to the bit
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job in the background, and so in all that tests start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("quick", max_examples=3, deadline=None, derandomize=True)
 settings.register_profile("default", max_examples=10, deadline=None)

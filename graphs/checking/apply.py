@@ -149,9 +149,9 @@ def _require(walk: Walk, use: Use, conditions: Sequence[Condition]) -> None:
     """Report conditions that no image size meets; record those that depend on the image size."""
     reads = [(name, shape) for name, _, shape in use.inputs]
     refused = [condition for condition in conditions if not walk.can_hold(condition)]
-    for code, message, hint in faults(refused, use.step.block, reads):
-        walk.findings.problems.add(code, message, use.place, hint, use.notes)
     if refused:
+        for code, message, hint in faults(refused, use.step.block, reads):
+            walk.findings.problems.add(code, message, use.place, hint, use.notes)
         raise Reported
     for condition in (condition for condition in conditions if condition.certain is None):
         [(code, message, hint)] = faults([condition], use.step.block, reads)

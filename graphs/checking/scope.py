@@ -16,7 +16,7 @@ from crossband.graphs.language.limits import MAX_ITEMS
 from crossband.graphs.language.names import Index, parts
 from crossband.graphs.language.schema import NAME
 from crossband.graphs.language.syntax import Graph, Notes
-from crossband.registry import FEW, MANY, Entry, Fault, correction, is_number, near, nearest, show, whole
+from crossband.registry import FEW, Entry, Fault, correction, is_number, nearest, show, whole
 
 SHAPE = "write `[3, H, W]`, or `[=channels, H, W]` with a param"
 PlaceOf: TypeAlias = Callable[[str], Place | None]
@@ -166,7 +166,12 @@ class Scope:
             if fault:
                 self._unfit(entry, name, value, fault, here)
                 good = False
-        if self._missing(entry, given, place) or not good:
+        for name in entry.missing(given):
+            message = f"{entry.name} needs the parameter `{name}`"
+            hint = f"write `{{{entry.name}: {{{name}: ...}}}}`"
+            self.problems.add("E013", message, place and place.on_key() if given else place, hint, self.notes)
+            good = False
+        if not good:
             raise Reported
         defaults = {name: parameter.default for name, parameter in entry.parameters.items() if not parameter.required}
         return {**defaults, **values}
@@ -207,16 +212,6 @@ class Scope:
             taken = ", ".join(f"`{known}`" for known in entry.parameters) or "none"
             hint = nearest(name, entry.parameters, otherwise=f"it takes {taken}", few=0)
         self.problems.add("E011", f"{entry.name} has no parameter `{name}`", place, hint, self.notes)
-
-    def _missing(self, entry: Entry, given: Mapping[str, YamlValue], place: Place | None) -> bool:
-        missing = [name for name, parameter in entry.parameters.items() if parameter.required and name not in given]
-        unknown = [name for name in given if name not in entry.parameters] if missing else []
-        misspelt = {match for name in unknown[:MANY] for match in near(name, missing)[:1]}
-        for name in (name for name in missing if name not in misspelt):
-            message = f"{entry.name} needs the parameter `{name}`"
-            hint = f"write `{{{entry.name}: {{{name}: ...}}}}`"
-            self.problems.add("E013", message, place and place.on_key() if given else place, hint, self.notes)
-        return bool(missing)
 
 
 def _in_order(declared: Mapping[str, YamlValue]) -> tuple[list[str], list[str]]:

@@ -59,8 +59,8 @@ class FileError(CrossbandError):
 
 
 def named(path: PathLike) -> str:
-    """A path as a message shows it: one that is very long is cut in its middle."""
-    text = os.fspath(path)
+    """A path as a message shows it, on one line: one that is very long is cut in its middle."""
+    text = os.fspath(path).replace("\n", "\\n")
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}...{text[-LONGEST // 2 :]}"
 
 

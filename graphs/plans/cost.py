@@ -81,7 +81,8 @@ def cost(plan: Plan, sizes: Mapping[str, int]) -> Cost:
         if (key := (block, inputs)) not in counted:
             counted[key] = _operations(block, inputs)
         macs[call.node] = macs.get(call.node, 0) + counted[key] // 2
-    return Cost(count_parameters(plan), sum(macs.values()), parameters, macs)
+    total = count_parameters(plan) if plan.wrap else sum(parameters.values())
+    return Cost(total, sum(macs.values()), parameters, macs)
 
 
 def _operations(block: nn.Module, shapes: Sequence[tuple[int, ...]]) -> int:

@@ -8,7 +8,6 @@ command, write a click command `NAME` in `recipes/commands/NAME.py` and a line i
 """
 
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -17,9 +16,11 @@ from typing import Any
 import click
 
 from crossband import __version__, registry
+from crossband.recipes.basics.processes import is_first
 from crossband.recipes.basics.terminal import open_closed, talk, talking
 from crossband.recipes.commands.edge import explained
 from crossband.recipes.commands.output import report, say
+from crossband.recipes.commands.signals import heed
 from crossband.registry import suggest
 
 COMMANDS: Mapping[str, str] = {
@@ -37,11 +38,7 @@ COMMANDS: Mapping[str, str] = {
 # cores busy, what spins takes them from the very thread that it waits for. To sleep at once (`OMP_WAIT_POLICY=PASSIVE`)
 # made steps of the demo twice as slow on idle cores. Read once, when torch is first imported.
 WAITING = ("GOMP_SPINCOUNT", "10000")
-PIPE_CLOSED, INTERRUPTED, SIGNALLED = (
-    141,
-    130,
-    128,
-)  # what a shell reports for SIGPIPE, for SIGINT and, more, for others
+PIPE_CLOSED, INTERRUPTED = 141, 130  # what a shell reports for SIGPIPE and SIGINT
 IN_FILES = ("train", "translate", "new")  # commands whose result is files
 
 
@@ -76,22 +73,23 @@ class Commands(click.Group):
         with talking() as out:
             code = self._run(args, extra)
             out.flush()
-            if code == 0 and out.lost and self._asked not in IN_FILES:
-                code = PIPE_CLOSED if isinstance(out.lost, BrokenPipeError) else 1
-                if code != PIPE_CLOSED:
+            if out.lost and self._asked not in IN_FILES:
+                if isinstance(out.lost, BrokenPipeError):
+                    code = code or PIPE_CLOSED
+                else:
+                    code = code or 1
                     say(f"stdout: the result cannot be printed: {getattr(out.lost, 'strerror', out.lost)}")
         sys.exit(code)
 
     def _run(self, args: Sequence[str] | None, extra: Mapping[str, Any]) -> int:
         """The exit code of a command line, what is wrong with it told."""
-        first = os.environ.get("RANK", "0") == "0"  # of the processes of torchrun, all of which meet the same mistake
         try:
             code = super().main(args, standalone_mode=False, **extra)
             return code if isinstance(code, int) else 0
         except click.ClickException as error:
             if isinstance(error, click.UsageError) and (hint := _usage_hint(error, args or sys.argv[1:])):
                 error = click.UsageError(f"{error.format_message()}\nhint: {hint}", error.ctx)
-            if first:
+            if is_first():  # of processes that all meet the same mistake
                 error.show()
             return error.exit_code
         except click.Abort:
@@ -102,7 +100,7 @@ class Commands(click.Group):
                 say("this is a fault of crossband and not yours: please report it with the lines below")
             if told is None:
                 raise
-            if first or told.of_one_process:
+            if is_first() or told.of_one_process:
                 report(told)
             return 1
 
@@ -149,18 +147,10 @@ def cli() -> None:
     """
 
 
-def _leave(number: int, _: Any) -> None:
-    """End at a signal as at an error, so that nothing half written stays."""
-    sys.exit(SIGNALLED + number)
-
-
 def main() -> None:
     """Run the command line; the entry point of `crossband`."""
     os.environ.setdefault(*WAITING)
     open_closed()
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number and signal.getsignal(number) is signal.SIG_DFL:  # `nohup` has it ignored
-            signal.signal(number, _leave)
+    heed()
     sys.stdout, sys.stderr = talk(sys.stdout), talk(sys.stderr)  # type: ignore[assignment]  # also of tracebacks
     cli(prog_name="crossband")

@@ -121,7 +121,8 @@ def _graph(named: Named, asked: Asked) -> str:
         raise click.UsageError(f"`--data` is for recipes, and `{named.name}` is a graph")
     problems = Problems()
     plan = problems.value(check_into(str(named.path), problems, *params(asked.settings)))
-    _refuse_size([(plan, load_graph(str(named.path)).at("inputs"))], asked.size)
+    if asked.size:
+        _refuse_size([(plan, load_graph(str(named.path)).at("inputs"))], asked.size)
     if not named.item and (short := shortage(plan)):
         say(f"note: {short}")
     return f"graph {plan.graph.name}: {count_parameters(plan):,} parameters; {plan.sizes}"

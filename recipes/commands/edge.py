@@ -4,7 +4,7 @@ import os
 
 from crossband import registry
 from crossband.graphs.language.files import FileError
-from crossband.recipes.basics.exhausted import out_of_memory
+from crossband.recipes.basics.errors import first_line, out_of_memory
 from crossband.registry import CrossbandError
 
 SMALLER = "lower `data.batch` or `data.size`; in `translate`, `--batch`, or take `--tile`"
@@ -17,7 +17,7 @@ def explained(error: BaseException) -> CrossbandError | None:
     if plugin := registry.blamed(error):
         return plugin
     if out_of_memory(error):
-        return CrossbandError("there is not enough memory for this", hint=SMALLER, notes=[_first(error)])
+        return CrossbandError("there is not enough memory for this", hint=SMALLER, notes=[first_line(error)])
     if isinstance(error, RecursionError):
         return CrossbandError("something in the input is nested too deeply", hint="make it flatter")
     if isinstance(error, OSError):
@@ -25,10 +25,5 @@ def explained(error: BaseException) -> CrossbandError | None:
         return FileError.of(" and ".join(names) or "a file", error)
     if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
         hint = "it may have used up the memory: lower `data.workers` or `data.batch`"
-        return CrossbandError(f"a process that reads images ended: {_first(error)}", hint=hint)
+        return CrossbandError(f"a process that reads images ended: {first_line(error)}", hint=hint)
     return None
-
-
-def _first(error: BaseException) -> str:
-    """The first line of what an error says."""
-    return next(iter(str(error).splitlines()), type(error).__name__)

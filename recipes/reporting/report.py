@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from crossband.recipes.basics.files import replacing
+from crossband.recipes.basics.files import write_text
 from crossband.recipes.basics.parts import Code, Grid, Heading, Notes, Part, Picture, markdown
 from crossband.recipes.model.run_folder import RunFolder
 from crossband.registry import CrossbandError, visible
@@ -62,8 +62,7 @@ def write_report(report: Report, folder: str | os.PathLike[str]) -> Path:
         run.page: PAGE.format(title=_text(report.title), body=page),
     }
     for file, text in texts.items():
-        with replacing(file) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(file, text)
     return run.report
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from crossband.blocks.contracts.precision import widened
-from crossband.recipes.basics.exhausted import out_of_memory
+from crossband.recipes.basics.errors import first_line, out_of_memory
 from crossband.recipes.language.experiment import CheckedPhase, CheckedTerm, Experiment, depends, reaches
 from crossband.recipes.language.flow import Value
 from crossband.recipes.model.flow_tensors import NONE, FlowTensors, Records
@@ -105,6 +105,7 @@ class NotFinite(StepError):
     """A loss, a weight or a running statistic is infinite or not a number."""
 
 
+SMALLER = "`data.batch` (and raise `accumulate`) or `data.size`; `precision: bf16-mixed` takes less, too"
 CURES = {  # what torch says, and what helps
     "without overflow": "a number of the optimizer is too large: a lower `lr`",
     "more than 1 value per channel": "normalisation over one value has no spread: a larger `data.batch` or `data.size`",
@@ -120,7 +121,7 @@ def refusals(run: PhaseRun, step: int) -> Iterator[None]:
     except (RuntimeError, ValueError, TypeError, IndexError, ArithmeticError, MemoryError) as error:
         if isinstance(error, CrossbandError) or blamed(error) or not _of_torch(error):
             raise
-        said = next(iter(str(error).splitlines()), type(error).__name__)
+        said = first_line(error)
         where = "".join(f" in {note}" for note in getattr(error, "__notes__", ())[:1])
         phase = f"the phase `{run.name}` of step {step}"
         if out_of_memory(error):
@@ -128,9 +129,6 @@ def refusals(run: PhaseRun, step: int) -> Iterator[None]:
             raise StepError(message, hint=f"lower {SMALLER}", notes=[said]) from error
         hint = next((cure for sign, cure in CURES.items() if sign in said), HINT)
         raise StepError(f"{phase} fails{where}: {said}", hint=hint) from error
-
-
-SMALLER = "`data.batch` (and raise `accumulate`) or `data.size`; `precision: bf16-mixed` takes less, too"
 
 
 def _of_torch(error: BaseException) -> bool:

@@ -20,6 +20,7 @@ import crossband
 from crossband.graphs.language.serial import dump as dump_graph
 from crossband.graphs.language.writer import dump
 from crossband.recipes.basics.files import check_unlocked, is_empty, locked, write_text, writing
+from crossband.recipes.basics.processes import is_first
 from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.language.papers import beside
 from crossband.recipes.language.schema import PATCH
@@ -66,7 +67,7 @@ def held(run: RunFolder) -> Iterator[None]:
 
     Raises FileError, saying which process holds it.
     """
-    with locked(run.path) if os.environ.get("RANK", "0") == "0" else nullcontext():
+    with locked(run.path) if is_first() else nullcontext():
         yield
 
 

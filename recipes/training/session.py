@@ -128,8 +128,8 @@ class Session:
             except (DataError, ImageError) as error:  # an image is gone or has changed: all steps so far are whole
                 if training.step != self._saved:
                     self._checkpoint(training)
-                goes_on = f"{self._kept()}: `crossband train --resume {self.folder}` goes on from there"
-                raise type(error)(error.message, hint=error.hint, notes=[*error.notes, goes_on]) from error
+                error.notes = (*error.notes, f"{self._kept()}: `{self._goes_on()}` goes on from there")
+                raise
 
     def _check_memory(self) -> None:
         """Raise TooLarge where a step takes more memory than there is, for its images or for what networks keep."""
@@ -194,9 +194,16 @@ class Session:
             return f"{self.folder} keeps no checkpoint yet"
         return f"{self.folder} keeps the checkpoint of step {self._saved}"
 
+    def _goes_on(self) -> str:
+        """The command that goes on with this run."""
+        command, processes = f"train --resume {self.folder}", self.fabric.world_size
+        if processes == 1:
+            return f"crossband {command}"
+        return f"torchrun --nproc-per-node {processes} $(which crossband) {command}"
+
     def _interrupted(self, message: str) -> Interrupted:
         """The error that ends a run which was asked to stop."""
-        hint = f"delete {self.folder}" if self._saved is None else f"`crossband train --resume {self.folder}` goes on"
+        hint = f"delete {self.folder}" if self._saved is None else f"`{self._goes_on()}` goes on"
         return Interrupted(message, hint=hint, number=self._stopping.number or signal.SIGINT)
 
     def _act(self, training: Training, report: StepRecord) -> None:

@@ -154,6 +154,7 @@ def run_here(command: Sequence[str] | Callable[[], None], folder: Path, *, patie
     out = io.TextIOWrapper(io.BytesIO(), "utf-8", errors="replace", write_through=True)
     with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder), _limited(patience) as spent:
         forget_afterwards(patch)
+        patch.setattr(sys, "unraisablehook", sys.unraisablehook)  # `main` puts its own there
         patch.setattr(sys, "argv", ["crossband", *([] if callable(command) else command)])
         patch.setattr(sys, "stdout", out)
         patch.setattr(sys, "stderr", out)

@@ -61,17 +61,22 @@ def test_a_constant_of_a_state(value: Any, tmp_path: Path):
     assert "`optimizers.generator.param_groups.0.foreach` must be null" in outcome.output
 
 
-def test_names_that_an_unknown_one_resembles_are_told_once_all_are_there(tmp_path: Path):
-    text = "graph: mine\nextends: u2netp\nparams: {width: =depth, inner: 8, most: 16}\n"
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "graph: mine\nextends: u2netp\nparams: {width: =depth, inner: 8, most: 16}\n",
+            "3:18: E015",
+        ),  # names in a hint
+        (
+            "recipe: mine\nextends: demo\noptimizer: {SGD: {lr: 0.1, nesterov: true}}\n",
+            "3:18: E077 SGD: `nesterov` needs a `momentum`, and no `dampening`",
+        ),
+    ],
+    ids=["names that an unknown one resembles", "arguments that contradict each other"],
+)
+def test_a_text(text: str, said: str, tmp_path: Path):
     (tmp_path / "x.yaml").write_text(text)
     outcome = hold(run_here(("check", "x.yaml"), tmp_path), measured=False)
     assert outcome.code == 1
-    assert "x.yaml:3:18: E015" in outcome.output
-
-
-def test_arguments_of_an_optimizer_that_contradict_each_other(tmp_path: Path):
-    text = "recipe: mine\nextends: demo\noptimizer: {SGD: {lr: 0.1, nesterov: true}}\n"
-    (tmp_path / "x.yaml").write_text(text)
-    outcome = hold(run_here(("check", "x.yaml"), tmp_path), measured=False)
-    assert outcome.code == 1
-    assert "x.yaml:3:18: E077 SGD: `nesterov` needs a `momentum`, and no `dampening`" in outcome.output
+    assert f"x.yaml:{said}" in outcome.output

@@ -62,7 +62,7 @@ def structures() -> Iterator[str]:
 
 
 def long_graphs() -> Iterator[str]:
-    """Graphs of thousands of nodes. They are checked, not shown: `show` counts what torch does, 2 ms a convolution."""
+    """Graphs of thousands of nodes. They are checked, not shown: `show` takes twice as long."""
     yield from (wide(count) for count in (100, 3000, MANY, MANY + 1))
     yield wide(2000, step="{RSU: {depth: 4, mid: 2, out: 4}}")
     yield wide(MANY, step="{Nothing: {}}")

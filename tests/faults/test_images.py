@@ -43,7 +43,7 @@ def _in_data(draw: st.DrawFn) -> Files:
     return Files(draw(st.sampled_from(DATA)), files, workshop())
 
 
-@series("odd images through translate", weight=12, quick=8, cases=_translated)
+@series("odd images through translate", weight=18, quick=8, cases=_translated)
 def test_translated_images(case: Files, folder: Path) -> Outcome:
     ended = server().run(case.command, folder)
     if (folder / "out").is_dir():
@@ -53,7 +53,7 @@ def test_translated_images(case: Files, folder: Path) -> Outcome:
     return outcome(ended)
 
 
-@series("odd images through train, evaluate and check", weight=8, quick=4, cases=_in_data)
+@series("odd images through train, evaluate and check", weight=14, quick=4, cases=_in_data)
 def test_images_of_data(case: Files, folder: Path) -> Outcome:
     ended = server().run(case.command, folder)
     if (folder / "new").exists() and ended.code:

@@ -161,7 +161,7 @@ CACHE = ("train", "cached.yaml", "--run", "new")
 
 @series(
     "kill -9 in translate, evaluate and caches, then once more",
-    weight=6,
+    weight=10,
     quick=2,
     cases=lambda: st.one_of(
         st.builds(Killed, st.just(TRANSLATE), moments(TRANSLATING, 0.5)),

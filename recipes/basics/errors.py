@@ -1,6 +1,11 @@
-"""Memory that is used up, as torch, numpy and Python say it. torch is not imported."""
+"""Errors of torch, numpy and Python, and what they say. torch is not imported."""
 
 SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "Unable to allocate", "bad_alloc")
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says; where it says nothing, its class."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def out_of_memory(error: BaseException) -> bool:
