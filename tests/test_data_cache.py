@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tiny import write_files
 
 from crossband.recipes import check, train
-from crossband.recipes.data import DataError, Source, demo, pairs, write_image
+from crossband.recipes.data import Box, DataError, Source, demo, pairs, write_image
 from crossband.recipes.data.cache import Cached
 from crossband.recipes.data.loader import Geometry, Scenes, epoch_of, make_loader
 from crossband.recipes.data.opening import open_source, training_scenes
@@ -248,3 +248,17 @@ def test_entries_that_are_no_files_are_made_anew(folder: Path, tmp_path: Path):
 def test_names_that_no_folder_has_are_refused(folder: Path, name: str):
     with pytest.raises(DataError, match=r"the cache cannot be used: .*\nhint: name another folder"):
         Cached(pairs(folder=str(folder)), Path(name), None)
+
+
+def test_what_is_told_of_a_scene_passes_through_and_boxes_are_resized(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    source = pairs(folder=str(folder))
+    cached = Cached(source, tmp_path, (40, 15))
+    assert cached.labels("0") == {}
+    assert cached.boxes("0") is None
+    monkeypatch.setattr(source, "labels", {"0": {"subset": "day"}}.get)
+    monkeypatch.setattr(source, "boxes", {"0": [Box("person", 4, 4, 6, 6)]}.get)
+    assert cached.labels("0") == {"subset": "day"}
+    assert cached.boxes("0") == [Box("person", 2, 8, 3, 12)]
+    assert cached.boxes("1") is None

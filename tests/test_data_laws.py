@@ -1,6 +1,7 @@
 """Every registered data source keeps every law, and every law finds a source that breaks it."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,7 +14,7 @@ from crossband.blocks.laws import LawBroken
 from crossband.recipes.data import Source, write_image
 from crossband.recipes.data.laws import LAWS, OF_ENTRIES, OF_SCENES, check_laws
 from crossband.recipes.data.memory import Memory
-from crossband.recipes.kinds.source import Band, source
+from crossband.recipes.kinds.source import Band, Box, source
 from crossband.registry import CrossbandError, sources
 
 SIZE = (6, 8)
@@ -68,6 +69,8 @@ class Custom(Source):
         self.given: Callable[[str, Collection[str] | None], Collection[str]] = lambda name, bands: bands or self.bands
         self.of_size = lambda name: SIZE
         self.known = lambda name, band: f"{name} {band}".encode()
+        self.told: Any = {"subset": "day"}
+        self.marked: Any = [Box("person", 1, 2, 3.5, 4)]
         self.lenient: Callable[[str], Sequence[str]] | None = None
         odd(self)
 
@@ -82,6 +85,12 @@ class Custom(Source):
 
     def fingerprint(self, name: str, band: str) -> bytes | None:
         return self.known(name, band)
+
+    def labels(self, name: str) -> Mapping[str, str]:
+        return self.told
+
+    def boxes(self, name: str) -> Sequence[Box] | None:
+        return self.marked
 
     def __reduce__(self) -> tuple[Any, ...]:
         return reopened, ()
@@ -109,6 +118,7 @@ def frozen(name: str, band: str) -> np.ndarray:
 
 
 KEPT = {band: np.zeros((channels, *SIZE), np.uint8) for band, channels in (("visible", 3), ("infrared", 1))}
+BOX = Box("person", 1, 2, 7, 4)  # it ends at the edges of an image of SIZE
 SPLITS = {"train": ["s1", "s2"], "test": ["s3"]}
 BREAKERS: list[tuple[str, Callable[[Custom], None], str]] = [
     ("splits", sets(splits={"train": ["s1"]}), "its splits are `train`"),
@@ -134,6 +144,15 @@ BREAKERS: list[tuple[str, Callable[[Custom], None], str]] = [
     ("repeated", sets(of=noise), "it is another image when it is read again"),
     ("repeated", sets(of=lambda name, band: KEPT[band]), "it is another image when it is read again"),
     ("repeated", sets(of=frozen), "the array of visible cannot be written to"),
+    ("labels", sets(told=None), "its labels are None"),
+    ("labels", sets(told={"set": 3}), "the label 'set' is 3, not text"),
+    ("boxes", sets(marked=7), "its boxes are 7"),
+    ("boxes", sets(marked=[(1, 2, 3, 4)]), r"\(1, 2, 3, 4\) is no `Box`"),
+    ("boxes", sets(marked=[replace(BOX, label="")]), "has no label"),
+    ("boxes", sets(marked=[replace(BOX, x=float("nan"))]), "has a number that is not finite"),
+    ("boxes", sets(marked=[replace(BOX, height=0)]), "is empty"),
+    ("boxes", sets(marked=[BOX, replace(BOX, width=8)]), "leaves its image of 6x8"),
+    ("boxes", sets(marked=[replace(BOX, y=-1)]), "leaves its image of 6x8"),
 ]
 
 
@@ -158,7 +177,11 @@ def test_a_source_that_breaks_a_law_is_told_which(law: str, odd: Callable, words
         ("again", sets(splits=SPLITS), "`train` has other scenes"),
         ("again", sets(of=noise), "`s0` is another image"),
         ("again", sets(known=lambda name, band: b"x"), "`s0` has another fingerprint"),
+        ("again", sets(told={"subset": "night"}), "`s0` has other labels"),
+        ("again", sets(marked=None), "`s0` has other boxes"),
         ("processes", sets(of=noise), "`s0` is another image"),
+        ("processes", sets(told={}), "`s0` has other labels"),
+        ("processes", sets(marked=[]), "`s0` has other boxes"),
     ],
 )
 def test_a_source_that_is_another_when_opened_again_is_told(law, elsewhere, words, monkeypatch: pytest.MonkeyPatch):
@@ -181,3 +204,13 @@ def test_every_law_has_its_breaker():
 def test_an_unknown_law_is_named_with_the_nearest():
     with pytest.raises(CrossbandError, match=r"there is no law `size`\nhint: did you mean `sizes`"):
         check_laws("demo", laws=["size"])
+
+
+def test_a_box_is_cut_at_the_edges_of_its_image():
+    assert BOX.clipped(6, 8) == BOX
+    assert Box("car", -2, 3.5, 5, 9).clipped(6, 8) == Box("car", 0, 3.5, 3, 2.5)
+    assert Box("car", 8, 0, 2, 2).clipped(6, 8) is None
+
+
+def test_a_box_is_resized_as_its_image():
+    assert Box("car", 1, 2, 3, 4).resized((10, 20), (5, 80)) == Box("car", 4, 1, 12, 2)

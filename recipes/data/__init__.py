@@ -10,10 +10,11 @@ from crossband.recipes.data.images import ImageError, read_image, write_image
 from crossband.recipes.data.memory import memory
 from crossband.recipes.data.pairs import pairs
 from crossband.recipes.data.published import flir, kaist, llvip, msrs, osu, roadscene
-from crossband.recipes.kinds.source import Band, DataError, Source, source
+from crossband.recipes.kinds.source import Band, Box, DataError, Source, source
 
 __all__ = [
     "Band",
+    "Box",
     "DataError",
     "ImageError",
     "Source",

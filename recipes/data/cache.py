@@ -6,7 +6,7 @@ import io
 import math
 import stat
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import numpy as np
 from crossband.graphs.language.files import FileError, named, open_file
 from crossband.recipes.basics.files import replacing
 from crossband.recipes.data.geometry import Sides, loaded, resize
-from crossband.recipes.kinds.source import DataError, Source
+from crossband.recipes.kinds.source import Box, DataError, Source
 
 FORMAT = 1  # of the entries; another number replaces all of them
 LIBRARIES = ("imagecodecs", "numpy", "Pillow", "tifffile", "torch")  # pixels depend on their versions
@@ -59,6 +59,15 @@ class Cached(Source):
     def size(self, name: str) -> tuple[int, int]:
         """Height and width after resizing."""
         return loaded(self._load, self._source.size(name))
+
+    def labels(self, name: str) -> Mapping[str, str]:
+        """Those of the source."""
+        return self._source.labels(name)
+
+    def boxes(self, name: str) -> Sequence[Box] | None:
+        """Those of the source, resized as the images are."""
+        found = self._source.boxes(name)
+        return found and [box.resized(self._source.size(name), self.size(name)) for box in found]
 
     def _image(self, name: str, band: str) -> np.ndarray:
         path = self._entry(name, band)

@@ -8,6 +8,7 @@
 What is given is what a recipe would write, `source: {my_source: {folder: ...}}`; a few scenes of each split are read.
 """
 
+import math
 import pickle
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,11 +19,12 @@ import numpy as np
 
 from crossband import registry
 from crossband.blocks.laws.holding import Broken, Law, chosen, hold, require
-from crossband.recipes.kinds.source import DataError, Source, SourceEntry
+from crossband.recipes.kinds.source import Box, DataError, Source, SourceEntry
 from crossband.registry import ArgumentError
 
 SCENES = 10  # of each split, as a rule
 TYPES = ("uint8", "uint16", "float32")
+ROUNDING = 1e-3  # of a pixel: how far beyond the image a box may reach
 
 
 def check_laws(
@@ -142,7 +144,7 @@ def _refuses(call: Callable[[], object], wanted: type[Exception], what: str) -> 
 
 
 def again(opened: Opened) -> None:
-    """Opened again it has the same scenes with the same images and fingerprints."""
+    """Opened again it has the same scenes with the same images, fingerprints, labels and boxes."""
     assert opened.entry is not None
     other = replace(opened, source=opened.entry.factory(**opened.arguments))
     for split in opened.source.splits:
@@ -152,6 +154,7 @@ def again(opened: Opened) -> None:
         for band in scene.bands:
             prints = [each.source.fingerprint(scene.name, band) for each in (opened, other)]
             require(prints[0] == prints[1], f"`{scene.name}` has another fingerprint")
+        _told(replace(scene, opened=other), scene)
 
 
 def fingerprints(opened: Opened) -> None:
@@ -169,6 +172,14 @@ def processes(opened: Opened) -> None:
     other = replace(opened, source=pickle.loads(pickle.dumps(opened.source)))
     for scene in opened.scenes():
         _same(replace(scene, opened=other).read(), scene.read(), f"`{scene.name}` is another image")
+        _told(replace(scene, opened=other), scene)
+
+
+def _told(found: Scene, wanted: Scene) -> None:
+    """A scene tells the same of itself."""
+    one, other = found.opened.source, wanted.opened.source
+    require(one.labels(found.name) == other.labels(wanted.name), f"`{found.name}` has other labels")
+    require(one.boxes(found.name) == other.boxes(wanted.name), f"`{found.name}` has other boxes")
 
 
 def images(scene: Scene) -> None:
@@ -211,13 +222,40 @@ def repeated(scene: Scene) -> None:
     _same(scene.read(), kept, "it is another image when it is read again")
 
 
+def labels(scene: Scene) -> None:
+    """Labels are text by name: `{"subset": "night"}`."""
+    found = scene.opened.source.labels(scene.name)
+    require(isinstance(found, Mapping), f"its labels are {found!r}")
+    for name, value in found.items():
+        right = isinstance(name, str) and isinstance(value, str) and name and value
+        require(bool(right), f"the label {name!r} is {value!r}, not text")
+
+
+def boxes(scene: Scene) -> None:
+    """Boxes are None, or a sequence of `Box`: each has a label, and lies in the image with a part of it inside."""
+    found = scene.opened.source.boxes(scene.name)
+    if found is None:
+        return
+    require(isinstance(found, Sequence), f"its boxes are {found!r}")
+    height, width = scene.opened.source.size(scene.name)
+    for box in found:
+        require(isinstance(box, Box), f"{box!r} is no `Box`")
+        require(isinstance(box.label, str) and box.label != "", f"{box} has no label")
+        sides = (box.x, box.y, box.width, box.height)
+        require(all(math.isfinite(side) for side in sides), f"{box} has a number that is not finite")
+        require(box.width > 0 and box.height > 0, f"{box} is empty")
+        most = (box.x + box.width - width, box.y + box.height - height)
+        within = min(box.x, box.y) >= -ROUNDING and max(most) <= ROUNDING
+        require(within, f"{box} leaves its image of {height}x{width}")
+
+
 def _same(found: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray], what: str) -> None:
     for band, image in wanted.items():
         require(found[band].dtype == image.dtype and np.array_equal(found[band], image), what)
 
 
 OF_SOURCES = (splits, declared, unknown, again, fingerprints, processes)
-OF_SCENES: Mapping[str, Law] = {law.__name__: law for law in (images, sizes, alone, repeated)}
+OF_SCENES: Mapping[str, Law] = {law.__name__: law for law in (images, sizes, alone, repeated, labels, boxes)}
 OF_ENTRIES = {"declared", "again"}  # about what a registered source says of itself
 LAWS: Mapping[str, Law] = {law.__name__: law for law in OF_SOURCES} | OF_SCENES
 """Every law by name: of a source as a whole, and of its scenes; each raises where it is broken."""

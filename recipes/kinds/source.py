@@ -39,12 +39,41 @@ class Band:
     luminance: bool = False
 
 
+@dataclass(frozen=True)
+class Box:
+    """A rectangle around something in a scene, such as a `person`, in pixels of the images that `Source.read` gives.
+
+    `x` and `y` are its left and its upper edge, counted from the upper left corner of the image; `width` and `height`
+    are more than 0. Edges lie between pixels: a box from 0 to the width and the height of an image is all of it.
+    """
+
+    label: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def resized(self, before: tuple[int, int], after: tuple[int, int]) -> "Box":
+        """The same part of an image whose height and width were `before` and are `after`."""
+        down, across = after[0] / before[0], after[1] / before[1]
+        return Box(self.label, self.x * across, self.y * down, self.width * across, self.height * down)
+
+    def clipped(self, height: int, width: int) -> "Box | None":
+        """The part of it inside of an image, or None where it lies outside."""
+        left, top = max(self.x, 0.0), max(self.y, 0.0)
+        right, bottom = min(self.x + self.width, width), min(self.y + self.height, height)
+        return Box(self.label, left, top, right - left, bottom - top) if right > left and bottom > top else None
+
+
 class Source(ABC):
     """A set of named scenes. A subclass sets the attributes and is immutable afterwards.
 
     `bands` names what every scene has (`visible`, `infrared`); `splits` gives the scene names of
     `train`, `test` and any other split. Splits do not overlap. Scenes are aligned, but for the splits in
     `unpaired`: there each band has scenes of its own, whose names it gives, and `splits` has those of the first band.
+
+    It may tell more of each scene: `labels`, by which an evaluation is divided, and `boxes`, inside of which it
+    measures. Both are asked for rarely: files that hold them are read then, not when the source is opened.
     """
 
     bands: Mapping[str, Band]
@@ -82,6 +111,18 @@ class Source(ABC):
 
     def fingerprint(self, name: str, band: str) -> bytes | None:
         """All that the image of a scene follows from: equal bytes, equal pixels. None where it is not known."""
+        return None
+
+    def labels(self, name: str) -> Mapping[str, str]:
+        """What is said of a scene as a whole, value by name: `{"subset": "night", "place": "set03"}`; often nothing."""
+        return {}
+
+    def boxes(self, name: str) -> Sequence[Box] | None:
+        """The things marked in a scene, on all its bands. Empty: there are none. None: nobody has looked for any.
+
+        Each box has a part of the image in it, and none beyond. Raises DataError, naming file and line, where
+        annotations cannot be read.
+        """
         return None
 
 
