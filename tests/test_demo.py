@@ -118,6 +118,7 @@ def test_scenes_are_drawn_once_and_kept(monkeypatch: pytest.MonkeyPatch):
         ({"kelvin": [300, 300]}, "demo: `kelvin` must be [LOW, HIGH], got [300, 300]"),
         ({"night": 1.5}, "demo: `night` must be at most 1, got 1.5"),
         ({"train": 0}, "demo: `train` must be at least 1, got 0"),
+        ({"train": 2**63 - 1}, "demo: `train` must be at most 100000, got 9223372036854775807"),
         ({"sead": 1}, "demo has no parameter `sead`\nhint: did you mean `seed`?"),
     ],
     ids=str,

@@ -20,7 +20,7 @@ from crossband.recipes.data.demo.weather import Weather
 from crossband.recipes.kinds.source import Band, Source, source
 from crossband.registry import ArgumentError
 
-Count = Annotated[int, Ge(1)]
+Count = Annotated[int, Ge(1), Le(100_000)]  # each has a name: more are a mistyped number, which memory would not hold
 CACHE = 256 << 20  # bytes of drawn scenes that a source keeps
 RANGE = (263.0, 313.0)  # K
 
@@ -72,7 +72,7 @@ def demo(
 ) -> Demo:
     """Synthetic street scenes, aligned in `visible` (3 channels) and `infrared` (1 channel), with nothing downloaded.
 
-    - `train` and `test` are the numbers of scenes. The first n are the same however many there are.
+    - `train` and `test` are the numbers of scenes, up to 100,000. The first n are the same however many there are.
     - `size` is the height and width in pixels, or `[height, width]`, at least 16.
     - `night` is the share of scenes without daylight.
     - `kelvin` are the apparent temperatures that become 0 and 1; others are clipped.
