@@ -32,6 +32,7 @@ RESUMABLE = {  # a recipe with dropout and batch norm, and one with pools, two o
     "paired": PAIRED + "schedule: {cosine: 0.1}\nema: 0.9\nclip: 1.0\n",
     "ramp": PAIRED.replace("weight: =weight", "weight: {from: =weight, to: 3, over: 6 steps, after: 1 step}"),
     "cycle": CYCLE,
+    "fresh": CYCLE.replace("train: [is_ir, is_vis]", "train: [is_ir, is_vis]\n    repeat: 2\n    fresh: true"),
     "plateau": PAIRED.replace("steps: 8", "epochs: 2\nschedule: {plateau: {factor: 0.5, patience: 0}}"),
 }
 

@@ -249,6 +249,8 @@ def test_the_order_of_the_phases_is_an_option(fabric: Fabric) -> None:
     assert (events, runs["to_target"]) == (["generators", "critics"], 4)
     events, runs = step_of(fabric, "gn_cyclegan", "params.critic_steps=3")
     assert events == ["critics", "critics", "critics", "generators"]
+    assert (runs["to_target"], runs["is_target"]) == (3 + 2, 3 * 2 + 1)  # an image for each draw, as in its table 1
+    events, runs = step_of(fabric, "gn_cyclegan", "params.critic_steps=3", "variant=[tiny, one_draw]")
     assert (runs["to_target"], runs["is_target"]) == (3, 3 * 2 + 1)
 
 

@@ -18,7 +18,7 @@ from crossband.recipes.language.functions import words
 from crossband.recipes.language.meaning import Meaning
 from crossband.recipes.language.patches import patch_text
 from crossband.recipes.language.ramps import Ramp
-from crossband.recipes.language.syntax import Network, Paper, Recipe, Term
+from crossband.recipes.language.syntax import Network, Paper, Phase, Recipe, Term
 from crossband.recipes.model.plugins import check_file
 
 
@@ -87,7 +87,7 @@ def order_of_step(experiment: Experiment) -> str:
             if names := [name for name, call in named.items() if call in calls]:
                 words.append(f"{', '.join(names)} {what}")
         phase = turn.phase.phase
-        times = f" ×{phase.repeat}" if phase.repeat != 1 else ""
+        times = _times(phase)
         found.setdefault(phase.name, f"{phase.name}{times}" + (f" ({'; '.join(words)})" if words else ""))
     return ", ".join(found.values())
 
@@ -96,7 +96,7 @@ def _terms(recipe: Recipe) -> list[tuple[str, ...]]:
     """A row for each term of each phase; what repeats is said once."""
     rows: list[tuple[str, ...]] = []
     for phase in recipe.phases:
-        name = phase.name + (f" ×{phase.repeat}" if phase.repeat != 1 else "")
+        name = phase.name + _times(phase)
         for number, (term, what) in enumerate(phase.terms.items()):
             head = ("", "") if number else (name, ", ".join(phase.train))
             rows.append(
@@ -108,6 +108,11 @@ def _terms(recipe: Recipe) -> list[tuple[str, ...]]:
                 )
             )
     return rows
+
+
+def _times(phase: Phase) -> str:
+    """How often a step does a phase, and whether each time with images of its own: ` ×5 fresh`."""
+    return f" ×{phase.repeat}{' fresh' * phase.fresh}" if phase.repeat != 1 else ""
 
 
 def _facts(recipe: Recipe) -> dict[str, str]:
@@ -193,6 +198,7 @@ def _print_json(experiment: Experiment, parameters: Mapping[str, int], doc: str)
                     "name": phase.name,
                     "train": list(phase.train),
                     "repeat": phase.repeat,
+                    "fresh": phase.fresh,
                     "losses": {
                         name: {"loss": term_text(term), "weight": _weight(term)} for name, term in phase.terms.items()
                     },

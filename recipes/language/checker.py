@@ -219,6 +219,9 @@ class _Checker:
             elif self.recipe.networks[name].frozen:
                 message = f"`{name}` is frozen, and the phase `{phase.name}` trains it"
                 self.fault("E075", message, *path, "train", number, hint="remove `frozen: true`, or train another")
+        if phase.fresh and "repeat" not in own:
+            message = f"`{phase.name}` is fresh, and nothing repeats it: every step draws its images anew"
+            self.fault("E075", message, *path, "fresh", hint="say how often a step does it, `repeat: 5`", key=True)
         self.learning(phase, path if "optimizer" in own else (), path if "schedule" in own else ())
         return CheckedPhase(phase, losses)
 

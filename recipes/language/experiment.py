@@ -106,7 +106,9 @@ def turns(phases: Sequence[CheckedPhase], kept: frozenset[Value], networks: Mapp
     made: set[Value] = set()
     outdated: set[Value] = set()
     stale: set[Value] = set()
-    for phase in (each for each in phases for _ in range(min(each.phase.repeat, 2))):
+    for phase, number in ((each, number) for each in phases for number in range(min(each.phase.repeat, 2))):
+        if number and phase.phase.fresh:  # other images: nothing is left of what was made of those before
+            made, outdated, stale = set(), set(), set()
         used = phase.calls()
         yield Turn(phase, used & outdated, used & stale)
         made, outdated = made | used, outdated - used

@@ -194,6 +194,7 @@ class _Parser:
             optimizer=optimizer,
             schedule={} if isinstance(schedule, str) else schedule,
             repeat=phase.get("repeat", 1),
+            fresh=phase.get("fresh", False),
         )
 
     def band(self, word: str) -> str:

@@ -81,6 +81,11 @@ def recipe_schema(known: Known = registry.KINDS, *, arguments: bool = True) -> S
         {
             "train": {**_texts(), "description": "The networks that it trains"},
             "repeat": {**COUNT, "default": 1, "description": "How often the phase is done in a step"},
+            "fresh": {
+                "type": "boolean",
+                "default": False,
+                "description": "Each repetition has images of its own; what follows in the step works on the last ones",
+            },
             "losses": losses,
             **own,
         },
@@ -307,7 +312,7 @@ def _data(source: Schema, augment: Schema) -> Schema:
                     "description": "Turn half of the training images upside down",
                 },
                 "augment": augment,
-                "batch": {**COUNT, "default": 1, "description": "Images in a step of training"},
+                "batch": {**COUNT, "default": 1, "description": "Images in a batch of training, with which a network computes at once"},
                 "range": {
                     "type": "array",
                     "items": {"type": "number"},

@@ -53,7 +53,10 @@ class Term:
 
 @dataclass(frozen=True)
 class Phase:
-    """One part of a training step: the networks that it trains, how often, and the terms whose sum it minimises."""
+    """One part of a training step: the networks that it trains, how often, and the terms whose sum it minimises.
+
+    A `fresh` phase has images of its own in each repetition: those of the step in the first, and others thereafter.
+    """
 
     name: str
     train: tuple[str, ...]
@@ -61,6 +64,7 @@ class Phase:
     optimizer: tuple[str, Mapping[str, Any]]
     schedule: Mapping[str, Any]
     repeat: int = 1
+    fresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -170,6 +174,16 @@ class Recipe:
     def source(self) -> str:
         """The band that is translated; of several the first."""
         return self.sources[0]
+
+    @property
+    def draws(self) -> int:
+        """How often a step draws images: once, and once more for each further repetition of a phase that is fresh."""
+        return 1 + sum(phase.repeat - 1 for phase in self.phases if phase.fresh)
+
+    @property
+    def batches(self) -> int:
+        """The batches of a step: `accumulate` at each draw."""
+        return self.accumulate * self.draws
 
     @property
     def reads(self) -> tuple[str, ...]:

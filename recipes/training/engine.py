@@ -1,7 +1,8 @@
 """One step of training, for every recipe: the runs of its phases, and the values that they share.
 
-Two rules reproduce the order of computation of every paper. A value of the flow is computed once and kept until
-a network that it depends on is updated. Inside a phase that does not train its producer it is a constant.
+Two rules reproduce the order of computation of every paper. A value of the flow is computed once for the images of a
+step and kept until a network that it depends on is updated. Inside a phase that does not train its producer it is a
+constant. A phase that is `fresh` has other images in each repetition: none of the values outlives a change of images.
 """
 
 import traceback
@@ -23,10 +24,14 @@ from crossband.registry import CrossbandError, blamed
 
 @dataclass(frozen=True)
 class PhaseRun:
-    """One run of a phase within a step, with the networks whose gradients each call must record."""
+    """One run of a phase within a step, with the networks whose gradients each call must record.
+
+    If it `draws`, it works on other images than the run before it, and so do those after it.
+    """
 
     phase: CheckedPhase
     records: Mapping[Value, frozenset[str]]
+    draws: bool = False
 
     @property
     def trains(self) -> frozenset[str]:
@@ -44,21 +49,21 @@ def phase_runs(experiment: Experiment) -> tuple[PhaseRun, ...]:
 
     A value that a later phase differentiates is computed with its graph where it is first needed: pix2pix
     then runs its generator once, although the critic is trained on the same image before. A value that no
-    phase differentiates is computed without a graph. When gradients are accumulated over several batches
-    nothing is kept from one phase to the next: the graphs of all the batches would be in memory at once.
+    phase differentiates is computed without a graph. What comes after other images are drawn has values of its
+    own. When gradients are accumulated over several batches nothing is kept from one phase to the next: the graphs
+    of all the batches would be in memory at once.
     """
-    phases = [phase for phase in experiment.phases for _ in range(phase.phase.repeat)]
+    turns = [(phase, turn) for phase in experiment.phases for turn in range(phase.phase.repeat)]
+    draws = [phase.phase.fresh and turn > 0 for phase, turn in turns]
     alone = experiment.recipe.accumulate > 1
-    return tuple(
-        PhaseRun(
-            phase,
-            {
-                call: _recorded(call, phases[at : at + 1] if alone else phases[at:], experiment)
-                for call in phase.calls()
-            },
+    runs = []
+    for at, (phase, _) in enumerate(turns):
+        end = next((later for later in range(at + 1, len(turns)) if alone or draws[later]), len(turns))
+        sharing = [each for each, _ in turns[at:end]]
+        runs.append(
+            PhaseRun(phase, {call: _recorded(call, sharing, experiment) for call in phase.calls()}, draws[at])
         )
-        for at, phase in enumerate(phases)
-    )
+    return tuple(runs)
 
 
 def _recorded(call: Value, phases: Sequence[CheckedPhase], experiment: Experiment) -> frozenset[str]:

@@ -38,25 +38,25 @@ class StepRecord:
     compute_seconds: float
 
 
-def steps_per_epoch(loader: DataLoader[Any], accumulate: int) -> int:
-    """Optimizer steps in one pass over the data."""
+def steps_per_epoch(loader: DataLoader[Any], batches: int) -> int:
+    """Steps in one pass over the data, with so many `batches` in a step; the last step may have fewer."""
     loader.batch_sampler.seek(0)  # type: ignore[union-attr]
-    return math.ceil(len(loader) / accumulate)
+    return math.ceil(len(loader) / batches)
 
 
 def train_steps(training: Training, loader: DataLoader[Any], total: int) -> Iterator[StepRecord]:
     """Train from `training.step` to the step `total` and yield a record of each step."""
-    accumulate = training.experiment.recipe.accumulate
-    per_epoch = training.per_epoch = steps_per_epoch(loader, accumulate)
+    in_step = training.experiment.recipe.batches
+    per_epoch = training.per_epoch = steps_per_epoch(loader, in_step)
     while training.step < total:
         epoch, done = divmod(training.step, per_epoch)
-        batches = epoch_of(loader, epoch, done * accumulate)
+        batches = epoch_of(loader, epoch, done * in_step)
         started = time.perf_counter()
-        while group := list(islice(batches, accumulate)):
+        while group := list(islice(batches, in_step)):
             loaded = time.perf_counter()
             training.begin(epoch)
             weights = training.changing_weights()
-            losses = train_step(training, [training.fabric.to_device(batch) for batch in group])
+            losses = train_step(training, group)
             _end_step(training, losses, last=(training.step + 1) % per_epoch == 0)
             training.step += 1
             rates = {name: rate.value for name, rate in training.rates.items()}
@@ -69,19 +69,23 @@ def train_steps(training: Training, loader: DataLoader[Any], total: int) -> Iter
 
 
 def train_step(training: Training, batches: Sequence[Batch]) -> Losses:
-    """One step: each phase in turn, its gradients averaged over `batches`.
+    """One step: each phase in turn, its gradients averaged over the batches that were drawn last.
 
-    Raises NotFinite where a loss, a weight or a running statistic is not, and StepError where torch refuses.
+    `accumulate` of the `batches` are drawn at the beginning, and as many again by each run that draws; where none are
+    left, in the last step of an epoch, those drawn last are taken again. Raises NotFinite where a loss, a weight or a running statistic
+    is not, and StepError where torch refuses.
     """
-    experiment = training.experiment
-    parts = (experiment.plans, training.networks, training.functions)
-    several = [FlowTensors(*parts, batch, autocast=training.fabric.autocast, kept=experiment.kept) for batch in batches]
+    accumulate, first = training.experiment.recipe.accumulate, 0
+    several = _values(training, batches, first)
     seen: list[tuple[str, int, dict[str, Tensor]]] = []
     for run in training.runs:
+        if run.draws:
+            first += accumulate if first + accumulate < len(batches) else 0
+            several = _values(training, batches, first)
         with refusals(run, training.step + 1):
             weights = training.weights(run.phase.phase)
             training.optimizers[run.name].zero_grad()
-            for number, values in enumerate(several):
+            for number, values in several.items():
                 total, terms = objective(run, values, weights)
                 training.only(run.trains)
                 training.fabric.backward(total / len(several))
@@ -89,7 +93,7 @@ def train_step(training: Training, batches: Sequence[Batch]) -> Losses:
                     values.clear()
                 seen.append((run.name, number, terms))
             training.update(run)
-        for values in several:
+        for values in several.values():
             values.expire(run.trains)
     training.follow()
     means = _means(training.fabric, seen, training.step + 1, batches)
@@ -98,6 +102,17 @@ def train_step(training: Training, batches: Sequence[Batch]) -> Losses:
             f"`{lost[1]}` of the network `{lost[0]}` is not finite after step {training.step + 1}", hint=HINT
         )
     return means
+
+
+def _values(training: Training, batches: Sequence[Batch], first: int) -> dict[int, FlowTensors]:
+    """The values of the flow, not yet computed, for each batch of a draw that begins with the `first`, by its number."""
+    experiment, fabric = training.experiment, training.fabric
+    drawn = range(first, min(first + experiment.recipe.accumulate, len(batches)))
+    parts = (experiment.plans, training.networks, training.functions)
+    return {
+        number: FlowTensors(*parts, fabric.to_device(batches[number]), autocast=fabric.autocast, kept=experiment.kept)
+        for number in drawn
+    }
 
 
 def _means(

@@ -88,7 +88,7 @@ class Session:
         self.experiment, self.source, self.fabric, self.silent = experiment, source, fabric, silent
         self._check_memory()
         self.loader = self._loader()
-        self.per_epoch = steps_per_epoch(self.loader, recipe.accumulate)
+        self.per_epoch = steps_per_epoch(self.loader, recipe.batches)
         self.total = recipe.steps or (recipe.epochs or 0) * self.per_epoch
         length = recipe.epochs or recipe.steps or 0
         self.training = set_up(experiment, fabric, length, resumed=state is not None)
@@ -255,15 +255,16 @@ class Session:
         self._saved = training.step
 
     def _finish(self, training: Training) -> Run:
+        recipe = self.experiment.recipe
         with training.evaluated():
             results = self.model.evaluate(self.source, silent=self.silent)
             self.log.write(training.step, (training.step - 1) // self.per_epoch, test=_means(results.table))
             pictures = self._pictures(results.table)
         write_tables(self.folder, results.tables)
         page = Page(
-            title=self.experiment.recipe.name,
-            summary=f"{training.step} steps of {self.experiment.recipe.data.batch} images, from "
-            f"{' and '.join(self.experiment.recipe.sources)} to {self.experiment.recipe.target}.",
+            title=recipe.name,
+            summary=f"{training.step} steps of {recipe.data.batch * recipe.batches} images, from "
+            f"{' and '.join(recipe.sources)} to {recipe.target}.",
             results=results.parts(),
             pictures=pictures,
             recipe=self.folder.recipe.read_text(encoding="utf-8"),
