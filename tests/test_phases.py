@@ -180,7 +180,9 @@ def test_accumulated_gradients_of_fresh_images_are_those_of_large_batches(folder
         torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6, msg=name)
 
 
-def test_each_repetition_makes_its_own_images_and_the_generators_learn_by_the_last(folder: Path, fabric: Fabric) -> None:
+def test_each_repetition_makes_its_own_images_and_the_generators_learn_by_the_last(
+    folder: Path, fabric: Fabric
+) -> None:
     text = CYCLE.replace("train: [is_ir, is_vis]", "train: [is_ir, is_vis]\n    repeat: 3\n    fresh: true")
     training, loader = start_text(text, folder, fabric)
     batches = list(epoch_of(loader, 0))[:3]
@@ -227,5 +229,7 @@ def test_fresh_without_repeat_is_refused(folder: Path) -> None:
 def test_show_tells_which_phases_are_fresh(folder: Path) -> None:
     shown = succeed("show", recipe(folder, FRESH))
     assert "step       critic_phase ×2 fresh, generator_phase\n" in shown
-    twice = PIX2PIX.replace("train: [generator]", "repeat: 2\n    fresh: true\n    train: [generator]") + "keep: [fake]\n"
+    twice = (
+        PIX2PIX.replace("train: [generator]", "repeat: 2\n    fresh: true\n    train: [generator]") + "keep: [fake]\n"
+    )
     check(recipe(folder, twice))  # the second image is of another scene: nothing is kept over the generator's update

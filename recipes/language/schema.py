@@ -312,7 +312,11 @@ def _data(source: Schema, augment: Schema) -> Schema:
                     "description": "Turn half of the training images upside down",
                 },
                 "augment": augment,
-                "batch": {**COUNT, "default": 1, "description": "Images in a batch of training, with which a network computes at once"},
+                "batch": {
+                    **COUNT,
+                    "default": 1,
+                    "description": "Images in a batch of training, with which a network computes at once",
+                },
                 "range": {
                     "type": "array",
                     "items": {"type": "number"},

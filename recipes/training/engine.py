@@ -60,9 +60,7 @@ def phase_runs(experiment: Experiment) -> tuple[PhaseRun, ...]:
     for at, (phase, _) in enumerate(turns):
         end = next((later for later in range(at + 1, len(turns)) if alone or draws[later]), len(turns))
         sharing = [each for each, _ in turns[at:end]]
-        runs.append(
-            PhaseRun(phase, {call: _recorded(call, sharing, experiment) for call in phase.calls()}, draws[at])
-        )
+        runs.append(PhaseRun(phase, {call: _recorded(call, sharing, experiment) for call in phase.calls()}, draws[at]))
     return tuple(runs)
 
 
