@@ -72,8 +72,8 @@ def train_step(training: Training, batches: Sequence[Batch]) -> Losses:
     """One step: each phase in turn, its gradients averaged over the batches that were drawn last.
 
     `accumulate` of the `batches` are drawn at the beginning, and as many again by each run that draws; where none are
-    left, in the last step of an epoch, those drawn last are taken again. Raises NotFinite where a loss, a weight or a running statistic
-    is not, and StepError where torch refuses.
+    left, in the last step of an epoch, those drawn last are taken again. Raises NotFinite where a loss, a weight or a
+    running statistic is not, and StepError where torch refuses.
     """
     accumulate, first = training.experiment.recipe.accumulate, 0
     several = _values(training, batches, first)
@@ -105,7 +105,7 @@ def train_step(training: Training, batches: Sequence[Batch]) -> Losses:
 
 
 def _values(training: Training, batches: Sequence[Batch], first: int) -> dict[int, FlowTensors]:
-    """The values of the flow, not yet computed, for each batch of a draw that begins with the `first`, by its number."""
+    """The values of the flow, none computed yet, for the batches of a draw from the `first` on, by their numbers."""
     experiment, fabric = training.experiment, training.fabric
     drawn = range(first, min(first + experiment.recipe.accumulate, len(batches)))
     parts = (experiment.plans, training.networks, training.functions)
