@@ -136,7 +136,8 @@ def test_a_grey_image_three_times_has_the_same_value(name):
     [(name, law) for name, each in registry.metrics.items() for law in (OF_SETS if each.whole_set else OF_IMAGES)],
 )
 def test_every_metric_keeps_every_law(name, law):
-    assert (check_laws(name, laws=[law])[law] > 0) == (law != "best" or registry.metrics[name].better is not None)
+    concerned = {"best": registry.metrics[name].better is not None, "alone": registry.metrics[name].alone}
+    assert (check_laws(name, laws=[law])[law] > 0) == concerned.get(law, True)
 
 
 def error(output: Tensor, target: Tensor) -> Tensor:
@@ -161,6 +162,7 @@ BREAKERS = [
     ("values", lambda o, t, s: error(o, t) + torch.rand(()), "a second call gives another value"),
     ("values", lambda o, t, s: 1 + error(o, t), "it gives \\[1.*, and its range is \\[0, 1\\]"),
     ("best", lambda o, t, s: -error(o, t), "targets have \\[-?0.0.*\\], and others \\[-"),
+    ("alone", lambda o, t, s: error(o, t), "with others .*, before "),
     ("batch", lambda o, t, s: error(o, t) - error(o, t).mean(), "in a batch .*, alone "),
     ("grey", lambda o, t, s: error(o, t) * o.shape[1], "grey images have .*, their three-channel copies "),
     ("flat", lambda o, t, s: refusing_flat(o, t), "ValueError\\('flat'\\)"),
@@ -181,7 +183,7 @@ BREAKERS_OF_SETS = [
 @pytest.mark.usefixtures("scratch")
 @pytest.mark.parametrize(("law", "function", "words"), BREAKERS)
 def test_a_metric_that_breaks_a_law_is_told_which(law, function, words):
-    @metric("custom", better="lower", range=UNIT if "range" in words else ANY)
+    @metric("custom", better="lower", range=UNIT if "range" in words else ANY, alone=law == "alone")
     def custom(output, target, source):
         return function(output, target, source)
 

@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,10 @@ from torch import Tensor
 
 import crossband
 from crossband.recipes.data import demo, write_image
+from crossband.recipes.language.syntax import Figure, Paper
 from crossband.recipes.metrics.evaluation import EvaluationError
+from crossband.recipes.metrics.metrics import DEFAULT
+from crossband.recipes.model.model import Model
 from crossband.registry import CrossbandError
 
 SHORT = {"steps": 2, "evaluate.metrics": ["mae", "psnr"], "device": "cpu"}
@@ -363,6 +367,21 @@ def test_evaluation_prints_as_the_command_does(runs: Path) -> None:
         result["ssim"]
     with pytest.raises(EvaluationError, match="no metric named `psnrr`\nhint: did you mean `psnr`"):
         result["psnrr"]
+
+
+def test_what_a_paper_prints_is_measured_and_where_others_are_asked_for_it_is_said_how(runs: Path) -> None:
+    """Figures of a paper are no use beside a dash."""
+    model = crossband.load(runs / "paired")
+    values = {"ladlenet_mse": Figure(19.45), "sf": Figure(9.0, False, "of colours"), "mae": Figure(0.1)}
+    paper = Paper("ladlenet2023", "the sheet", "100 images", values)
+    asked = Model(replace(model.task, papers=(paper,)), model.networks).evaluate(demo(test=2, size=32), silent=True)
+    assert "Not measured, since others were asked for: `--metrics ladlenet_mse,sf`." in str(asked)
+    measured = replace(model.task.evaluate, metrics=None)
+    usual = Model(replace(model.task, papers=(paper,), evaluate=measured), model.networks)
+    found = usual.evaluate(demo(test=2, size=32), silent=True)
+    assert {*values} <= {*found}
+    assert {*found} - {*DEFAULT} == {"ladlenet_mse", "sf"}
+    assert "Not measured" not in str(found)
 
 
 def test_evaluation_on_other_images(runs: Path, tmp_path: Path) -> None:

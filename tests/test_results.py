@@ -1,6 +1,7 @@
 """What is made of figures: how sure a difference is, what an image looks like, and what is told beside the paper's own."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage, stats
 from torch import Tensor
+from torchmetrics.functional.image import visual_information_fidelity
 
 from crossband import registry
 from crossband.recipes.basics import pretrained
 from crossband.recipes.basics.parts import Grid, Notes
 from crossband.recipes.language.syntax import Figure, Paper
 from crossband.recipes.losses.perceptual import perceptual
-from crossband.recipes.metrics import metrics, vgg19
+from crossband.recipes.metrics import ladlenet, metrics, vgg19
 from crossband.recipes.metrics.baselines import grey_copy
 from crossband.recipes.metrics.comparable import Conditions
 from crossband.recipes.metrics.evaluation import Evaluation, Summary, Table
@@ -79,6 +81,51 @@ def test_without_its_weights_the_vgg19_distance_says_what_to_fetch(tmp_path, mon
     assert "the weights `vgg19-dcbb9e9d.pth` are not in" in table.absent["vgg19_dist"]
     with pytest.raises(pretrained.Unavailable, match="at least 16 pixels"):
         vgg19.vgg19_dist(scene(0, size=15), scene(1, size=15), None)
+
+
+def matlab(colour: np.ndarray) -> np.ndarray:
+    """The grey bytes of an image `h w 3` in [0, 1] as MATLAB makes them: bytes, then `rgb2gray`, then bytes."""
+    grey = np.zeros(colour.shape[:2])
+    for i, j in np.ndindex(*grey.shape):
+        r, g, b = (math.floor(255 * value + 0.5) for value in colour[i, j])
+        grey[i, j] = math.floor(0.299 * r + 0.587 * g + 0.114 * b + 0.5)
+    return grey
+
+
+def saturated(values: np.ndarray) -> np.ndarray:
+    return np.clip(np.floor(values + 0.5), 0, 255)
+
+
+def test_the_sheet_of_ladlenet_is_of_grey_bytes_and_of_the_output_minus_the_target() -> None:
+    output, target = scene(2, channels=3, count=1), scene(3, channels=3, count=1)
+    a, b = (matlab(image[0].permute(1, 2, 0).numpy()) for image in (output, target))
+    mse = saturated(saturated(a - b) ** 2).mean()
+    assert mse != pytest.approx(saturated(saturated(b - a) ** 2).mean(), rel=0.05)
+    measured = {name: registry.metrics[name].factory(output, target, None).tolist() for name in SHEET}
+    assert measured["ladlenet_mse"] == pytest.approx([mse])
+    assert measured["ladlenet_psnr"] == pytest.approx([math.log10(255 / math.sqrt(mse))])
+    p, q = saturated(a - a.mean()), saturated(b - b.mean())
+    over, first, second = (saturated(product).sum() for product in (p * q, p**2, q**2))
+    assert measured["ladlenet_cc"] == pytest.approx([over / math.sqrt(first * second)])
+
+
+def test_the_fidelity_of_ladlenet_is_that_of_the_library_but_for_bytes_that_saturate(monkeypatch) -> None:
+    output, target = (255 * scene(seed, count=2, size=48) for seed in (4, 5))
+    monkeypatch.setattr(ladlenet, "_bytes", torch.Tensor.clone)
+    wanted = [visual_information_fidelity(o[None], t[None]).item() for o, t in zip(output, target, strict=True)]
+    assert ladlenet._fidelity(target, output).tolist() == pytest.approx(wanted, rel=1e-6)
+
+
+def test_squares_of_bytes_leave_only_what_is_dark_of_the_finest_scale() -> None:
+    bright, dark = 0.5 + 0.5 * scene(4, size=64), 0.05 * scene(4, size=64)
+    factory, plain = (registry.metrics[name].factory for name in ("ladlenet_vif", "vif"))
+    for image, same in ((bright, False), (dark, True)):
+        output = (image + 0.01 * torch.rand(image.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+        bytes_of = [(255 * each).round() / 255 for each in (output, image)]
+        assert (factory(*bytes_of, None) == pytest.approx(plain(*reversed(bytes_of), None), rel=1e-6)) == same
+
+
+SHEET = ("ladlenet_mse", "ladlenet_psnr", "ladlenet_cc")
 
 
 @pytest.mark.parametrize(
@@ -252,6 +299,7 @@ def test_the_paper_stands_beside_ours_with_its_caveats() -> None:
         "fan2025, row 2: a column is left out.",
         "fan2025, row 2: its SSIM*: read so.",
         "fan2025, row 2: its MAE, in brackets, cannot be compared: no unit.",
+        "Not measured, since others were asked for: `--metrics mae,ssim`.",
     ]
 
 
@@ -339,7 +387,7 @@ def test_results_are_json_without_the_figures_of_each_image() -> None:
     source, target = scene(0, 3), scene(1)
     tables = {"net": measured(grey_copy(source, 1), target, source), "grey copy": measured(target, target, source)}
     found = json.loads(json.dumps(Results.of(tables, [PAPER]).as_dict(), allow_nan=False))
-    assert list(found) == ["systems", "verdicts", "differences", "paper", "conditions", "warnings"]
+    assert list(found) == ["systems", "verdicts", "differences", "paper", "cautions", "conditions", "warnings"]
     assert "images" not in found["systems"]["net"]
     assert found["verdicts"]["net"][0].startswith("looks like a grey copy")
     assert found["differences"][0]["metrics"]["corr_target"].keys() == {"mean", "low", "high", "n"}

@@ -67,6 +67,7 @@ def _print(kind: str, items: list[Description]) -> None:
         "better": lambda item: item.details.get("better", ""),
         "unit": lambda item: item.details.get("unit", ""),
         "what it is": lambda item: item.summary,
+        "caution": lambda item: item.details.get("caution", ""),
         "source": lambda item: ", ".join(item.cite),
     }
     used = {heading: column for heading, column in columns.items() if heading == kind or any(map(column, items))}

@@ -30,6 +30,8 @@ class MetricEntry(Entry):
     digits: int
     range: Range
     whole_set: bool
+    alone: bool
+    caution: str
 
     def format(self, value: float) -> str:
         """`value` with as many digits as the metric is usually read with."""
@@ -45,6 +47,8 @@ class MetricEntry(Entry):
             "takes": takes,
             "range": str(self.range),
             "measured over": over,
+            **({"of": "the output alone"} if self.alone else {}),
+            **({"caution": self.caution} if self.caution else {}),
         }
 
 
@@ -57,13 +61,18 @@ def metric(
     digits: int = 4,
     range: Range = ANY,
     whole_set: bool = False,
+    alone: bool = False,
+    caution: str = "",
     cite: str | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function of images as the metric `name`, or with `whole_set` one of the features of two sets.
 
     `title` heads its column in a table, which prints `digits` behind the point and the `unit`. `better` is None
-    where neither end is good. `range` is between which numbers its values lie. Raises RegistryError, when the module
-    is imported, if the function does not take `(output, target, source)`, or `(outputs, targets)`.
+    where neither end is good. `range` is between which numbers its values lie. One that is `alone` looks at the output
+    and at nothing else: an evaluation then tells of the targets, too. `caution` says in a few words what the figure
+    does not mean in a translation; `crossband show`, `crossband ls metrics` and every report have it. Raises
+    RegistryError, when the module is imported, if the function does not take `(output, target, source)`, or
+    `(outputs, targets)`.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -82,6 +91,8 @@ def metric(
                 digits=digits,
                 range=range,
                 whole_set=whole_set,
+                alone=alone,
+                caution=caution,
                 **description(function),
             )
         )

@@ -395,7 +395,7 @@ def _running() -> Schema:
                         "type": "string",
                         "description": "The value of the flow that is the result; without it, the first",
                     },
-                    "metrics": {**_texts(), "description": "What is measured; without it, the usual metrics"},
+                    "metrics": {**_texts(), "description": "What is measured; without it, the usual metrics and those of `paper`"},
                     "split": {"type": "string", "default": "test", "description": "Which images of the source"},
                     "load": {**SIZE, "description": "The size to which images are resized before; else as in `data`"},
                     "images": {**COUNT, "description": "The first so many images only"},

@@ -113,6 +113,7 @@ class Evaluation:
         self._images: dict[str, dict[str, float | None]] = {}
         self._reasons: dict[str, str] = {}  # why a metric has no value for the last image that lacks one
         self._features: list[tuple[Tensor, Tensor]] = []
+        self._of_targets: dict[str, list[float]] = {metric.name: [] for metric in self.metrics if metric.alone}
 
     @torch.no_grad()
     def update(self, output: Tensor, target: Tensor, names: Sequence[str], source: Tensor | None = None) -> None:
@@ -131,6 +132,9 @@ class Evaluation:
             self._images[name] = {
                 metric.name: columns[metric.name][index] for metric in self.metrics if not metric.whole_set
             }
+        for metric in (metric for metric in self.metrics if metric.alone):
+            values = self._measure(metric, target, target, source)
+            self._of_targets[metric.name] += [value for value in values if value is not None]
         if any(metric.whole_set for metric in self.metrics):
             self._keep_features(output, target)
 
@@ -203,6 +207,8 @@ class Evaluation:
         if not known:
             return None, self._reasons[metric.name]
         remarks = []
+        if own := self._of_targets.get(metric.name):
+            remarks.append(f"that of the targets is {metric.format(math.fsum(own) / len(own))}")
         if missing := len(values) - len(known):
             remarks.append(f"{missing} of {len(values)} images left out: {self._reasons[metric.name]}")
         if infinite := len(known) - len(finite):

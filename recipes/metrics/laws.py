@@ -34,17 +34,17 @@ def check_laws(metric: str, *, laws: Sequence[str] | None = None, count: int | N
     """Hold a registered metric to its laws, all or those named. Give how often each was tried.
 
     `count` is how many examples are drawn for each law; by default what the Hypothesis profile says. `best` counts 0
-    for a metric without a better direction. Raises LawBroken that names the law and the example; NothingDrawn for a
-    metric that cannot be had, say since the weights of its network are missing; CrossbandError for an unknown law or
-    metric. Needs the package hypothesis.
+    for a metric without a better direction, `alone` for one that does not say that it looks at the output alone. Raises
+    LawBroken that names the law and the example; NothingDrawn for a metric that cannot be had, say since the weights of
+    its network are missing; CrossbandError for an unknown law or metric. Needs the package hypothesis.
     """
     entry: MetricEntry = registry.metrics[metric]
     known = OF_SETS if entry.whole_set else OF_IMAGES
     examples = _examples(entry, 0 if entry.whole_set else _least_side(entry))
     tried: dict[str, int] = {}
     for name, law in chosen(known, laws).items():
-        concerned = name != "best" or entry.better is not None
-        tried[name] = hold_drawn(name, law, examples, count) if concerned else 0
+        spared = (name == "best" and entry.better is None) or (name == "alone" and not entry.alone)
+        tried[name] = 0 if spared else hold_drawn(name, law, examples, count)
     return tried
 
 
@@ -132,6 +132,12 @@ def best(example: Example) -> None:
     require(bool((better | undefined).all()), f"targets have {perfect.tolist()}, and others {found.tolist()}")
 
 
+def alone(example: Example) -> None:
+    """What says that it looks at the output alone has the same value for every target and input."""
+    output, target, source = example.given()
+    _same(example.values(output, source, target), example.values(output, target, source), "with others {}, before {}")
+
+
 def batch(example: Example) -> None:
     """The images of a batch do not mix: each has the value that it has alone."""
     given = replace(example, shape=(3, *example.shape[1:])).given()
@@ -199,7 +205,9 @@ def _same(found: Tensor, wanted: Tensor, words: str) -> None:
     require(same, f"it gives {words.format(wanted.tolist(), found.tolist())}")
 
 
-OF_IMAGES: Mapping[str, Law] = {law.__name__: law for law in (values, best, batch, grey, flat, source, unchanged)}
+OF_IMAGES: Mapping[str, Law] = {
+    law.__name__: law for law in (values, best, alone, batch, grey, flat, source, unchanged)
+}
 """The laws of metrics of single images by name; each is a function of an example that raises where it is broken."""
 
 OF_SETS: Mapping[str, Law] = {law.__name__: law for law in (values, best, few, order, unchanged)}

@@ -1,7 +1,7 @@
 """The metrics of an image translation: one function for each.
 
 The contract of a metric stands in `crossband.recipes.kinds.metric`. Nothing is ever rounded to 8 bits, except the
-input of Inception.
+input of Inception and what is counted in a histogram of 256 levels. Those of image fusion are in `fusion`.
 
 Grey images: a network that wants three channels is given the grey channel three times, so a
 one-channel image and its three-channel copy have the same value in every metric.
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from crossband import registry
-from crossband.blocks.contracts.ranges import POSITIVE, SIGNED, UNIT
+from crossband.blocks.contracts.ranges import POSITIVE, SIGNED, UNIT, Range
 from crossband.recipes.basics.colour import luminance, with_channels
 from crossband.recipes.basics.pretrained import Unavailable, inception_network, lpips_network
 from crossband.recipes.kinds.metric import MetricEntry, metric
@@ -62,6 +62,12 @@ def mse(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
 def rmse(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Root of the mean squared error of each image; the mean is over these roots."""
     return mse(output, target, source).sqrt()
+
+
+@metric("rmse_255", title="RMSE (0 to 255)", better="lower", range=Range(0, 255), digits=2)
+def rmse_255(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
+    """The RMSE of images in 0 to 255, as papers print it: 255 times `rmse`, of values that are not rounded to bytes."""
+    return 255 * rmse(output, target, source)
 
 
 @metric("psnr", title="PSNR", better="higher", range=POSITIVE, unit="dB", digits=2)
@@ -116,25 +122,33 @@ def lpips(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
 @metric("corr_target", title="corr. with target", better="higher", range=SIGNED, digits=3)
 def corr_target(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Pearson correlation of the brightness of output and target, over the pixels of an image."""
-    return _correlation(output, target)
+    return correlation(output, target)
 
 
-@metric("corr_input", title="corr. with input", better=None, range=SIGNED, digits=3)
+@metric(
+    "corr_input",
+    title="corr. with input",
+    better=None,
+    range=SIGNED,
+    digits=3,
+    caution="near 1 is a grey copy, and neither end is good: compare it with that of the target",
+)
 def corr_input(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Pearson correlation of the brightness of output and input: near 1 the output is a grey copy.
 
     Neither end is good: compare it with `corr_input_real`, the same figure of the real target.
     """
-    return _correlation(output, source)
+    return correlation(output, source)
 
 
 @metric("corr_input_real", title="corr. of target with input", better=None, range=SIGNED, digits=3)
 def corr_input_real(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """Pearson correlation of the brightness of target and input: the value of `corr_input` for a perfect output."""
-    return _correlation(target, source)
+    return correlation(target, source)
 
 
-def _correlation(first: Tensor, second: Tensor | None) -> Tensor:
+def correlation(first: Tensor, second: Tensor | None) -> Tensor:
+    """Pearson correlation of the brightness of two batches; NaN where one of the images is constant."""
     if second is None:
         raise Unavailable("the input images were not given")
     if first.shape[-2:] != second.shape[-2:]:
@@ -146,7 +160,13 @@ def _correlation(first: Tensor, second: Tensor | None) -> Tensor:
     return ((a * b).mean(1) / (spread[0] * spread[1])).masked_fill(flat, torch.nan)
 
 
-@metric("hist_dist", title="histogram distance", better="lower", range=UNIT)
+@metric(
+    "hist_dist",
+    title="histogram distance",
+    better="lower",
+    range=UNIT,
+    caution="blind to where brightness is in the image: noise of the right distribution is perfect",
+)
 def hist_dist(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """1-Wasserstein distance of the two distributions of brightness, regardless of where in the image it is.
 

@@ -152,7 +152,7 @@ class Results:
             ]
         papers = {run: self.papers[run] for run in runs if self.papers.get(run)}
         if papers:
-            caveats = Notes(_caveats(papers))
+            caveats = Notes([*_caveats(papers), *_not_measured(self.tables, papers)])
             found += ["Beside the figures that the paper prints:", _beside(self.tables, runs, papers), caveats]
         return found
 
@@ -169,6 +169,11 @@ class Results:
                 for (first, second), found in self.differences.items()
             ],
             "paper": {run: [asdict(paper) for paper in papers] for run, papers in self.papers.items()},
+            "cautions": {
+                metric.name: metric.caution
+                for metric in in_order({name for table in self.tables.values() for name in table.summary})
+                if metric.caution
+            },
             "conditions": {run: asdict(each) for run, each in self.conditions.items()},
             "warnings": list(self.warnings),
         }
@@ -236,8 +241,13 @@ def _cell(metric: MetricEntry, mean: float, std: float | None) -> str:
 
 
 def remarks(tables: Mapping[str, Table]) -> list[str]:
-    """Notes on the figures: how they are made, which ones are missing and why."""
+    """Notes on the figures: how they are made, what they do not mean, which ones are missing and why."""
     lines = [HOW]
+    cautions: dict[str, list[str]] = {}
+    for metric in in_order({name for table in tables.values() for name in table.summary}):
+        if metric.caution:
+            cautions.setdefault(metric.caution, []).append(metric.title)
+    lines += [f"{', '.join(titles)}: {caution}." for caution, titles in cautions.items()]
     found: dict[str, list[str]] = {}
     for system, table in tables.items():
         for name, remark in table.notes.items():
@@ -307,6 +317,14 @@ def _beside(tables: Mapping[str, Table], runs: Sequence[str], own: Mapping[str, 
         ]
         rows.append([_label(metric), *ours, *theirs])
     return Grid(["metric", *runs, *papers], rows)
+
+
+def _not_measured(tables: Mapping[str, Table], papers: Mapping[str, Sequence[Paper]]) -> list[str]:
+    """What was not asked for of the figures that papers print, and how to ask for it."""
+    printed = {run: {name for paper in rows for name in paper.values} for run, rows in papers.items()}
+    left = {name for run, names in printed.items() for name in names - {*tables[run].summary, *tables[run].absent}}
+    lacking = [metric.name for metric in in_order(left)]
+    return [f"Not measured, since others were asked for: `--metrics {','.join(lacking)}`."] if lacking else []
 
 
 def _reasons(paper: Paper, own: Mapping[str, Sequence[Paper]]) -> dict[str, str]:

@@ -11,7 +11,14 @@ from crossband.recipes.losses.perceptual import perceptual
 LEAST = 2**4  # four poolings come before relu5_1
 
 
-@metric("vgg19_dist", title="VGG19 distance", better="lower", range=POSITIVE, cite="wang2018pix2pixhd")
+@metric(
+    "vgg19_dist",
+    title="VGG19 distance",
+    better="lower",
+    range=POSITIVE,
+    cite="wang2018pix2pixhd",
+    caution="not LPIPS; papers take other layers and weights, so that their figures are not on its scale",
+)
 def vgg19_dist(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """The loss `perceptual` of pix2pixHD: features of VGG19 at relu1_1 to relu5_1, absolute differences, weighted.
 

@@ -83,7 +83,8 @@ def measure(
     """
     task, device = model.task, model.device
     names = [metrics] if isinstance(metrics, str) else metrics
-    chosen = tuple(names or task.evaluate.metrics or DEFAULT)
+    printed = (name for paper in task.papers for name in paper.values)  # what stands beside it is measured, too
+    chosen = tuple(names or task.evaluate.metrics or dict.fromkeys((*DEFAULT, *printed)))
     scenes = whole_scenes(task, source, split)
     count = min(task.evaluate.images or len(scenes), len(scenes))
     evaluation, sizes = Evaluation(chosen, device), set[str]()
