@@ -16,6 +16,7 @@ from crossband.recipes.language.experiment import Experiment, call_of, turns, un
 from crossband.recipes.language.flow import Value
 from crossband.recipes.language.functions import words
 from crossband.recipes.language.meaning import Meaning
+from crossband.recipes.language.papers import beside
 from crossband.recipes.language.patches import patch_text
 from crossband.recipes.language.ramps import Ramp
 from crossband.recipes.language.syntax import Network, Paper, Phase, Recipe, Term
@@ -127,7 +128,7 @@ def _facts(recipe: Recipe) -> dict[str, str]:
         "schedule": ", ".join(dict.fromkeys(arguments(phase.schedule) or "constant" for phase in recipe.phases)),
         "length": f"{recipe.steps} steps" if recipe.steps else f"{recipe.epochs} epochs",
         "note": "; ".join(unfinished(recipe)),
-        "paper": "; ".join(map(paper_text, recipe.paper)),
+        "paper": "; ".join(map(paper_text, beside(recipe))),
         **{name: ", ".join(words) for name, words in _lists(recipe).items() if words},
         "cite": ", ".join(cited(recipe)),
     }
@@ -146,12 +147,13 @@ def cited(recipe: Recipe) -> tuple[str, ...]:
 
 
 def paper_text(paper: Paper) -> str:
-    """What a paper prints, on a line; figures that are not comparable in brackets."""
+    """What a paper prints, on a line; what is not comparable in brackets, with the reason that holds for all."""
     figures = [
-        f"{name} {figure.value:.10g}" if figure.comparable else f"({name} {figure.value:.10g})"
+        f"{name} {figure.value:.10g}" if figure.comparable and not paper.differs else f"({name} {figure.value:.10g})"
         for name, figure in paper.values.items()
     ]
-    return f"{paper.source}, {paper.table}, on {paper.data}: {', '.join(figures)}"
+    reason = f", as {paper.differs}" if paper.differs else ""
+    return f"{paper.source}, {paper.table}, on {paper.data}: {', '.join(figures)}{reason}"
 
 
 def term_text(term: Term) -> str:
@@ -210,7 +212,7 @@ def _print_json(experiment: Experiment, parameters: Mapping[str, int], doc: str)
             "data": recipe.resolved["data"],
             "epochs": recipe.epochs,
             "steps": recipe.steps,
-            "paper": [asdict(paper) for paper in recipe.paper],
+            "paper": [asdict(paper) for paper in beside(recipe)],
             "variants": list(recipe.variants),
             "cite": list(cited(recipe)),
         }

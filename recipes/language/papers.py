@@ -64,10 +64,29 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def _other_images(paper: Paper, recipe: Recipe, written: Mapping[str, Any]) -> Iterator[str]:
-    """That the figures are of other images, where the paper names a known set, or a setting changed the set."""
+    """That the figures are of other images: of another set, or of others of the same."""
     known = {name for name, entry in sources.items() if "folder" in entry.parameters and entry.cite}
     named = known & set(re.findall(r"\w+", paper.data.lower()))
-    source = written.get("data", {}).get("source")
-    before = source if isinstance(source, str) else next(iter(source), None) if source else None
+    before, arguments = _source(written)
     if (named and recipe.data.source not in named) or (not named and before not in (None, recipe.data.source)):
         yield f"this run sees images of `{recipe.data.source}`"
+    elif before == recipe.data.source and (
+        changed := _chosen_otherwise(before, arguments, _source(recipe.layers.data)[1])
+    ):
+        yield f"this run takes other images of `{before}`: {' and '.join(changed)} differ{'s' * (len(changed) == 1)}"
+
+
+def _source(data: Mapping[str, Any]) -> tuple[str | None, Mapping[str, Any]]:
+    """The data source of a recipe as it is written, and its arguments."""
+    source = data.get("data", {}).get("source")
+    if not isinstance(source, Mapping):
+        return source, {}
+    name = next(iter(source), None)
+    return name, source.get(name) or {}
+
+
+def _chosen_otherwise(source: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The arguments that choose or read images and that differ; where the images lie changes nothing."""
+    places = {name for name, each in sources[source].parameters.items() if each.schema.get("format") == "path"}
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    return [f"its `{name}`" for name in names if name not in places]
