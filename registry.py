@@ -388,6 +388,7 @@ KINDS: Mapping[str, Kind[Any]] = {
 FOLDERS: dict[str, list[Path]] = {  # of YAML files: a kind has no two of one name
     "graphs": [ROOT / "graphs", ROOT / "graphs" / "hybrids"],
     "recipes": [ROOT / "recipes"],
+    "tables": [ROOT / "recipes" / "tables"],
     "keys": [ROOT / "graphs" / "keys"],
 }
 REFERENCES: list[Path] = [ROOT / "blocks" / "references.bib"]
@@ -518,13 +519,13 @@ def plugins() -> list[str]:
 
 
 def folders(kind: str) -> list[Path]:
-    """Where the `graphs`, `recipes` or `keys` files of the library and of plugins are."""
+    """Where the `graphs`, `recipes`, `tables` or `keys` files of the library and of plugins are."""
     load_plugins()
     return FOLDERS[kind]
 
 
 def add_folder(kind: str, folder: str | os.PathLike[str]) -> None:
-    """Let the YAML files of a folder be called by their names: `graphs`, `recipes`, or `keys` for key maps.
+    """Let the YAML files of a folder be called by their names: `graphs`, `recipes`, `tables`, or `keys` for key maps.
 
     A plugin says where its folder is by `Path(__file__).parent / "graphs"`. Raises RegistryError, naming both files,
     if a name is taken.
@@ -561,7 +562,7 @@ def add_references(file: str | os.PathLike[str]) -> None:
 
 
 def add_files(module: str | os.PathLike[str]) -> None:
-    """Add what lies beside a plugin: folders `graphs`, `recipes` and `keys`, and a file `references.bib`, as they are.
+    """Add what lies beside a plugin: folders `graphs`, `recipes`, `tables` and `keys`, and a file `references.bib`.
 
     A plugin writes `add_files(__file__)`. Raises RegistryError if there is none of them, or if a name is taken.
     """
@@ -570,7 +571,9 @@ def add_files(module: str | os.PathLike[str]) -> None:
     bibtex = home / "references.bib"
     if not beside and not bibtex.is_file():
         message = f"nothing to add lies beside {module}"
-        raise RegistryError(message, hint="make a folder `graphs`, `recipes` or `keys`, or a file `references.bib`")
+        raise RegistryError(
+            message, hint="make a folder `graphs`, `recipes`, `tables` or `keys`, or a file `references.bib`"
+        )
     for kind, folder in beside.items():
         add_folder(kind, folder)
     if bibtex.is_file():
@@ -713,6 +716,7 @@ def explain(error: Any) -> tuple[str, str | None]:
         "exclusiveMaximum": lambda: f"must be less than {limit}",
         "multipleOf": lambda: f"must be a multiple of {limit}",
         "minItems": lambda: f"must have at least {limit} items" if limit > 1 else "must not be empty",
+        "uniqueItems": lambda: "must have nothing twice",
         "maxItems": lambda: f"must have at most {limit} items",
         "minLength": lambda: "must not be empty",
         "minProperties": lambda: "must not be empty",

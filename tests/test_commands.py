@@ -251,7 +251,9 @@ def test_a_word_that_nothing_has_is_told() -> None:
 def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A library of its own graphs: a parent, a hybrid of it, and one that is neither, and an index of them."""
     (tmp_path / "hybrids").mkdir()
-    monkeypatch.setattr(registry, "FOLDERS", {"graphs": [tmp_path, tmp_path / "hybrids"], "recipes": [], "keys": []})
+    monkeypatch.setattr(
+        registry, "FOLDERS", {"graphs": [tmp_path, tmp_path / "hybrids"], "recipes": [], "tables": [], "keys": []}
+    )
     monkeypatch.setattr(registry, "KINDS", {})
     monkeypatch.setattr(listing, "ROOT", tmp_path)
     monkeypatch.setattr(listing, "FILE", tmp_path / "index.json")

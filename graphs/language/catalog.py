@@ -15,7 +15,7 @@ SUFFIXES = (".yaml", ".yml")
 
 @dataclass(frozen=True)
 class Catalog:
-    """The shipped files of one kind, `graphs`, `recipes` or `keys`: see `registry.FOLDERS`. No two have one name.
+    """The shipped files of one kind, such as `graphs`: see `registry.FOLDERS`. No two have one name.
 
     `word` is what messages call one of them, `key` the key that every file of this kind has.
     """

@@ -69,6 +69,7 @@ CODES: Mapping[str, str] = {
     "E084": "a file that is there is not of the kind that is wanted",
     "E085": "a run could not begin: its images, weights or device are not as it needs them",
     "E086": "no augmentation has this name, or it is given the wrong arguments",
+    "E087": "no table has this name",
 }
 
 _INDENT = "  "

@@ -16,11 +16,12 @@ FEW = 3  # sections that a message names
 SECTIONS: Mapping[str, tuple[str, ...]] = {  # of the files of each kind, those that no other kind has
     "graph": ("inputs", "nodes", "outputs", "taps", "blocks", "insert", "wrap"),
     "recipe": ("task", "networks", "flow", "losses", "phases", "optimizer", "schedule", "data", "epochs", "steps"),
+    "table": ("rows", "columns", "protocol", "seeds"),
 }
 
 
 def is_of_kind(document: Document, kind: str, problems: Problems) -> bool:
-    """Whether a file is the `graph` or `recipe` that it is read as; report one that has the name of another kind.
+    """Whether a file is the `graph`, `recipe` or `table` that it is read as; report one that has the name of another.
 
     A file begins with its kind and its name, `graph: mine`. Where that and its sections contradict each other, they
     are all that there is to say.
@@ -29,16 +30,16 @@ def is_of_kind(document: Document, kind: str, problems: Problems) -> bool:
     if not isinstance(data, dict):
         return True  # which its schema tells
     sections = {each: [key for key in known if key in data] for each, known in SECTIONS.items()}
-    [other] = (each for each in SECTIONS if each != kind)
+    others = [each for each in SECTIONS if each != kind]
     meant = max(sections, key=lambda each: len(sections[each]))
-    if kind in data and (sections[kind] or not sections[other]):
+    if kind in data and (sections[kind] or not any(sections[other] for other in others)):
         return True
-    if kind not in data and other not in data and not sections[other]:
+    if kind not in data and not any(other in data or sections[other] for other in others):
         return True
-    named = data.get(kind, data.get(other))
+    named = next((data[each] for each in (kind, *others) if each in data), None)
     name = named if isinstance(named, str) else "its_name"
     found = ", ".join(f"`{key}`" for key in sections[meant][:FEW])
-    written = next((each for each in (kind, other) if each in data), None)
+    written = next((each for each in (kind, *others) if each in data), None)
     if written and written != meant and found:
         message = f"a {written} has no {found}, which make a {meant}"
         problems.add("E007", message, document.place(written, key=True), f"begin with `{meant}: {name}`")

@@ -26,12 +26,12 @@ from crossband.registry import suggest
 COMMANDS: Mapping[str, str] = {
     "ls": "List everything that a graph or recipe can name",
     "show": "Show a graph, a recipe or anything else that has a name",
-    "check": "Check graphs and recipes, and report every error",
+    "check": "Check graphs, recipes and tables, and report every error",
     "train": "Train the networks of a recipe",
     "evaluate": "Measure trained weights on images with known answers",
     "translate": "Translate images with trained weights",
     "new": "Write the smallest block or plugin of one's own, to start from",
-    "schema": "Print the JSON Schema of graph or recipe files, for editors",
+    "schema": "Print the JSON Schema of graph, recipe or table files, for editors",
     "cite": "Print BibTeX for all that a graph or recipe builds on",
 }
 # A thread of torch (OpenMP) that waits for another one spins only briefly, then sleeps: where other programs keep the

@@ -1,4 +1,4 @@
-"""`crossband check`: graphs and recipes against everything that they name."""
+"""`crossband check`: graphs, recipes and tables against everything that they name."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from crossband.recipes.commands import listing
-from crossband.recipes.commands.names import JSON, SIZE, Named, meanings
+from crossband.recipes.commands.names import FILES, JSON, SIZE, Named, meanings
 from crossband.recipes.commands.names import settings as params
 from crossband.recipes.commands.options import max_pixels
 from crossband.recipes.commands.output import print_json, print_problems, say
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from crossband.graphs.plans.plan import Plan
     from crossband.recipes.language.syntax import Recipe
 
-KINDS = ("graph", "recipe")
+KINDS = FILES
 
 
 class Asked(NamedTuple):
@@ -56,11 +56,12 @@ def check(
     size: tuple[int, int] | None,
     as_json: bool,
 ) -> None:
-    """Check graphs and recipes, by path or shipped name, and print every error of all of them.
+    """Check graphs, recipes and tables, by path or shipped name, and print every error of all of them.
 
     A recipe of your own, or one with other options, is checked as `train` would begin it: its images are opened, its
     weights read, its networks built, and nothing is written. Of the folders that shipped recipes name, such as
-    `data/LLVIP`, it is only told that they are not there.
+    `data/LLVIP`, it is only told that they are not there. Of a table, the recipe of each row is checked with its
+    settings; its images are opened when it is trained.
 
     Without FILE, everything that is shipped is checked. A right file is one line: what it is, how many parameters
     it has, which image sizes pass. `--size` asks whether images of one size do. With `--json`, the errors are a
@@ -104,7 +105,7 @@ def _asked(files: tuple[str, ...], asked: Asked, problems: "Problems") -> list[N
 def _checked(named: Named, asked: Asked, problems: "Problems") -> str | None:
     """One line on a right file; the faults of any other are added to `problems`."""
     try:
-        return (_graph if named.kind == "graph" else _recipe)(named, asked)
+        return {"graph": _graph, "recipe": _recipe, "table": _table}[named.kind](named, asked)
     except CrossbandError as error:
         _gather(error, problems)
         return None
@@ -145,11 +146,22 @@ def _recipe(named: Named, asked: Asked) -> str:
     return f"recipe {recipe.name}: {', '.join(networks)}"
 
 
+def _table(named: Named, asked: Asked) -> str:
+    from crossband.recipes.language.tables import check_rows, load_table
+
+    if asked.size:
+        raise click.UsageError(f"`--size` is for graphs and recipes, and `{named.name}` is a table")
+    table = load_table(str(named.path), asked.settings)
+    check_rows(table)
+    counts = {"row": len(table.rows), "column": len(table.columns), "seed": len(table.seeds)}
+    return f"table {table.name}: {', '.join(f'{count} {what}' + 's' * (count > 1) for what, count in counts.items())}"
+
+
 def _begin(recipe: "Recipe", path: str, asked: Asked) -> list[str]:
     """Do what `train` does before its first step; what is worth a note. Raises InvalidFile for all that it refuses."""
     from crossband.graphs.language.diagnostics import InvalidFile, Problems
     from crossband.recipes.kinds.source import DataError
-    from crossband.recipes.language.catalog import RECIPES
+    from crossband.recipes.language.catalog import is_shipped
     from crossband.recipes.language.experiment import unfinished
     from crossband.recipes.training.runs import begin, prepare
 
@@ -161,7 +173,7 @@ def _begin(recipe: "Recipe", path: str, asked: Asked) -> list[str]:
     except InvalidFile:
         raise
     except DataError as error:
-        if place and RECIPES.ships(Path(place.file)):  # which names the place where one may put them
+        if place and is_shipped(Path(place.file)):  # which names the place where one may put them
             return [f"{error.message}: the images of `{recipe.name}` are not here; `--data FOLDER` names yours"]
         problems.add("E085", error.message, place, error.hint)
     except CrossbandError as error:

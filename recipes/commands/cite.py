@@ -12,6 +12,7 @@ from crossband.registry import CrossbandError, Entry, suggest
 if TYPE_CHECKING:
     from crossband.graphs.language.syntax import Graph
     from crossband.graphs.plans.plan import Plan
+    from crossband.recipes.language.layers import Setting
     from crossband.recipes.language.syntax import Recipe
 
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 def cite(names: tuple[str, ...]) -> None:
     """Print BibTeX for all that each NAME builds on, each source once.
 
-    NAME is a recipe (with its graphs, their blocks, its losses, data, metrics and the rest of what it names), a graph,
-    anything else that `crossband ls` lists, or the key of one source.
+    NAME is a table (with its recipes), a recipe (with its graphs, their blocks, its losses, data, metrics and the rest
+    of what it names), a graph, anything else that `crossband ls` lists, or the key of one source.
     """
     sources = registry.references()
     keys = {key for name in names for key in ([name] if name in sources else _keys(name))}
@@ -49,6 +50,13 @@ def _cited(named: Named) -> Iterator[str]:
         from crossband.graphs.checking.checker import check
 
         yield from _of_plan(check(str(named.path)))
+    elif named.kind == "table":
+        from crossband.recipes.language.tables import load_table
+
+        table = load_table(str(named.path))
+        yield from table.cite
+        for row in table.rows:
+            yield from _of_recipe(row.recipe, row.settings)
     elif named.kind == "recipe":
         yield from _of_recipe(str(named.path))
     elif named.item:
@@ -68,11 +76,11 @@ def _of_graph(graph: "Graph") -> Iterator[str]:
         yield from _of_graph(block) if block else ()
 
 
-def _of_recipe(path: str) -> Iterator[str]:
+def _of_recipe(path: str, settings: "Sequence[Setting]" = ()) -> Iterator[str]:
     from crossband.recipes.commands.show_recipe import cited
     from crossband.recipes.language.checker import check
 
-    experiment = check(path)
+    experiment = check(path, settings)
     yield from cited(experiment.recipe)
     for plan in experiment.plans.values():
         yield from _of_plan(plan)

@@ -23,7 +23,7 @@ from crossband import registry
 from crossband.graphs.language.catalog import GRAPHS, KEYS, Catalog
 from crossband.graphs.language.keys import keys
 from crossband.recipes.basics.readback import parsed
-from crossband.recipes.language.catalog import RECIPES
+from crossband.recipes.language.catalog import RECIPES, TABLES
 from crossband.registry import ROOT, CrossbandError, Description, Entry, summary
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from crossband.graphs.plans.plan import Plan
 
 FILE = Path(__file__).parent / "index.json"
-CATALOGS: Mapping[str, Catalog] = {catalog.kind: catalog for catalog in (GRAPHS, RECIPES, KEYS)}
+CATALOGS: Mapping[str, Catalog] = {catalog.kind: catalog for catalog in (GRAPHS, RECIPES, TABLES, KEYS)}
 KINDS: Mapping[str, str] = {  # every kind that can be listed, and one thing of it
     **{kind.plural: kind.name for kind in registry.KINDS.values()},
-    **{"graphs": "graph", "recipes": "recipe", "keys": "key map", "formats": "format"},
+    **{"graphs": "graph", "recipes": "recipe", "tables": "table", "keys": "key map", "formats": "format"},
 }
 SYNONYMS = {"discriminator": "critic", "thermal": "infrared"}  # what others call the things of these docs
 _WORD = re.compile(r"\w+")
@@ -52,9 +52,10 @@ def items(kind: str) -> list[Description]:
 
 
 def formats() -> list[Description]:
-    """The two formats of YAML files; the parameters of one are its keys, by their paths."""
+    """The formats of YAML files; the parameters of one are its keys, by their paths."""
     from crossband.graphs.language.schema import graph_schema
     from crossband.recipes.language.schema import NEEDED, recipe_schema
+    from crossband.recipes.language.table_schema import table_schema
 
     graph, recipe = graph_schema(arguments=False), recipe_schema(arguments=False) | {"required": NEEDED}
     return [
@@ -66,6 +67,12 @@ def formats() -> list[Description]:
                 "recipes",
                 recipe,
                 "An experiment: networks, losses and data. `recipes/FORMAT.md` shows each key.",
+            ),
+            (
+                "table",
+                "recipes",
+                table_schema({"metrics": {}}),
+                "Recipes side by side, under settings that all share. `recipes/FORMAT.md` shows each key.",
             ),
         )
     ]

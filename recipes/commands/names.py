@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from crossband.graphs.language.document import Place
 
 KINDS = {  # one thing of each kind, the likeliest to be meant first, and many
-    **{"graph": "graphs", "recipe": "recipes"},
+    **{"graph": "graphs", "recipe": "recipes", "table": "tables"},
     **{one: many for many, one in listing.KINDS.items()},
 }
+FILES = ("graph", "recipe", "table")  # the kinds of YAML files of one's own
 SUFFIXES = (".yaml", ".yml")
 FEW = 6  # names that a hint lists
 
@@ -71,7 +72,7 @@ def _hint(name: str, known: Sequence[str], kinds: Sequence[str]) -> str:
 
 
 def kind_of(file: str) -> str:
-    """`graph` or `recipe`, by the key at the top of a YAML file. Raises InvalidFile where it is neither."""
+    """`graph`, `recipe` or `table`, by the key at the top of a YAML file. Raises InvalidFile where it is none."""
     from crossband.graphs.language.diagnostics import Problems
     from crossband.graphs.language.reader import read
     from crossband.graphs.language.validate import is_of_kind
@@ -79,10 +80,10 @@ def kind_of(file: str) -> str:
     problems = Problems()
     document = read(file, problems)
     keys = document.data if document and isinstance(document.data, Mapping) else {}
-    kind = "recipe" if "recipe" in keys and "graph" not in keys else "graph"
-    if document and is_of_kind(document, kind, problems) and not {"graph", "recipe"} & {*keys}:
-        hint = "begin with `graph: its_name`, or a recipe with `recipe: its_name`"
-        problems.add("E007", "a file needs the key `graph` or `recipe`", document.place(), hint)
+    kind = next((kind for kind in FILES if kind in keys), "graph")
+    if document and is_of_kind(document, kind, problems) and not {*FILES} & {*keys}:
+        hint = "begin with `graph: its_name`, a recipe with `recipe: its_name`, a table with `table: its_name`"
+        problems.add("E007", "a file needs the key `graph`, `recipe` or `table`", document.place(), hint)
     problems.raise_if_any()
     return kind
 

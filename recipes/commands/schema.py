@@ -8,9 +8,9 @@ from crossband.recipes.commands.output import print_json
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["graph", "recipe"]), default="graph")
+@click.argument("kind", type=click.Choice(["graph", "recipe", "table"]), default="graph")
 def schema(kind: str) -> None:
-    """Print the JSON Schema of graph files, or of recipe files.
+    """Print the JSON Schema of graph files, of recipe files, or of table files.
 
     Write it to a file and name that in the first line of a graph, for an editor with the YAML language server:
 
@@ -20,6 +20,8 @@ def schema(kind: str) -> None:
     """
     if kind == "graph":
         from crossband.graphs.language.schema import graph_schema as made
-    else:
+    elif kind == "recipe":
         from crossband.recipes.language.schema import recipe_schema as made
+    else:
+        from crossband.recipes.language.table_schema import table_schema as made
     print_json(made({name: listing.known(name) for name in registry.KINDS}))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from crossband.recipes.commands.names import JSON, KINDS, SET, SIZE, Named, meanings
+from crossband.recipes.commands.names import FILES, JSON, KINDS, SET, SIZE, Named, meanings
 from crossband.recipes.commands.output import say
 from crossband.recipes.commands.show_format import WORD, show_format
 
@@ -40,14 +40,15 @@ def show(  # noqa: PLR0917  one for each option
     network: str | None,
     kind: str | None,
 ) -> None:
-    """Show what NAME is, of any kind that `crossband ls` lists; a graph or recipe of one's own by its path.
+    """Show what NAME is, of any kind that `crossband ls` lists; a graph, recipe or table of one's own by its path.
 
     Of a graph: for each node its blocks, the shape and the receptive field of its output, its parameters, and its
     multiply-accumulates at `--size`, or at the admissible size nearest to 256x256. Then what it takes and gives,
     between which numbers that lies, the image sizes that pass, what `--set` can change, and its digest.
 
-    `crossband show format graph` and `crossband show format recipe` tell every key of the two kinds of YAML file, with
-    its type, its default and what it is; `crossband show format recipe data` those of one key.
+    `crossband show format graph`, `crossband show format recipe` and `crossband show format table` tell every key of
+    the three kinds of YAML file, with its type, its default and what it is; `crossband show format recipe data` those
+    of one key.
     """
     if name == WORD:
         show_format(words, "json" if as_json else form)
@@ -68,8 +69,10 @@ def show(  # noqa: PLR0917  one for each option
     if found.kind != "graph" and not network and (given := [option for option, value in graph_only.items() if value]):
         hint = ": `--network NAME` shows one of its graphs" if found.kind == "recipe" else ""
         raise click.UsageError(f"`{given[0]}` is for graphs, and `{name}` is a {found.kind}{hint}")
-    if found.kind not in ("graph", "recipe") and (overrides or form):
-        raise click.UsageError(f"`--set` and `--resolved` are for graphs and recipes, and `{name}` is a {found.kind}")
+    if found.kind not in FILES and (overrides or form):
+        raise click.UsageError(
+            f"`--set` and `--resolved` are for graphs, recipes and tables, and `{name}` is a {found.kind}"
+        )
     form = "json" if as_json else form
     if network:
         from crossband.recipes.commands.show_graph import show_network
@@ -86,6 +89,10 @@ def _show(
         from crossband.recipes.commands.show_graph import show_graph
 
         show_graph(str(found.path), overrides, size, form, svg)
+    elif found.kind == "table":
+        from crossband.recipes.commands.show_table import show_table
+
+        show_table(str(found.path), overrides, form)
     elif found.kind == "recipe":
         from crossband.recipes.commands.show_recipe import show_recipe
 

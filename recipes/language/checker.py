@@ -29,6 +29,7 @@ from crossband.recipes.language.experiment import (
 )
 from crossband.recipes.language.flow import Value
 from crossband.recipes.language.functions import words
+from crossband.recipes.language.layers import Setting
 from crossband.recipes.language.meaning import Meaning, Meanings
 from crossband.recipes.language.patches import patched
 from crossband.recipes.language.reading import GEOMETRY, load_recipe_into
@@ -37,7 +38,7 @@ from crossband.recipes.language.syntax import Phase, Recipe, Term
 from crossband.registry import ArgumentError, Entry, nearest
 
 
-def check(name: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+def check(name: str | Path, overrides: Sequence[str | Setting] = ()) -> Experiment:
     """Check a recipe, by shipped name or path, with `key=value` overrides. Raises InvalidFile with every fault."""
     problems = Problems()
     recipe = load_recipe_into(name, problems, overrides)

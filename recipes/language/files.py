@@ -11,7 +11,7 @@ from crossband.graphs.language.diagnostics import Place, Problems
 from crossband.graphs.language.document import RELATIVE
 from crossband.graphs.language.files import near_file
 from crossband.recipes.basics.files import PICKLED, is_pickled
-from crossband.recipes.language.catalog import RECIPES
+from crossband.recipes.language.catalog import is_shipped
 from crossband.recipes.language.syntax import Recipe
 
 
@@ -41,5 +41,5 @@ def _images(recipe: Recipe) -> Iterator[tuple[Path, Place]]:
     for name, value in recipe.data.arguments.items():
         place = recipe.at("data", "source", source, name)
         kind = registry.sources[source].parameters[name].schema.get("format")
-        if kind == "path" and isinstance(value, str) and not RECIPES.ships(Path(place.file)):
+        if kind == "path" and isinstance(value, str) and not is_shipped(Path(place.file)):
             yield Path(value), place

@@ -13,6 +13,7 @@ from crossband.graphs.language.diagnostics import Problems
 from crossband.recipes.language.bands import bound
 from crossband.recipes.language.layers import Layers, worked_out
 from crossband.recipes.language.syntax import Paper, Recipe
+from crossband.recipes.language.tables import Comparison, Printed, Row
 from crossband.registry import show, sources
 
 
@@ -26,6 +27,38 @@ def beside(recipe: Recipe) -> tuple[Paper, ...]:
         written = worked_out(Layers(recipe.layers.documents).with_variants(Problems()), Problems())
     changes = list(_changes(written, recipe.layers.data))
     return tuple(_with(paper, [*changes, *_other_images(paper, recipe, written)]) for paper in recipe.paper)
+
+
+def of_row(printed: Printed, row: Row, written: Recipe, run: Recipe) -> Paper | None:
+    """The figures that a paper prints for a row of a table, with what differs in the run; None where it prints none.
+
+    `written` is the recipe of the row as the table file says it, which stands for the paper's system, and `run` the
+    recipe as it is run.
+    """
+    file = worked_out(Layers(run.layers.documents).with_variants(Problems()), Problems())
+    reasons: list[str] = []
+    if row.name in printed.values:
+        place, values, note = f"{printed.table}, {row.name}", printed.values[row.name], printed.note
+    else:
+        own = [paper for paper in run.paper if (paper.source, paper.data) == (printed.source, printed.data)]
+        if not own:
+            return None
+        place, values, note = own[0].table, own[0].values, own[0].note or printed.note
+        reasons += _changes(file, written.layers.data)
+    if printed.task:
+        reasons += _changes({"task": {**printed.task}}, {"task": run.resolved["task"], "networks": {}})
+    paper = Paper(printed.source, place, printed.data, values, note)
+    reasons += [*_changes(written.layers.data, run.layers.data), *_other_images(paper, run, written.layers.data)]
+    return _with(paper, reasons)
+
+
+def paper_of(table: Comparison, row: Row) -> Paper | None:
+    """The figures that the paper of a table prints for a row; None where it has none. Raises InvalidFile."""
+    if table.paper is None:
+        return None
+    problems = Problems()
+    written, run = (problems.value(row.load(problems, written=each)) for each in (True, False))
+    return of_row(table.paper, row, written, run)
 
 
 def differing(paper: Paper, reason: str) -> Paper:

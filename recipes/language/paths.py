@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 
 from crossband.graphs.language.catalog import GRAPHS, KEYS, Catalog
 from crossband.graphs.language.document import Place
-from crossband.recipes.language.catalog import RECIPES
+from crossband.recipes.language.catalog import is_shipped
 from crossband.recipes.language.layers import Layers
 from crossband.recipes.language.schema import recipe_schema
 
@@ -38,9 +38,9 @@ def with_absolute_paths(data: Mapping[str, Any], layers: Layers) -> dict[str, An
 def _folder(place: Place, section: str | int) -> Path:
     """The folder that a path at `place`, in this section of a recipe, is relative to.
 
-    The images of a shipped recipe, `data/LLVIP`, are looked for in the working directory, not in the library.
+    The images of a shipped recipe or table, `data/LLVIP`, are looked for in the working directory, not in the library.
     """
-    return Path() if section == "data" and RECIPES.ships(Path(place.file)) else place.folder
+    return Path() if section == "data" and is_shipped(Path(place.file)) else place.folder
 
 
 def _absolute(text: str, folder: Path, catalog: Catalog | None) -> str:

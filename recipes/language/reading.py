@@ -34,18 +34,22 @@ def shipped() -> list[str]:
     return list(RECIPES.files())
 
 
-def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe of a shipped name or a path, with `key=value` overrides. Raises InvalidFile with every fault."""
+def load_recipe(name: str | Path, overrides: Sequence[str | Setting] = ()) -> Recipe:
+    """The recipe of a shipped name or a path, with `key=value` overrides, or settings that another file says.
+
+    Raises InvalidFile with every fault.
+    """
     problems = Problems()
     return problems.value(load_recipe_into(name, problems, overrides))
 
 
-def load_recipe_into(name: str | Path, problems: Problems, overrides: Sequence[str] = ()) -> Recipe | None:
+def load_recipe_into(name: str | Path, problems: Problems, overrides: Sequence[str | Setting] = ()) -> Recipe | None:
     """Like `load_recipe`, but add faults to `problems`.
 
     Returns None if the structure is wrong, otherwise what could be read, so that the checker can find further faults.
     """
-    settings = [setting for text in overrides if (setting := read_setting(text, problems))]
+    given = (each if isinstance(each, Setting) else read_setting(each, problems) for each in overrides)
+    settings = [setting for setting in given if setting]
     documents = _documents(str(name), problems)
     return read_recipe(documents, settings, problems) if documents and not problems else None
 
@@ -275,11 +279,7 @@ class _Parser:
         """The figures of papers: one mapping, or a list of them."""
         found = []
         for row in [written] if isinstance(written, dict) else written:
-            values = {
-                metric: Figure(**figure) if isinstance(figure, dict) else Figure(figure)
-                for metric, figure in row["values"].items()
-            }
-            found.append(Paper(**{**row, "values": values}))
+            found.append(Paper(**{**row, "values": figures(row["values"])}))
         return tuple(found)
 
     def one_key(self, written: Any, what: str, *path: str) -> tuple[str, Mapping[str, Any]]:
@@ -318,6 +318,11 @@ class _Parser:
 
     def fault(self, code: str, message: str, *path: str | int, hint: Hint = None, key: bool = False) -> None:
         self.problems.add(code, message, self.layers.place(*path, key=key), hint)
+
+
+def figures(written: Mapping[str, Any]) -> dict[str, Figure]:
+    """Figures of a paper by name, each a number, or a mapping of it and of how it is to be read."""
+    return {name: Figure(**figure) if isinstance(figure, dict) else Figure(figure) for name, figure in written.items()}
 
 
 def _list(written: Any) -> list[Any]:

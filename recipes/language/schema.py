@@ -161,9 +161,9 @@ def _task() -> Schema:
     }
 
 
-def _paper(metrics: Mapping[str, Described]) -> Schema:
-    """The figures that papers print for the system of this recipe; recipes that extend it do not inherit them."""
-    figure: Schema = {
+def figure_schema() -> Schema:
+    """One figure as a paper prints it: the number, or a mapping of it and of how it is to be read."""
+    return {
         "type": ["number", "object"],
         "if": {"type": "object"},
         "then": {
@@ -183,6 +183,11 @@ def _paper(metrics: Mapping[str, Described]) -> Schema:
             "then": {"required": ["note"]},
         },
     }
+
+
+def _paper(metrics: Mapping[str, Described]) -> Schema:
+    """The figures that papers print for the system of this recipe; recipes that extend it do not inherit them."""
+    figure = figure_schema()
     known = {name: {**figure, "description": metric.doc} for name, metric in metrics.items()}
     values = {"type": "object", "minProperties": 1, "properties": known, "additionalProperties": figure}
     row = _object(
