@@ -10,6 +10,7 @@ from crossband.graphs.picture.page import Page
 from crossband.graphs.picture.sketch import Sketch, sketch
 from crossband.graphs.plans.plan import Plan
 from crossband.recipes.language.experiment import Experiment
+from crossband.recipes.language.table_schema import table_schema
 
 NARROW = {
     "width": 8,
@@ -60,6 +61,7 @@ def drawing(name: str) -> str:
 @cache
 def validator(kind: str) -> Draft202012Validator:
     """The JSON Schema of `graph` or `recipe` files, found to be one."""
-    schema = graphs.graph_schema() if kind == "graph" else recipes.recipe_schema()
+    made = {"graph": graphs.graph_schema, "recipe": recipes.recipe_schema, "table": table_schema}[kind]
+    schema = made()
     Draft202012Validator.check_schema(schema)
     return Draft202012Validator(schema)

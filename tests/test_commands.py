@@ -91,7 +91,11 @@ def test_every_command_is_in_the_help() -> None:
         (["show", "u2nett"], 1, "nothing named `u2nett`\nhint: did you mean `u2net`?\n"),
         (["show", "u2net", "--kind", "block"], 1, "no block named `u2net`\nhint: `crossband ls` lists every name"),
         (["show", "RSU", "--code"], 2, "`--code` is for graphs, and `RSU` is a block"),
-        (["show", "l1", "--set", "a=1"], 2, "`--set` and `--resolved` are for graphs and recipes, and `l1` is a loss"),
+        (
+            ["show", "l1", "--set", "a=1"],
+            2,
+            "`--set` and `--resolved` are for graphs, recipes and tables, and `l1` is a loss",
+        ),
         (["show", "u2net", "--json", "--code"], 2, "`--json` and `--code` exclude each other"),
         (["show", "u2netp", "--svg", "u2net.yaml"], 2, "`--svg` writes a file that ends in `.svg`, got `u2net.yaml`"),
         (["show", "u2netp", "--size", "large"], 2, "`large` is no image size\nhint: write height x width in pixels"),

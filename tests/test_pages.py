@@ -36,7 +36,7 @@ def test_every_yaml_on_a_page_is_what_editors_take(name: str) -> None:
     for text in texts:
         data = read_text(text, Problems(), name)
         assert data is not None
-        kind = "graph" if "graph" in data.data else "recipe"
+        kind = next(kind for kind in ("graph", "recipe", "table") if kind in data.data)
         assert [error.message for error in once.validator(kind).iter_errors(data.data)] == [], text
 
 
@@ -46,7 +46,7 @@ def test_every_kind_is_listed_on_a_page() -> None:
 
 
 def test_every_key_of_a_format_is_on_its_page() -> None:
-    pages = {"graph": "graphs/README.md", "recipe": "recipes/FORMAT.md"}
+    pages = {"graph": "graphs/README.md", "recipe": "recipes/FORMAT.md", "table": "recipes/FORMAT.md"}
     for name, item in listing.known("formats").items():
         text = (ROOT / pages[name]).read_text("utf-8")
         assert [key for key in item.parameters if f"| `{key}` |" not in text] == []

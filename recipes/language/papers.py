@@ -103,8 +103,10 @@ def _other_images(paper: Paper, recipe: Recipe, written: Mapping[str, Any]) -> I
     before, arguments = _source(written)
     if (named and recipe.data.source not in named) or (not named and before not in (None, recipe.data.source)):
         yield f"this run sees images of `{recipe.data.source}`"
-    elif before == recipe.data.source and (
-        changed := _chosen_otherwise(before, arguments, _source(recipe.layers.data)[1])
+    elif (
+        before is not None
+        and before == recipe.data.source
+        and (changed := _chosen_otherwise(before, arguments, _source(recipe.layers.data)[1]))
     ):
         yield f"this run takes other images of `{before}`: {' and '.join(changed)} differ{'s' * (len(changed) == 1)}"
 
