@@ -1,4 +1,4 @@
-"""The figures of networks that a column of a table can have: how each of `crossband.recipes.language.columns` is made."""
+"""The figures of networks that a column of a table can have: how those of `recipes.language.columns` are made."""
 
 from collections.abc import Callable, Mapping, Sequence
 
