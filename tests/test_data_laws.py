@@ -151,8 +151,7 @@ BREAKERS: list[tuple[str, Callable[[Custom], None], str]] = [
     ("boxes", sets(marked=[replace(BOX, label="")]), "has no label"),
     ("boxes", sets(marked=[replace(BOX, x=float("nan"))]), "has a number that is not finite"),
     ("boxes", sets(marked=[replace(BOX, height=0)]), "is empty"),
-    ("boxes", sets(marked=[BOX, replace(BOX, width=8)]), "leaves its image of 6x8"),
-    ("boxes", sets(marked=[replace(BOX, y=-1)]), "leaves its image of 6x8"),
+    ("boxes", sets(marked=[BOX, replace(BOX, width=-8)]), "is empty"),
 ]
 
 

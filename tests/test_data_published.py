@@ -10,7 +10,19 @@ import pytest
 import tifffile
 from PIL import Image
 
-from crossband.recipes.data import DataError, ImageError, Source, flir, kaist, llvip, msrs, osu, roadscene, write_image
+from crossband.recipes.data import (
+    Box,
+    DataError,
+    ImageError,
+    Source,
+    flir,
+    kaist,
+    llvip,
+    msrs,
+    osu,
+    roadscene,
+    write_image,
+)
 from crossband.registry import ArgumentError, sources
 
 SIZE = (6, 8)
@@ -233,3 +245,59 @@ def test_sets_in_two_plain_folders(tmp_path: Path):
             save(tmp_path / open_set.__name__ / f"visible/{name}.png", picture(3, 0))
             save(tmp_path / open_set.__name__ / f"infrared/{name}.png", picture(1, 0))
         assert open_set(folder=str(tmp_path / open_set.__name__)).splits["test"] == test
+
+
+def test_kaist_tells_of_day_and_night_and_of_places(tmp_path: Path):
+    opened = kaist(folder=str(drawn("kaist", tmp_path)))
+    told = {name[:5]: opened.labels(name) for name in KAIST}
+    assert [told[f"set{at:02}"]["subset"] for at in range(12)] == (["day"] * 3 + ["night"] * 3) * 2
+    assert opened.labels("set03/V000/I00001") == {"subset": "night", "place": "set03", "video": "set03/V000"}
+
+
+def test_msrs_tells_of_day_and_night(tmp_path: Path):
+    opened = msrs(folder=str(drawn("msrs", tmp_path)))
+    assert [opened.labels(name) for name in MSRS] == [{"subset": "day"}, {"subset": "night"}, {"subset": "night"}]
+
+
+def voc(label: str, *edges: float, names: str = "xmin ymin xmax ymax", size: tuple[int, int] = SIZE) -> str:
+    sides = "".join(f"<{name}>{edge}</{name}>" for name, edge in zip(names.split(), edges, strict=True))
+    height, width = size
+    return f"""<?xml version="1.0"?>
+<annotation>
+  <size><width>{width}</width><height>{height}</height><depth>3</depth></size>
+  <object><name>{label}</name><bndbox>{sides}</bndbox><part><name>head</name></part></object>
+</annotation>"""
+
+
+TEXT = "% bbGt version=3\nperson 1 2 3 4 0 0 0 0 0 0 0\npeople -1 0 4 2 1 0 0 0 0 0 0\n"
+MARKED: list[tuple[str, str, str, str, list[Box]]] = [
+    ("llvip", "train/010002", "Annotations/010002.xml", voc("person", 1, 2, 4, 6), [Box("person", 1, 2, 3, 4)]),
+    ("flir", "FLIR_00005", "Annotations/FLIR_00005_PreviewData.xml", voc("car", 0, 1, 8, 7), [Box("car", 0, 1, 8, 6)]),
+    (
+        *("kaist", "set00/V000/I00001", "annotations/set00/V000/I00001.txt", TEXT),
+        [Box("person", 1, 2, 3, 4), Box("people", -1, 0, 4, 2)],
+    ),
+    ("kaist", "set06/V000/I00000", "sanitized_annotations/set06_V000_I00000.txt", "% bbGt version=3\n", []),
+    (
+        *("kaist", "set07/V000/I00001", "annotations-xml-new/set07/V000/I00001.xml"),
+        voc("cyclist", 1, 2, 3, 4, names="x y w h"),
+        [Box("cyclist", 1, 2, 3, 4)],
+    ),
+]
+
+
+@pytest.mark.parametrize("marked", MARKED, ids=lambda marked: marked[2])
+def test_boxes_are_where_the_release_has_them(marked: tuple[str, str, str, str, list[Box]], tmp_path: Path):
+    name, scene, path, text, boxes = marked
+    write(drawn(name, tmp_path) / path, text)
+    if path.startswith("annotations-xml"):
+        (tmp_path / "annotations").rename(tmp_path / "other")
+    opened = sources[name].factory(folder=str(tmp_path))
+    assert opened.boxes(scene) == boxes
+    assert opened.boxes(opened.splits["test"][-1]) is None
+
+
+def test_boxes_of_a_release_may_be_elsewhere(tmp_path: Path):
+    write(tmp_path / "mine/010002.xml", voc("car", 1, 2, 4, 6))
+    opened = llvip(folder=str(drawn("llvip", tmp_path / "llvip")), boxes=str(tmp_path / "mine"))
+    assert opened.boxes("train/010002") == [Box("car", 1, 2, 3, 4)]

@@ -12,12 +12,14 @@ import numpy as np
 from einops import rearrange
 
 from crossband.recipes.basics.colour import grey_pixels
+from crossband.recipes.data.annotations import Annotations, annotations
 from crossband.recipes.data.formats import Header, ImageError
 from crossband.recipes.data.images import file_hash, read_header, read_image
+from crossband.recipes.data.labels import Labelling, unlabelled
 from crossband.recipes.data.layout import LEAVE_OUT, Found, Layout, choose, scan
 from crossband.recipes.data.naming import proposed
 from crossband.recipes.data.splits import Rule, divide, natural
-from crossband.recipes.kinds.source import CHANNELS, Band, DataError, Source
+from crossband.recipes.kinds.source import CHANNELS, Band, Box, DataError, Source
 from crossband.registry import ArgumentError, CrossbandError, suggest
 
 Ranges = dict[str, tuple[float, float]]
@@ -115,6 +117,17 @@ class Files:
         return grey_pixels(array)
 
 
+@dataclass(frozen=True)
+class Told:
+    """What a source tells of its scenes beside their images: labels, and boxes where there are annotations."""
+
+    labels: Labelling = unlabelled
+    boxes: Annotations | None = None
+
+
+NOTHING = Told()
+
+
 class Pairs(Source):
     """Scenes read from files that were checked before. `open_pairs` makes one."""
 
@@ -124,11 +137,13 @@ class Pairs(Source):
         sizes: Mapping[str, tuple[int, int]],
         splits: Mapping[str, Sequence[str]],
         unpaired: Mapping[str, Mapping[str, Sequence[str]]] = EMPTY,
+        told: Told = NOTHING,
     ) -> None:
         self.bands = {band: found.band for band, found in files.items()}
         self.splits, self.unpaired = splits, unpaired
         self._files = files
         self._sizes = sizes
+        self._told = told
 
     def read(self, name: str, bands: Collection[str] | None = None) -> dict[str, np.ndarray]:
         """The images of a scene, as Source.read promises. Raises ImageError, naming the file, if one cannot be used."""
@@ -146,25 +161,42 @@ class Pairs(Source):
         """A hash of the file, with the meaning of its numbers. Raises ImageError if it cannot be read."""
         return self._files[band].fingerprint(name)
 
+    def labels(self, name: str) -> Mapping[str, str]:
+        """What its folders, its name or a table say of a scene. Raises DataError, naming the line of the table."""
+        return self._told.labels(name)
+
+    def boxes(self, name: str) -> Sequence[Box] | None:
+        """The boxes of the annotations, if there are any. Raises DataError, naming file and line."""
+        return None if self._told.boxes is None else self._told.boxes.of(name, self.size(name))
+
 
 def open_set(
-    name: str, folder: str, layouts: Sequence[Layout], reading: Reading, split: Mapping[str, Rule] | None
+    name: str,
+    folder: str,
+    layouts: Sequence[Layout],
+    reading: Reading,
+    split: Mapping[str, Rule] | None,
+    *,
+    boxes: str | None = None,
 ) -> Pairs:
-    """Open a published data set in a folder that has one of the layouts. The layout has its own splits.
+    """Open a published data set in a folder that has one of the layouts. The layout has its own splits and labels.
 
-    Raises ArgumentError, naming the source `name`, and DataError for a wrong folder and as `open_pairs` does.
+    `boxes` is where its annotations are, if not where the layout has them. Raises ArgumentError, naming the source
+    `name`, and DataError for a wrong folder and as `open_pairs` does.
     """
     reading.check(name)
     layout = choose(f"`{name}` data", folder, layouts)
     found = scan({band: Path(folder) for band in layout.images}, layout.images)
-    return open_pairs(replace(found, stray=()), reading, split or layout.split)
+    own = next((str(place) for each in layout.boxes if (place := Path(folder, each)).is_dir()), None)
+    told = Told(layout.labels, annotations(name, boxes or own, found.files))
+    return open_pairs(replace(found, stray=()), reading, split or layout.split, told)
 
 
-def open_pairs(found: Found, reading: Reading, split: Mapping[str, Rule]) -> Pairs:
+def open_pairs(found: Found, reading: Reading, split: Mapping[str, Rule], told: Told = NOTHING) -> Pairs:
     """Open the scenes that have a file in every band. Raises DataError that names every file at fault."""
     bands, headers = check_files(found, reading)
     sizes = {name: (header.height, header.width) for name, header in headers[next(iter(bands))].items()}
-    return Pairs(bands, sizes, divide(list(sizes), split))
+    return Pairs(bands, sizes, divide(list(sizes), split), told=told)
 
 
 def check_files(

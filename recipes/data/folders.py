@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from crossband.graphs.language.document import RELATIVE
-from crossband.recipes.data.aligned import EMPTY, Outside, Pairs, Ranges, Reading, check_band_names, check_files
+from crossband.recipes.data.aligned import EMPTY, Outside, Pairs, Ranges, Reading, Told, check_band_names, check_files
+from crossband.recipes.data.annotations import annotations
 from crossband.recipes.data.formats import Header
+from crossband.recipes.data.labels import labelling
 from crossband.recipes.data.layout import Layout, choose, scan
 from crossband.recipes.kinds.source import DataError, source
 from crossband.registry import ArgumentError, FilePath
@@ -25,6 +27,9 @@ def folders(
     range: Ranges = EMPTY,
     outside: Outside = "clip",
     luminance: bool = False,
+    boxes: FilePath | None = None,
+    labels: list[str] | None = None,
+    table: FilePath | None = None,
 ) -> Pairs:
     """Unpaired images: a folder for each band, with names and numbers of their own.
 
@@ -33,6 +38,8 @@ def folders(
       folder once, and repeats the others.
     - `test` is a folder of aligned pairs, in subfolders called as the bands, as for `pairs`: comparing a translation
       with its target takes images of one scene.
+    - `boxes`, `labels` and `table` tell of the aligned pairs what they do for `pairs`; the folders that `labels` names
+      begin inside of those of the bands.
     - `channels`, `range`, `outside` and `luminance` are those of `pairs`.
 
     Scenes are called `visible/NAME`, `infrared/NAME` and `test/NAME`. Raises DataError as `pairs` does.
@@ -61,7 +68,11 @@ def folders(
         files[band] = replace(parts["train"][0][band], files=paths, headers=known)
         sizes |= {scene: (header.height, header.width) for scene, header in known.items()}
     splits = {part: by_band[next(iter(given))] for part, by_band in names.items()}
-    return Pairs(files, sizes, splits, {"train": names["train"]})
+    tested = {band: {name: files[band].files[name] for name in own} for band, own in names["test"].items()}
+    told = Told(  # the name of a tested scene begins with `test/`
+        labelling("folders", ["_", *(labels or ())], table), annotations("folders", boxes, tested)
+    )
+    return Pairs(files, sizes, splits, {"train": names["train"]}, told)
 
 
 def _folders(bands: Mapping[str, str], visible: str | None, infrared: str | None) -> dict[str, Path]:

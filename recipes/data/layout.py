@@ -8,6 +8,7 @@ from pathlib import Path
 from crossband.graphs.language.document import RELATIVE
 from crossband.graphs.language.files import FileError, files_below
 from crossband.recipes.data.formats import SUFFIXES
+from crossband.recipes.data.labels import Labelling, unlabelled
 from crossband.recipes.data.naming import NAME, expression, name_in
 from crossband.recipes.data.splits import Rule
 from crossband.recipes.kinds.source import CHANNELS, DataError
@@ -26,12 +27,15 @@ class Layout:
     `{a,b}` for one of these, `**` for names in folders of any depth. The parts that these match, joined by `/`, name
     the scene: `*/*/lwir/*` finds the infrared image of `set00/V000/I00000`. With `{name}` it is a pattern of
     `crossband.recipes.data.naming`. A folder has this layout if each of
-    `folders`, patterns of pathlib, matches a folder in it. `split` are the rules of its splits.
+    `folders`, patterns of pathlib, matches a folder in it. `split` are the rules of its splits. `labels` says what the
+    name of a scene tells of it; `boxes` are folders that may have its annotations, of which the first is taken.
     """
 
     images: Mapping[str, str]
     folders: tuple[str, ...]
     split: Mapping[str, Rule]
+    labels: Labelling = unlabelled
+    boxes: tuple[str, ...] = ()
 
     def missing(self, folder: Path) -> list[str]:
         """The patterns of `folders` that match nothing in `folder`."""

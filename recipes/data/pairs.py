@@ -11,11 +11,14 @@ from crossband.recipes.data.aligned import (
     Pairs,
     Ranges,
     Reading,
+    Told,
     Unmatched,
     check_band_names,
     check_bands,
     open_pairs,
 )
+from crossband.recipes.data.annotations import annotations
+from crossband.recipes.data.labels import labelling
 from crossband.recipes.data.layout import Found, scan
 from crossband.recipes.data.naming import check_names
 from crossband.recipes.data.splits import Rule
@@ -41,6 +44,9 @@ def pairs(
     luminance: bool = False,
     unmatched: Unmatched = "error",
     split: dict[str, Rule] = LAST_TENTH,
+    boxes: FilePath | None = None,
+    labels: list[str] | None = None,
+    table: FilePath | None = None,
 ) -> Pairs:
     """Aligned images in a folder for each band, matched by name: PNG, TIFF, JPEG or BMP; 8 or 16 bits, or float.
 
@@ -61,6 +67,11 @@ def pairs(
     - `outside: refuse` makes values outside of `range` an error that names the file; they are clipped otherwise.
     - `unmatched: ignore` leaves out scenes that lack an image.
     - `split` has a rule for each split, as in `crossband.recipes.data.splits`; the last tenth is `test` unless given.
+    - `boxes` is a COCO file, `boxes.json`, or a folder with a VOC file (`.xml`) for each image or a text file of
+      `LABEL LEFT TOP WIDTH HEIGHT`, called as the scene or as one of its images. It may be the folder of the images.
+    - `labels: [place, subset]` names the folders that a scene lies in: `set03/night/0001` has the place `set03` and the
+      subset `night`; `_` skips one. `table: scenes.csv` has a line for each scene: its name in the column `scene`, a
+      label in every other one. `crossband evaluate --by subset` divides its figures by them.
 
     Every file is checked first, by its header: DataError names all that lack their partner, cannot be read, or
     differ in size from their partner or in type from most files of their band. ArgumentError on wrong parameters.
@@ -76,7 +87,9 @@ def pairs(
     check_names("pairs", names)
     reading = Reading(range, outside, luminance, unmatched, channels)
     reading.check("pairs", given)
-    return open_pairs(_scan(_folders(folder, given), names, suffix), reading, split)
+    found = _scan(_folders(folder, given), names, suffix)
+    told = Told(labelling("pairs", labels or (), table), annotations("pairs", boxes, found.files))
+    return open_pairs(found, reading, split, told)
 
 
 def _folders(folder: str | None, given: Mapping[str, str | None]) -> dict[str, Path]:

@@ -44,7 +44,8 @@ class Box:
     """A rectangle around something in a scene, such as a `person`, in pixels of the images that `Source.read` gives.
 
     `x` and `y` are its left and its upper edge, counted from the upper left corner of the image; `width` and `height`
-    are more than 0. Edges lie between pixels: a box from 0 to the width and the height of an image is all of it.
+    are more than 0. Edges lie between pixels: a box from 0 to the width and the height of an image is all of it. As
+    people drew it, it may reach beyond the image.
     """
 
     label: str
@@ -120,8 +121,7 @@ class Source(ABC):
     def boxes(self, name: str) -> Sequence[Box] | None:
         """The things marked in a scene, on all its bands. Empty: there are none. None: nobody has looked for any.
 
-        Each box has a part of the image in it, and none beyond. Raises DataError, naming file and line, where
-        annotations cannot be read.
+        Raises DataError, naming file and line, where annotations cannot be read.
         """
         return None
 

@@ -36,6 +36,7 @@ class Canvas:
         self.horizon, self.middle, self.eye = horizon, middle, eye
         self.surfaces: list[Surface] = []
         self.depths: list[float] = []
+        self._things: list[tuple[str, int, int]] = []  # each with the first and the last of its surfaces
         self._numbers: dict[tuple[int, int], int] = {}
         self._labels = Image.new("I", (width, height), 0)
         self._shade = Image.new("L", (width, height), 0)
@@ -51,6 +52,20 @@ class Canvas:
     def shade(self) -> np.ndarray:
         """1 where direct sunlight is blocked from the ground, else 0: `h w`."""
         return np.asarray(self._shade) / np.float32(255)
+
+    def thing(self, label: str, first: int) -> None:
+        """Call what the surfaces from number `first` on show a thing."""
+        self._things.append((label, first, len(self.surfaces)))
+
+    def things(self) -> list[tuple[str, int, int, int, int]]:
+        """The things that can be seen: label, left, top, right and bottom of what shows of each, in pixels."""
+        found, labels = [], self.labels
+        for label, first, last in self._things:
+            rows, columns = np.nonzero((labels >= first) & (labels < last))
+            if len(rows):
+                edges = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+                found.append((label, *map(int, edges)))
+        return found
 
     def project(self, point: Point) -> tuple[float, float]:
         """Column and row of a point of the world."""

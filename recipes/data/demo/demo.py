@@ -17,12 +17,13 @@ from crossband.recipes.data.demo.canvas import Canvas
 from crossband.recipes.data.demo.render import Render
 from crossband.recipes.data.demo.scenery import Street
 from crossband.recipes.data.demo.weather import Weather
-from crossband.recipes.kinds.source import Band, Source, source
+from crossband.recipes.kinds.source import Band, Box, Source, source
 from crossband.registry import ArgumentError
 
 Count = Annotated[int, Ge(1), Le(100_000)]  # each has a name: more are a mistyped number, which memory would not hold
 CACHE = 256 << 20  # bytes of drawn scenes that a source keeps
 RANGE = (263.0, 313.0)  # K
+FINER = 2  # painted finer than asked for, then averaged: smooth edges
 
 
 class Demo(Source):
@@ -48,10 +49,24 @@ class Demo(Source):
         """Height and width, the same for every scene."""
         return self._size
 
-    def _draw(self, name: str) -> dict[str, np.ndarray]:
+    def labels(self, name: str) -> dict[str, str]:
+        """The `subset` of a scene is day or night."""
+        return {"subset": "night" if Weather.draw(self._random(name), self._night).night else "day"}
+
+    def boxes(self, name: str) -> list[Box]:
+        """Each `person` and `car`, as far as it can be seen, at least a pixel wide and high."""
+        canvas, _ = _paint(self._random(name), self._size, self._night)
+        things = [(label, *(edge / FINER for edge in edges)) for label, *edges in canvas.things()]
+        found = [Box(label, x, y, right - x, bottom - y) for label, x, y, right, bottom in things]
+        return [box for box in found if min(box.width, box.height) >= 1]
+
+    def _random(self, name: str) -> np.random.Generator:
+        """The generator that all of a scene is drawn with."""
         split, index = name.rsplit("_", 1)
-        rng = np.random.default_rng([self._seed, list(self.splits).index(split), int(index)])
-        visible, kelvin = draw_scene(rng, self._size, night=self._night)
+        return np.random.default_rng([self._seed, list(self.splits).index(split), int(index)])
+
+    def _draw(self, name: str) -> dict[str, np.ndarray]:
+        visible, kelvin = draw_scene(self._random(name), self._size, night=self._night)
         low, high = self._kelvin
         infrared = ((kelvin - low) / (high - low)).clip(0, 1)
         return {
@@ -74,7 +89,8 @@ def demo(
 
     - `train` and `test` are the numbers of scenes, up to 100,000. The first n are the same however many there are.
     - `size` is the height and width in pixels, or `[height, width]`, at least 16.
-    - `night` is the share of scenes without daylight.
+    - `night` is the share of scenes without daylight; the label `subset` of a scene is `day` or `night`.
+    - Every `person` and `car` that can be seen has a box.
     - `kelvin` are the apparent temperatures that become 0 and 1; others are clipped.
 
     Raises ArgumentError on wrong parameters.
@@ -91,8 +107,14 @@ def draw_scene(
     rng: np.random.Generator, size: tuple[int, int], *, night: float = 0.25
 ) -> tuple[np.ndarray, np.ndarray]:
     """One scene: the visible image, `h w 3` in [0, 1], and the apparent temperature, `h w` in kelvin."""
-    finer = 2  # painted finer than asked for, then averaged: smooth edges
-    height, width = size[0] * finer, size[1] * finer
+    canvas, weather = _paint(rng, size, night)
+    render = Render(canvas, weather, rng, FINER)
+    return render.visible(), render.infrared()
+
+
+def _paint(rng: np.random.Generator, size: tuple[int, int], night: float) -> tuple[Canvas, Weather]:
+    """The surfaces of a scene, on a canvas that is FINER than the images, and its weather."""
+    height, width = size[0] * FINER, size[1] * FINER
     weather = Weather.draw(rng, night)
     canvas = Canvas(
         height,
@@ -103,5 +125,4 @@ def draw_scene(
         eye=rng.uniform(1.5, 2.4),
     )
     Street(canvas, weather, rng).paint()
-    render = Render(canvas, weather, rng, finer)
-    return render.visible(), render.infrared()
+    return canvas, weather

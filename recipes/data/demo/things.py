@@ -74,7 +74,7 @@ class Things:
 
         Also one that stands has not been standing for long.
         """
-        canvas, weather, length, half = self.canvas, self.weather, 4.2, 0.88
+        canvas, weather, length, half, first = self.canvas, self.weather, 4.2, 0.88, len(self.canvas.surfaces)
         canvas.shadow([(x - half, z), (x + half, z), (x + half, z + length), (x - half, z + length)])
         if not self._visible((x, z + length / 2), 2.2, 1.3):
             return
@@ -96,6 +96,7 @@ class Things:
             self._light(x + 0.9 * at, z, driving)
         if driving and not engine:
             canvas.disc(replace(under, kelvin=weather.air + 45), (x + 0.45, 0.32, z), 0.09)
+        canvas.thing("car", first)
 
     def _light(self, x: float, z: float, driving: bool) -> None:
         on = driving and self.weather.night
@@ -106,7 +107,7 @@ class Things:
 
     def person(self, x: float, z: float) -> None:
         """Someone in clothes between the warmth of skin and of the air, in mid-stride."""
-        canvas, rng, air = self.canvas, self.rng, self.weather.air
+        canvas, rng, air, first = self.canvas, self.rng, self.weather.air, len(self.canvas.surfaces)
         tall, stride = rng.uniform(0.89, 1.09), rng.uniform(0.03, 0.3)
         if not self._visible((x, z), 0.5, 1.75 * tall):
             return
@@ -125,6 +126,7 @@ class Things:
             canvas.disc(skin, (x + hand, 0.82 * tall, z), 0.055)
         canvas.disc(hair, (x, 1.64 * tall, z), 0.115, tall=1.2)
         canvas.disc(skin, (x, 1.6 * tall, z), 0.1, tall=1.25)
+        canvas.thing("person", first)
 
     def _pick(self, colours: Sequence[Colour]) -> Colour:
         return colours[int(self.rng.integers(len(colours)))]

@@ -15,6 +15,7 @@ LAYOUT = Layout(
     images={"visible": "JPEGImages/*_RGB", "infrared": "JPEGImages/*_PreviewData"},
     folders=("JPEGImages",),
     split={},  # from LISTS
+    boxes=("Annotations",),
 )
 
 
@@ -27,6 +28,7 @@ def flir(
     luminance: bool = False,
     unmatched: Unmatched = "error",
     split: dict[str, Rule] | None = None,
+    boxes: FilePath | None = None,
 ) -> Pairs:
     """FLIR-aligned: 5,142 pairs of driving scenes, 640x512, an aligned part of FLIR ADAS (Zhang et al. 2020).
 
@@ -36,12 +38,15 @@ def flir(
     data set's own split, used if there is no `split`: `align_train.txt`, 4,129 pairs, and `align_validation.txt`,
     1,013 pairs for testing, as counted by its users.
 
+    Boxes come from `Annotations`, with VOC files such as `FLIR_00002_PreviewData.xml`, where that folder is there, or
+    from `boxes`, as for `pairs`.
+
     `range`, `outside`, `luminance` and `unmatched` are those of `pairs`; the images are 8-bit pictures of the camera,
     not temperatures. Raises DataError as `pairs` does, and for a folder with another layout.
     """
     reading = Reading(range, outside, luminance, unmatched)
     layout = LAYOUT if split or not Path(folder, "JPEGImages").is_dir() else replace(LAYOUT, split=_lists(folder))
-    return open_set("flir", folder, [layout], reading, split)
+    return open_set("flir", folder, [layout], reading, split, boxes=boxes)
 
 
 def _lists(folder: str) -> dict[str, Rule]:

@@ -12,10 +12,21 @@ from crossband.registry import ArgumentError, FilePath, suggest
 DAY = ("set00", "set01", "set02", "set06", "set07", "set08")
 NIGHT = ("set03", "set04", "set05", "set09", "set10", "set11")
 SETS = {"all": (*DAY, *NIGHT), "day": DAY, "night": NIGHT}
+BOXES = ("sanitized_annotations", "annotations-xml-new-sanitized", "annotations-xml-new", "annotations")
+
+
+def labels(name: str) -> dict[str, str]:
+    """Where and when a scene was filmed: the set names both."""
+    place, video, _ = name.split("/")
+    return {"subset": "day" if place in DAY else "night", "place": place, "video": f"{place}/{video}"}
+
+
 LAYOUT = Layout(
     images={"visible": "*/*/visible/*", "infrared": "*/*/lwir/*"},
     folders=("set*/V*/visible", "set*/V*/lwir"),
     split={"train": {"from": "set00", "to": "set05"}, "test": {"from": "set06", "to": "set11"}},
+    labels=labels,
+    boxes=BOXES,
 )
 
 
@@ -29,6 +40,7 @@ def kaist(
     luminance: bool = False,
     unmatched: Unmatched = "error",
     split: dict[str, Rule] | None = None,
+    boxes: FilePath | None = None,
 ) -> Pairs:
     """KAIST Multispectral Pedestrian: videos from a car by day and night, aligned, 640x512 (Hwang et al. 2015).
 
@@ -42,6 +54,12 @@ def kaist(
     neighbours, so a test image has near copies in the training set. Their 8,029 pairs become 7,227 and 802; the
     authors' list counts 8,035 frames.
 
+    Labels of a scene are its `subset`, day or night, its `place`, such as `set03`, and its `video`. Boxes of `person`,
+    `people`, `cyclist` and `person?` come from the first of these folders that is there: `sanitized_annotations` (Li et
+    al. 2018; `set00_V000_I00000.txt`), `annotations-xml-new-sanitized`, `annotations-xml-new` (XML) and `annotations`
+    (`set00/V000/I00000.txt`), as they are known from public code; or from `boxes`, as for `pairs`. Videos of boxes
+    (`.vbb`, of MATLAB) are not read: Dollár's toolbox writes the text files of them.
+
     `range`, `outside`, `luminance` and `unmatched` are those of `pairs`. Raises DataError as `pairs` does, and for a
     folder with another layout.
     """
@@ -51,4 +69,4 @@ def kaist(
             raise ArgumentError(f"kaist: `sets` has no `{name}`", hint=suggest(name, SETS["all"]))
     images = {band: pattern.replace("*", f"{{{','.join(chosen)}}}", 1) for band, pattern in LAYOUT.images.items()}
     reading = Reading(range, outside, luminance, unmatched)
-    return open_set("kaist", folder, [replace(LAYOUT, images=images)], reading, split)
+    return open_set("kaist", folder, [replace(LAYOUT, images=images)], reading, split, boxes=boxes)

@@ -10,6 +10,7 @@ LAYOUT = Layout(
     images={"visible": "visible/{train,test}/*", "infrared": "infrared/{train,test}/*"},
     folders=("visible/train", "visible/test", "infrared/train", "infrared/test"),
     split={"train": {"under": "train"}, "test": {"under": "test"}},
+    boxes=("Annotations",),
 )
 
 
@@ -22,6 +23,7 @@ def llvip(
     luminance: bool = False,
     unmatched: Unmatched = "error",
     split: dict[str, Rule] | None = None,
+    boxes: FilePath | None = None,
 ) -> Pairs:
     """LLVIP: 15,488 aligned pairs of street scenes, most of them at night, 1280x1024 (Jia et al. 2021).
 
@@ -30,8 +32,11 @@ def llvip(
     split, used if there is no `split`, is that of the folders: 12,025 pairs for training and 3,463 for testing,
     according to copies of its readme. Nothing here depends on these numbers.
 
+    Boxes of `person` come from `Annotations`, with VOC files such as `010001.xml`, where that folder is there, or from
+    `boxes`, as for `pairs`.
+
     `range`, `outside`, `luminance` and `unmatched` are those of `pairs`. Raises DataError as `pairs` does, and for a
     folder with another layout.
     """
     reading = Reading(range, outside, luminance, unmatched)
-    return open_set("llvip", folder, [LAYOUT], reading, split)
+    return open_set("llvip", folder, [LAYOUT], reading, split, boxes=boxes)

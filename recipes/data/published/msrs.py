@@ -6,16 +6,25 @@ from crossband.recipes.data.splits import Rule
 from crossband.recipes.kinds.source import source
 from crossband.registry import FilePath
 
+
+def labels(name: str) -> dict[str, str]:
+    """When a scene was filmed: its name ends in `D` or `N`."""
+    subset = {"D": "day", "N": "night"}.get(name[-1:])
+    return {"subset": subset} if subset else {}
+
+
 LAYOUTS = (
     Layout(
         images={"visible": "{train,test}/vi/*", "infrared": "{train,test}/ir/*"},
         folders=("train/vi", "train/ir", "test/vi", "test/ir"),
         split={"train": {"under": "train"}, "test": {"under": "test"}},
+        labels=labels,
     ),
     Layout(
         images={"visible": "visible/*", "infrared": "infrared/*"},
         folders=("visible", "infrared"),
         split={"test": {"from": "01186", "to": "01299"}},  # not published: the last block of ids, scenes of their own
+        labels=labels,
     ),
 )
 
@@ -37,9 +46,9 @@ def msrs(
     is that of the folders: 1,083 pairs for training and 361 for testing. They are frames of the same drives, about
     every fourth for testing, so test images have near copies in the training set.
 
-    A part of it in folders `visible` and `infrared`, as for `pairs`, is read too; ids from 01186 to 01299 are then for
-    testing, a choice made here. `range`, `outside`, `luminance` and `unmatched` are those of `pairs`. Raises DataError
-    as `pairs` does, and for a folder with another layout.
+    The label `subset` of a scene is `day` or `night`. A part of it in folders `visible` and `infrared`, as for `pairs`,
+    is read too; ids from 01186 to 01299 are then for testing, a choice made here. `range`, `outside`, `luminance` and
+    `unmatched` are those of `pairs`. Raises DataError as `pairs` does, and for a folder with another layout.
     """
     reading = Reading(range, outside, luminance, unmatched)
     return open_set("msrs", folder, LAYOUTS, reading, split)
