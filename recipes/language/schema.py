@@ -400,7 +400,10 @@ def _running() -> Schema:
                         "type": "string",
                         "description": "The value of the flow that is the result; without it, the first",
                     },
-                    "metrics": {**_texts(), "description": "What is measured; without it, the usual metrics and those of `paper`"},
+                    "metrics": {
+                        **_texts(),
+                        "description": "What is measured; without it, the usual metrics and those of `paper`",
+                    },
                     "split": {"type": "string", "default": "test", "description": "Which images of the source"},
                     "load": {**SIZE, "description": "The size to which images are resized before; else as in `data`"},
                     "size": {**SIZE, "description": "The window that is cut out of their middle; else they stay whole"},
