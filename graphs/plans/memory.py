@@ -37,14 +37,14 @@ def least_memory(plan: Plan, sizes: Mapping[str, int], *, batch: int = 1, traini
         for shape in plan.inputs.values()
     ]
     try:
-        with torch.set_grad_enabled(training), _Allocated() as allocated:
+        with torch.set_grad_enabled(training), Allocated() as allocated:
             network(*inputs)
     except (NotImplementedError, RuntimeError):  # an operation that knows no shapes without values
         return None
     return allocated.most
 
 
-class _Allocated(TorchDispatchMode):
+class Allocated(TorchDispatchMode):
     """Counts the bytes of the tensors that operations make, for as long as they live."""
 
     def __init__(self) -> None:

@@ -8,7 +8,8 @@ import click
 
 from crossband.recipes.commands.options import max_pixels
 from crossband.recipes.commands.output import print_json, say
-from crossband.registry import CrossbandError
+from crossband.recipes.language.columns import check_costs
+from crossband.registry import CrossbandError, suggest
 
 if TYPE_CHECKING:
     from crossband.recipes.kinds.source import Source
@@ -24,6 +25,10 @@ RANKING = ("ssim", "psnr", "mae", "mse", "rmse")  # the first that was measured 
 @click.option("--data", type=click.Path(path_type=Path), metavar="FOLDER", help="Other images than those of the run")
 @click.option("--split", help="Which of the images [default: test]")
 @click.option("--metrics", metavar="NAME,...", help="Which metrics, in the order of the sheet")
+@click.option(
+    "--cost", metavar="NAME,...", help="What a translation costs: parameters, macs; on this machine latency, memory"
+)
+@click.option("--against", metavar="RUN", help="Print the gains over this RUN, or `grey copy`, in percent")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the recipe: evaluate.load=256 (repeatable)"
 )
@@ -50,6 +55,8 @@ def evaluate(
     data: Path | None,
     split: str | None,
     metrics: str | None,
+    cost: str | None,
+    against: str | None,
     settings: tuple[str, ...],
     device: str | None,
     as_json: bool,
@@ -70,13 +77,17 @@ def evaluate(
     from crossband.recipes.metrics.results import together
     from crossband.recipes.model.loading import load
 
-    chosen = [name.strip() for name in metrics.split(",")] if metrics else None
+    chosen, costs = (None if text is None else [name.strip() for name in text.split(",")] for text in (metrics, cost))
+    check_costs(costs or ())
     if by:
         declared(by)  # before anything is measured
     found: dict[Path, Results] = {}
-    for run in dict.fromkeys(runs):
-        found[run] = load(run, settings=settings, device=device).evaluate(data, split=split, metrics=chosen)
-    results = together(dict(zip(labels(list(found)), found.values(), strict=True)))
+    runs = tuple(dict.fromkeys(runs))
+    other = None if against is None else _system(against, runs)
+    for run in runs:
+        found[run] = load(run, settings=settings, device=device).evaluate(data, split=split, metrics=chosen, cost=costs)
+    results = together(dict(zip(labels(runs), found.values(), strict=True)))
+    results = results if other is None else results.gains_over(other)
     if picture and len(results.groups) > 1:
         strangers = "; ".join(results.warnings[: len(results.groups) - 1]).rstrip(".")
         raise CrossbandError(f"these runs share no picture: {strangers}", hint="draw one of them at a time")
@@ -88,7 +99,7 @@ def evaluate(
     if sheet:
         from crossband.recipes.reporting.sheet import write_sheet
 
-        say(f"the figures of {write_sheet(sheet, results.tables)} images in {sheet}")
+        say(f"the figures of {write_sheet(sheet, results.tables, results.costs)} images in {sheet}")
     if picture:
         shown = {}
         for name, run in zip(results.baselines, found, strict=True):  # loaded again: not all fit into memory at once
@@ -96,6 +107,20 @@ def evaluate(
             shown[name] = _scored(model, list(ranked), model.open_data(data), split)
         draw_examples(picture, shown, list(ranked.values()))
         say(f"{len(ranked)} images, the best first, in {picture}")
+
+
+def _system(against: str, runs: Sequence[Path]) -> str:
+    """The name in the table of what the gains are over: one of the runs, or a baseline."""
+    named = dict(zip(runs, labels(runs), strict=True))
+    baselines = {"grey copy", "mean image"}
+    known = {
+        **{str(run): name for run, name in named.items()},
+        **{name: name for name in (*named.values(), *baselines)},
+    }
+    if (found := known.get(against) or named.get(Path(against))) is None:
+        hint = suggest(against, known) or "name one of the runs that are measured"
+        raise CrossbandError(f"--against {against}: is none of these runs, and no baseline", hint=hint)
+    return found
 
 
 def _check_files(sheet: Path | None, picture: Path | None) -> None:

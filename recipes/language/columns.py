@@ -1,7 +1,9 @@
-"""What a column of a table can have beside metrics: figures of the networks that translate, and not of images."""
+"""What a column of results can have beside metrics: what a translation costs, and not how good it is."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from crossband.registry import CrossbandError, suggest
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,20 @@ class NetworkFigure:
         return f"{value:.{self.digits}f}"
 
 
-# how each is computed is said in `crossband.recipes.model.figures`
+# how each is found is said in `crossband.recipes.model.cost`
 FIGURES: Mapping[str, NetworkFigure] = {
-    "parameters": NetworkFigure("parameters", "Learned numbers of the networks that translate, in millions", unit="M"),
+    "parameters": NetworkFigure("parameters", "Learned numbers of the networks that translate, in millions", "M"),
+    "macs": NetworkFigure("MACs", "Multiply-accumulates of convolutions and matrix products, for one image", "G"),
+    "latency": NetworkFigure("latency", "Time from images on the device to their translations there", "ms"),
+    "memory": NetworkFigure("peak memory", "Weights, images and all that is computed and held at once", "MB", 1),
 }
+
+
+def check_costs(names: Iterable[str]) -> tuple[str, ...]:
+    """These names of figures. Raises CrossbandError with the nearest one for a name that is none."""
+    found = tuple(dict.fromkeys(names))
+    for name in found:
+        if name not in FIGURES:
+            hint = suggest(name, FIGURES) or f"choose from {', '.join(FIGURES)}"
+            raise CrossbandError(f"there is no cost `{name}`", hint=hint)
+    return found

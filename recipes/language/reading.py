@@ -131,7 +131,9 @@ class _Parser:
             precision=str(data.get("precision", "32")),
             keep=tuple(data.get("keep", ())),
             every=Every(**data.get("every", {})),
-            evaluate=Measure(**{**evaluate, "metrics": tuple(evaluate["metrics"]) if "metrics" in evaluate else None}),
+            evaluate=Measure(
+                **evaluate | {key: tuple(evaluate[key]) for key in ("metrics", "cost") if key in evaluate}
+            ),
             paper=self.papers(data.get("paper", [])),
             **{key: data[key] for key in RUNNING if key in data},
         )

@@ -6,6 +6,7 @@ from typing import Any
 from crossband import registry
 from crossband.graphs.language.keys import INNER, TYPE, told
 from crossband.graphs.language.schema import DIALECT, NAME, Known, graph_schema, parameter_schemas, patch_of
+from crossband.recipes.language.columns import FIGURES
 from crossband.recipes.language.ramps import NEEDED as NEEDED_OF_RAMP
 from crossband.recipes.language.ramps import SHAPES
 from crossband.registry import Described
@@ -406,8 +407,12 @@ def _running() -> Schema:
                     },
                     "split": {"type": "string", "default": "test", "description": "Which images of the source"},
                     "load": {**SIZE, "description": "The size to which images are resized before; else as in `data`"},
-                    "size": {**SIZE, "description": "The window that is cut out of their middle; else they stay whole"},
                     "images": {**COUNT, "description": "The first so many images only"},
+                    "cost": {
+                        "type": "array",
+                        "items": {"enum": list(FIGURES)},
+                        "description": "What a translation costs at the size of the images, the last two here",
+                    },
                 }
             ),
         },

@@ -109,8 +109,8 @@ class Measure:
     metrics: tuple[str, ...] | None = None
     split: str = "test"
     load: int | tuple[int, int] | None = None
-    size: int | tuple[int, int] | None = None
     images: int | None = None
+    cost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

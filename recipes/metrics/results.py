@@ -16,11 +16,17 @@ from crossband.recipes.basics.parts import Grid, Notes, Part, markdown
 from crossband.recipes.kinds.metric import MetricEntry
 from crossband.recipes.language.syntax import Figure, Paper
 from crossband.recipes.metrics.comparable import Conditions, obstacle
+from crossband.recipes.metrics.costs import Cost
+from crossband.recipes.metrics.costs import grid as grid_of_costs
+from crossband.recipes.metrics.costs import notes as notes_on
 from crossband.recipes.metrics.evaluation import EvaluationError, Summary, Table, declared
+from crossband.recipes.metrics.gain import HOW as HOW_OF_GAINS
+from crossband.recipes.metrics.gain import gains
+from crossband.recipes.metrics.gain import grid as grid_of_gains
 from crossband.recipes.metrics.intervals import FEW, LEVEL, RESAMPLES, Difference, paired
 from crossband.recipes.metrics.metrics import in_order
 from crossband.recipes.metrics.verdict import verdicts
-from crossband.registry import suggest
+from crossband.registry import CrossbandError, suggest
 
 ARROWS = {"lower": " ↓", "higher": " ↑", None: ""}
 ABSENT = "–"
@@ -34,7 +40,8 @@ class Results:
     """Tables of systems by name: runs, and the trivial baselines of each run. Printed, they are Markdown.
 
     `baselines` has every run with the names of its baselines, `papers` the figures that papers print for its recipe,
-    `conditions` under which it was measured.
+    `conditions` under which it was measured, `costs` what its translations cost, where that was asked for. With
+    `against`, the name of a system, the gains over it are given.
     """
 
     tables: Mapping[str, Table]
@@ -42,6 +49,8 @@ class Results:
     papers: Mapping[str, Sequence[Paper]] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     conditions: Mapping[str, Conditions] = field(default_factory=dict)
+    costs: Mapping[str, Cost] = field(default_factory=dict)
+    against: str | None = None
 
     @classmethod
     def of(
@@ -50,10 +59,12 @@ class Results:
         papers: Sequence[Paper] = (),
         warnings: Sequence[str] = (),
         conditions: Conditions | None = None,
+        cost: Cost | None = None,
     ) -> "Results":
         """The results of one run: the first table is its own, the others are its baselines."""
         run, *others = tables
-        return cls(tables, {run: others}, {run: papers}, warnings, {run: conditions or Conditions()})
+        costs = {run: cost} if cost else {}
+        return cls(tables, {run: others}, {run: papers}, warnings, {run: conditions or Conditions()}, costs)
 
     @property
     def table(self) -> Table:
@@ -127,6 +138,28 @@ class Results:
             for first, second in self.pairs()
         }
 
+    def gains_over(self, system: str) -> "Results":
+        """The same results with the gains over a system, a run or a baseline, in percent: see `gain`.
+
+        Raises CrossbandError, with the names of all systems, where there is none of that name.
+        """
+        if system not in self.tables:
+            hint = suggest(system, self.tables) or f"choose from {', '.join(f'`{name}`' for name in self.tables)}"
+            raise CrossbandError(f"there is no `{system}` among these results", hint=hint)
+        return replace(self, against=system)
+
+    @cached_property
+    def gains(self) -> dict[str, dict[str, float]]:
+        """The gain of each system over `against` in percent, by metric; of those alone that can be compared with it."""
+        if self.against is None:
+            return {}
+        names = next(names for names in map(self._systems, self.groups) if self.against in names)
+        return gains({name: self.tables[name] for name in names}, self.against)
+
+    def _systems(self, runs: Sequence[str]) -> list[str]:
+        """These runs and their baselines."""
+        return list(dict.fromkeys([*runs, *(name for run in runs for name in self.baselines[run])]))
+
     def parts(self) -> list[Part]:
         """The figures, verdicts, differences, the figures of papers, and notes on how to read all of them."""
         several = len(self.groups) > 1
@@ -135,12 +168,14 @@ class Results:
             if several:
                 found.append(f"**{', '.join(group)}**: {self.conditions[group[0]]}")
             found += self._of_group(group)
-        notes = Notes([*remarks(self.tables), *_on_differences(self.differences), *self.warnings])
+        lines = [*remarks(self.tables), *_on_differences(self.differences)]
+        lines += [*([HOW_OF_GAINS] if self.gains else []), *(notes_on(self.costs) if self.costs else [])]
+        notes = Notes([*lines, *self.warnings])
         return [*found, "How the figures are made:", notes]
 
     def _of_group(self, runs: Sequence[str]) -> list[Part]:
         """The parts with figures of runs that can be compared."""
-        names = [*runs, *(name for run in runs for name in self.baselines[run])]
+        names = self._systems(runs)
         found: list[Part] = [comparison({name: table for name, table in self.tables.items() if name in names})]
         verdicts = self.verdicts()
         found += [f"{run} {text}." for run in runs for text in verdicts.get(run, ())]
@@ -150,6 +185,10 @@ class Results:
                 f"Differences, image by image: the mean over n images and its {LEVEL:.0%} interval.",
                 _grid_of(differences),
             ]
+        if own := {name: each for name, each in self.gains.items() if name in names}:
+            found += [f"Gain over {self.against}, in percent of it; above zero is better.", grid_of_gains(own)]
+        if costs := {run: self.costs[run] for run in runs if run in self.costs}:
+            found += ["What a translation costs:", grid_of_costs(costs)]
         papers = {run: self.papers[run] for run in runs if self.papers.get(run)}
         if papers:
             caveats = Notes([*_caveats(papers), *_not_measured(self.tables, papers)])
@@ -174,6 +213,8 @@ class Results:
                 for metric in in_order({name for table in self.tables.values() for name in table.summary})
                 if metric.caution
             },
+            "costs": {run: asdict(each) for run, each in self.costs.items()},
+            "gains": {"against": self.against, "percent": self.gains} if self.against else {},
             "conditions": {run: asdict(each) for run, each in self.conditions.items()},
             "warnings": list(self.warnings),
         }
@@ -195,7 +236,8 @@ def together(runs: Mapping[str, Results]) -> Results:
     papers = {label: results.papers.get(own[label], ()) for label, results in runs.items()}
     conditions = {label: results.conditions[own[label]] for label, results in runs.items()}
     warnings = list(dict.fromkeys(line for results in runs.values() for line in results.warnings))
-    found = Results(tables, baselines, papers, warnings, conditions)
+    costs = {label: results.costs[own[label]] for label, results in runs.items() if own[label] in results.costs}
+    found = Results(tables, baselines, papers, warnings, conditions, costs)
     return replace(found, warnings=[*_warnings(found), *warnings])
 
 

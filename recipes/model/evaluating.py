@@ -1,5 +1,6 @@
 """A model on whole test images: what it makes of them, measured against two trivial translations."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -11,12 +12,14 @@ from crossband.recipes.basics.progress import followed
 from crossband.recipes.data.loader import Geometry, Scenes, collate
 from crossband.recipes.data.opening import scenes_of
 from crossband.recipes.kinds.source import Source
+from crossband.recipes.language.columns import check_costs
 from crossband.recipes.language.papers import differing
 from crossband.recipes.metrics.baselines import Baseline, MeanTarget, evaluate_baselines, grey_copy
 from crossband.recipes.metrics.comparable import Conditions
 from crossband.recipes.metrics.evaluation import Evaluation
 from crossband.recipes.metrics.metrics import DEFAULT
 from crossband.recipes.metrics.results import Results
+from crossband.recipes.model.cost import cost_of
 from crossband.recipes.model.task import Task, Trained
 
 MEAN_OF = 500  # training images of which the mean image is made
@@ -38,21 +41,12 @@ class Scored(NamedTuple):
 
 
 def whole_scenes(task: Task, source: Source, split: str | None = None) -> Scenes:
-    """Test images, resized as `evaluate.load` says; where it says nothing and training resizes, to `data.size`.
-
-    They stay whole, unless `evaluate.size` is a window to cut out of their middle.
-    """
+    """Whole images, resized as `evaluate.load` says; where it says nothing and training resizes, to `data.size`."""
     data = task.data
     load = task.evaluate.load or (data.geometry.get("size") if "load" in data.geometry else None)
     channels = {band: task.channels[band] for band in (*task.sources, task.target)}
     options: dict[str, Any] = {"channels": channels, "bands": task.bands}
-    return scenes_of(
-        source,
-        split or task.evaluate.split,
-        data,
-        Geometry(load=load, size=task.evaluate.size, crop="centre"),
-        **options,
-    )
+    return scenes_of(source, split or task.evaluate.split, data, Geometry(load=load), **options)
 
 
 def score(model: Trained, scenes: Scenes, numbers: Iterable[int]) -> Iterator[Scored]:
@@ -83,23 +77,26 @@ def measure(
     *,
     split: str | None = None,
     metrics: Sequence[str] | None = None,
+    cost: Sequence[str] | None = None,
     given: str | None = None,
     silent: bool = False,
 ) -> Results:
     """What a model makes of the images of a split, with the two trivial translations and the figures of the paper.
 
+    `cost` are figures of cost at the most frequent size of the images; without it, those that the recipe names.
     `given` is what to call images that are not those of the recipe.
     """
     task, device = model.task, model.device
     names = [metrics] if isinstance(metrics, str) else metrics
     printed = (name for paper in task.papers for name in paper.values)  # what stands beside it is measured, too
     chosen = tuple(names or task.evaluate.metrics or dict.fromkeys((*DEFAULT, *printed)))
+    named = check_costs(task.evaluate.cost if cost is None else cost)
     scenes = whole_scenes(task, source, split)
     count = min(task.evaluate.images or len(scenes), len(scenes))
-    evaluation, sizes = Evaluation(chosen, device), set[str]()
+    evaluation, sizes = Evaluation(chosen, device), Counter[tuple[int, int]]()
     for each in followed(score(model, scenes, range(count)), "evaluate", count, silent=silent):
         evaluation.update(each.output, each.target, [each.name], each.source)
-        sizes.add("x".join(map(str, each.target.shape[-2:])))
+        sizes[each.target.shape[-2], each.target.shape[-1]] += 1
     baselines: dict[str, Baseline] = {"grey copy": grey_copy}
     if "train" in source.splits:
         baselines["mean image"] = MeanTarget(_targets(task, source))
@@ -108,11 +105,12 @@ def measure(
     conditions = Conditions(
         bands=f"{task.source} to {task.target}",
         images=f"`{split or task.evaluate.split}` of {given or task.data.source}",
-        size=sizes.pop() if len(sizes) == 1 else "of several sizes",
+        size="x".join(map(str, next(iter(sizes)))) if len(sizes) == 1 else "of several sizes",
         channels=" and ".join(f"{task.channels[band]} of {band}" for band in (task.source, task.target)),
     )
     papers = [differing(paper, f"it was measured on {given}") for paper in task.papers] if given else task.papers
-    return Results.of(tables, papers, () if "mean image" in baselines else (NO_MEAN,), conditions)
+    found = cost_of(model, sizes.most_common(1)[0][0], named) if named else None
+    return Results.of(tables, papers, () if "mean image" in baselines else (NO_MEAN,), conditions, found)
 
 
 def _trivial(

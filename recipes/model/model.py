@@ -261,6 +261,7 @@ class Model(nn.Module):
         *,
         split: str | None = None,
         metrics: Sequence[str] | None = None,
+        cost: Sequence[str] | None = None,
         max_pixels: int | None = None,
         silent: bool = False,
     ) -> Results:
@@ -269,8 +270,8 @@ class Model(nn.Module):
         `data` are other images than those of the run: a folder, laid out as the recipe's data source has it, else as
         `pairs`; a `Source`; or a list or torch dataset of pairs of images (mappings by band, too), all of which are
         measured. A mapping `{"train": ..., "test": ...}` of these also gives the images for the mean image. `split`
-        and `metrics` are those of the recipe unless given. Whole images are used; `max_pixels` is as in `translate`.
-        Writes nothing.
+        and `metrics` are those of the recipe unless given, and so is `cost`, such as `["parameters", "latency"]`, see
+        `crossband.recipes.model.cost`. Whole images are used; `max_pixels` is as in `translate`. Writes nothing.
 
         The result prints as the table of the command; `result["psnr"].mean` is one figure of it, `result.tables`
         are those of the model and of the baselines. Raises DataError, EvaluationError, SizeError.
@@ -280,7 +281,8 @@ class Model(nn.Module):
             raise CheckpointError(message, hint="evaluate the folder of its run")
         given = None if data is None else other_images(data, self.task.data)
         with at_most(max_pixels):
-            return measure(self, self.open_data(data), split=split, metrics=metrics, given=given, silent=silent)
+            source, chosen = self.open_data(data), {"split": split, "metrics": metrics, "cost": cost}
+            return measure(self, source, **chosen, given=given, silent=silent)
 
     def open_data(self, data: Any = None) -> Source:
         """The images that `evaluate` takes. Raises DataError."""

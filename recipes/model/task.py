@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from crossband.graphs.plans.plan import Plan
 from crossband.recipes.kinds.source import Band
@@ -80,6 +80,7 @@ class Trained(Protocol):
     """What measuring a model and translating files with it need of it: see `crossband.recipes.model.model.Model`."""
 
     task: Task
+    networks: Mapping[str, nn.Module]
 
     @property
     def device(self) -> torch.device:

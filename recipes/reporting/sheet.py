@@ -5,24 +5,32 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from crossband.recipes.basics.files import replacing
+from crossband.recipes.language.columns import FIGURES
+from crossband.recipes.metrics.costs import Cost
 from crossband.recipes.metrics.evaluation import Table
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # what a cell begins with that is one
 
 
-def write_sheet(file: Path, tables: Mapping[str, Table]) -> int:
+def write_sheet(file: Path, tables: Mapping[str, Table], costs: Mapping[str, Cost] | None = None) -> int:
     """Write a line for each system and image, a column for each metric, empty where there is no value.
 
+    Behind them stands what the translations of a system cost, the same in each of its lines, by name and unit.
     The file is written whole or not at all, in place of an existing one. A text that a spreadsheet would take for a
     formula begins with `'`. Returns the number of lines below the heading.
     """
     images = [(system, name, row) for system, table in tables.items() for name, row in table.images.items()]
     metrics = list(dict.fromkeys(metric for _, _, row in images for metric in row))
+    known = costs or {}
+    columns = [name for name in FIGURES if any(name in cost.figures for cost in known.values())]
+    own = {system: [cost.figures.get(name) for name in columns] for system, cost in known.items()}
     with replacing(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["system", "image", *map(_cell, metrics)])
+        headers = (f"{name} ({FIGURES[name].unit})" for name in columns)
+        writer.writerow(["system", "image", *map(_cell, metrics), *headers])
         writer.writerows(
-            [_cell(system), _cell(name), *(row.get(metric) for metric in metrics)] for system, name, row in images
+            [_cell(system), _cell(name), *map(row.get, metrics), *own.get(system, [None] * len(columns))]
+            for system, name, row in images
         )
     return len(images)
 

@@ -216,7 +216,7 @@ class Session:
             self._sample(training)
         if _due(report.step, every.evaluate, 0) and not last:
             with training.evaluated():
-                results = self.model.evaluate(self.source, silent=True)
+                results = self.model.evaluate(self.source, cost=(), silent=True)
             self.log.write(report.step, report.epoch, test=_means(results.table))
         if _due(report.step, every.checkpoint, often) or last:
             self._checkpoint(training)
