@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from crossband.recipes.kinds.source import DataError
 from crossband.registry import schema_of, sources
 
 NAMES = [f"FLIR_{number:05d}" for number in range(8500, 8540)]
+CHANCE = [NAMES[int(at)] for at in np.random.default_rng(7).permutation(len(NAMES))]
 
 names = st.lists(st.from_regex(r"\A[a-c]_?[0-9]{1,3}[DN]?\Z"), min_size=4, max_size=40, unique=True)
 rules = st.one_of(
@@ -47,6 +49,7 @@ def test_splits_are_disjoint_cover_everything_and_do_not_depend_on_the_order(fou
         ({"every": 4, "block": 5}, NAMES[:5] + NAMES[20:25]),
         ({"every": 10, "start": 9}, NAMES[9::10]),
         ({"every": 4, "block": 5, "start": 1}, NAMES[5:10] + NAMES[25:30]),
+        ({"random": 3, "seed": 7, "start": 2}, sorted(CHANCE[2:5])),
         ({"list": ["FLIR_08507", "FLIR_08501.jpg"]}, [NAMES[1], NAMES[7]]),
     ],
     ids=str,
@@ -55,6 +58,14 @@ def test_what_each_rule_takes(rule: dict, test: list[str]):
     splits = divide(NAMES, {"test": rule})
     assert splits["test"] == test
     assert splits["train"] == [name for name in NAMES if name not in test]
+
+
+def test_two_splits_of_one_draw_share_nothing():
+    rules = {"train": {"random": 20, "seed": 3}, "test": {"random": 5, "seed": 3, "start": 20}}
+    splits = divide(NAMES, rules)
+    assert (len(splits["train"]), len(splits["test"])) == (20, 5)
+    with pytest.raises(DataError, match="the splits `train` and `test` share 5 scenes"):
+        divide(NAMES, {**rules, "test": {"random": 5, "seed": 3}})
 
 
 def test_numbers_count_by_value_and_a_range_includes_what_begins_with_its_end():

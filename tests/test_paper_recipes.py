@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections import Counter
+from functools import reduce
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,20 @@ from lightning_fabric import Fabric
 from safetensors.torch import load_file
 from torch import nn
 
+from crossband import registry
 from crossband.graphs.language.diagnostics import InvalidFile
 from crossband.graphs.plans.cost import count_parameters
 from crossband.recipes import check, load, load_recipe, shipped, train
 from crossband.recipes.data import read_image, write_image
+from crossband.recipes.data.augmenting import in_unit
+from crossband.recipes.data.geometry import Geometry
 from crossband.recipes.data.loader import epoch_of, make_loader
 from crossband.recipes.data.opening import open_source, training_scenes
 from crossband.recipes.language.experiment import Experiment
+from crossband.recipes.language.papers import beside
+from crossband.recipes.language.syntax import Recipe
+from crossband.recipes.model.evaluating import whole_scenes
+from crossband.recipes.model.task import Task
 from crossband.recipes.training.loop import train_step
 from crossband.recipes.training.session import Session
 from crossband.recipes.training.state import set_up
@@ -72,20 +80,19 @@ SETTINGS = {
     (*(f"cyclegan_{name}" for name in ("unet128", "unet256", "resnet6", "resnet9", "resnet9_cbam")), "gn_cyclegan"): (
         *("visible", "unpaired", 200, 1, (256, 256), 2e-4),
     ),
-    ("cut",): ("visible", "unpaired", 400, 1, (256, 256), 2e-4),
+    ("cut",): ("visible", "unpaired", 200, 1, (256, 256), 2e-4),
     ("pix2pix", "mrf_pix2pix"): ("visible", "paired", 200, 1, (256, 256), 2e-4),
     (
         "multiscale_structure",
         *(f"multiscale_structure_{name}" for name in ("resnet", "without_cosine", "without_tvd")),
-        *("pix2pixhd", "pcsgan"),
+        *("pix2pixhd", "pcsgan", "ticcgan"),
     ): ("infrared", "paired", 200, 1, (256, 256), 2e-4),
-    ("ticcgan",): ("infrared", "paired", 20, 1, (256, 256), 2e-4),
     ("ladlenet", "unet"): ("infrared", "paired", 120, 40, (192, 256), 1e-3),
     ("ladlenet_plus",): ("infrared", "paired", 120, 56, (192, 256), 1e-3),
     ("bridged_unet",): ("infrared", "paired", 100, 56, (192, 256), 1e-2),
     ("unet_ir2vi",): ("infrared", "paired", 50, 40, (192, 256), 1e-3),
-    ("pix2pix_ir2vi",): ("infrared", "paired", 100, 40, (256, 256), 2e-4),
-    ("tir2lab",): ("infrared", "paired", 100, 8, (256, 320), 1e-3),
+    ("pix2pix_ir2vi",): ("infrared", "paired", 100, 40, (192, 256), 2e-4),
+    ("tir2lab",): ("infrared", "paired", 100, 8, (192, 256), 1e-3),
 }
 
 
@@ -128,6 +135,108 @@ def test_systems_as_large_as_the_papers_count_them() -> None:
     assert parameters("pix2pixhd", *three) == [182443267, 5535618]
     assert parameters("ticcgan", *three)[0] == 45851907
     assert parameters("gn_cyclegan", "variant=one_channel")[2:] == [2762689, 2764737]
+
+
+# the rows of a table that a paper measures on one set of images: recipe and variant
+MULTISCALE = [f"multiscale_structure{part}" for part in ("", "_resnet", "_without_cosine", "_without_tvd")]
+CYCLEGANS = [f"cyclegan_{part}" for part in ("unet128", "unet256", "resnet6", "resnet9", "resnet9_cbam")]
+TABLES = {
+    "Fan": ["u2net", "u2net_cca", "u2net_cca_fft"],
+    "GN_CycleGAN, FLIR": [*CYCLEGANS, "cut", "gn_cyclegan"],
+    "GN_CycleGAN, OSU": [f"{name} osu" for name in (*CYCLEGANS, "cut", "gn_cyclegan")],
+    "Ma": ["pix2pix", "mrf_pix2pix"],
+    "multi-scale": [*MULTISCALE, "pix2pix multiscale_table", "pix2pixhd", "ticcgan", "pcsgan"],
+    "LadleNet": [
+        *("ladlenet", "ladlenet_plus", "unet", "bridged_unet", "unet_ir2vi", "pix2pix_ir2vi", "tir2lab"),
+        "pix2pix ladlenet_table",
+    ],
+}
+# what a variant is there for: settings of its source, which are not those of the table
+VARIANTS = {
+    "ticcgan own_schedule": {"epochs": 20, "schedule": {"hold": 10, "decay": 10}},
+    "cut own_schedule": {"epochs": 400, "schedule": {"hold": 200, "decay": 200}},
+    "ladlenet published_crop": {"data.load": [300, 400], "data.crop": "centre", "evaluate.size": [192, 256]},
+    "pix2pix_ir2vi published_crop": {"data.load": 400, "data.crop": "centre", "evaluate.size": 256},
+    "ladlenet published_exponents": {"losses.structure.weights": "ladlenet_exponents"},
+    "tir2lab own_data": {"data.size": [256, 320], "data.source.kaist.sets": "day"},
+    "gn_cyclegan plain_gate": {"networks.to_source.params.spatial_norm": "none"},
+    "multiscale_structure_resnet batch_norm": {"networks.generator.params.dropout": 0.5},
+    "ladlenet_plus imagenet": {"networks.generator.weights.file": "torchvision/resnet101"},
+}
+
+
+def varied(row: str) -> Recipe:
+    """The recipe of a row, `pix2pix`, or of one of its variants, `pix2pix ladlenet_table`."""
+    name, *variant = row.split()
+    return load_recipe(name, [f"variant={each}" for each in variant])
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_rows_of_a_table_see_the_same_images(table: str) -> None:
+    recipes = [varied(row) for row in TABLES[table]]
+    assert len({(each.source, each.target, each.pairing != "unpaired") for each in recipes}) == 1
+    seen = [(each.data.source, each.data.arguments, each.evaluate, each.data.geometry["size"]) for each in recipes]
+    assert all(each == seen[0] for each in seen), seen
+
+
+def test_every_recipe_is_in_a_table() -> None:
+    assert {row.partition(" ")[0] for rows in TABLES.values() for row in rows} == {*RECIPES}
+
+
+@pytest.mark.parametrize("row", VARIANTS)
+def test_what_is_not_of_the_paper_is_a_variant(row: str) -> None:
+    written, plain = varied(row).resolved, load_recipe(row.partition(" ")[0]).resolved
+    for key, value in VARIANTS[row].items():
+        found, without = (
+            reduce(lambda data, step: data.get(step, {}), key.split("."), each) for each in (written, plain)
+        )
+        assert found == value != without, key
+
+
+def test_the_identity_terms_can_be_left_out_as_the_final_loss_is_printed() -> None:
+    terms = {"adversarial_target", "adversarial_source", "cycle_source", "cycle_target"}
+    assert check("gn_cyclegan", ["variant=printed"]).recipe.phases[1].terms.keys() == terms
+    check("gn_cyclegan", ["variant=[printed, vanilla, one_channel]"])
+
+
+def test_the_similarity_of_ladlenet_teaches_it() -> None:
+    """Far from the target, where training begins, the exponents of the published code give a gradient of 0."""
+    target, output = (torch.rand(1, 3, 192, 256, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    found = []
+    for variant in ("ladlenet", "ladlenet published_exponents"):
+        term = varied(variant).phases[0].terms["structure"]
+        output.requires_grad_(True)
+        [gradient] = torch.autograd.grad(registry.losses[term.loss].factory(output, target, **term.arguments), output)
+        found.append(gradient.norm().item())
+    assert found[0] > 1e-3
+    assert found[1] < 1e-6
+
+
+def test_the_code_of_ladlenet_tests_on_the_middle_of_each_image() -> None:
+    experiment = check(
+        "ladlenet", ["variant=[tiny, published_crop]", "data.source={demo: {train: 1, test: 1, size: 300}}"]
+    )
+    recipe = experiment.recipe
+    source = open_source(recipe.data)
+    cut = whole_scenes(Task.of(experiment), source)[0]["visible"]
+    whole = Geometry(load=(300, 400)).apply(source.read(source.names("test")[0])["visible"])
+    assert torch.equal(cut, in_unit(whole)[:, 54:246, 72:328])
+    trained = training_scenes(recipe, source)[0]["visible"]
+    assert trained.shape == cut.shape
+
+
+def test_ladlenet_plus_does_not_begin_from_random_weights_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidFile, match="E001 no such file or folder: `weights/best_deeplabv3plus") as caught:
+        train("ladlenet_plus", settings=["data.source={demo: {train: 1, test: 1}}"], silent=True)
+    assert "get it from https://github.com/VainF/DeepLabV3Plus-Pytorch, or begin without: `--set" in str(caught.value)
+    weights = load_recipe("ladlenet_plus").networks["generator"].weights
+    assert isinstance(weights, dict)
+    assert Path(weights["file"]).parent == Path("weights").resolve()  # where it is looked for: here, as images are
+    [paper] = beside(load_recipe("ladlenet_plus", ["variant=from_scratch"]))
+    assert paper.differs == "`generator` begins here without the weights of `vainf_deeplabv3plus`"
 
 
 @pytest.mark.parametrize("name", RECIPES)

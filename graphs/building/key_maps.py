@@ -32,6 +32,7 @@ SCHEMA: Mapping[str, Any] = {
     "properties": {
         "keys": {"type": "string", "pattern": NAME, "description": "The name of this map"},
         "for": {"type": "string", "description": "The graph whose nodes our side names"},
+        "from": {"type": "string", "description": "Where the files that it renames are published"},
         "inside": {"type": "string", "description": "Where in the file the weights are, beside other things"},
         "fills": {**_TEXTS, "description": "The nodes that a file must fill; without it, the whole graph"},
         "rename": {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}},
@@ -68,13 +69,17 @@ class Rule:
 
 @dataclass(frozen=True)
 class KeyMap:
-    """A translation of names of weights trained elsewhere to ours. `fills` are nodes of `graph`; () means all."""
+    """A translation of names of weights trained elsewhere to ours. `fills` are nodes of `graph`; () means all.
+
+    `published` tells where the files that it renames can be had.
+    """
 
     name: str
     graph: str
     rules: tuple[Rule, ...]
     fills: tuple[str, ...] = ()
     inside: str | None = None
+    published: str | None = None
 
     def rule(self, key: str) -> Rule | None:
         """The first rule that fits a name; None if none does."""
@@ -175,7 +180,8 @@ def _read(document: Document, problems: Problems) -> KeyMap | None:
                 problems.add("E015", f"`{part[0]}` {what}", place, _known(known))
     if len(problems) > before:
         return None
-    return KeyMap(data["keys"], data["for"], tuple(rules), tuple(data.get("fills", ())), data.get("inside"))
+    fills, inside, published = tuple(data.get("fills", ())), data.get("inside"), data.get("from")
+    return KeyMap(data["keys"], data["for"], tuple(rules), fills, inside, published)
 
 
 def _known(names: Sequence[str] | set[str]) -> str | None:

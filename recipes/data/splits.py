@@ -9,6 +9,7 @@ A split has one rule. Scenes that no rule takes are `train`, unless `train` has 
     split: {test: {list: test.txt}}                     # a file of names, one a line, or the names themselves
     split: {test: {under: test}}                        # the scenes in the subfolder `test` of both bands, or in a list
     split: {test: {random: 0.1, seed: 7}}               # at random, if you say so: neighbouring video frames leak
+    split: {train: {random: 500, seed: 7}, test: {random: 20, seed: 7, start: 500}}    # and the next 20 drawn
 
 Scenes are in natural order: numbers within a name count by their value, so `a_9` comes before `a_10`.
 Video frames next to each other are near copies: divide those by range or block.
@@ -35,7 +36,7 @@ Rule = TypedDict(  # the keys that go together are those of RULES
         "last": Annotated[float, doc("So many of the last scenes, or below 1 that share of them")],
         "every": Annotated[int, doc("One scene, or block, of so many: 5 takes every fifth")],
         "block": Annotated[int, doc("How many scenes are one block for `every`")],
-        "start": Annotated[int, doc("How many scenes `every` leaves out before the first")],
+        "start": Annotated[int, doc("How many scenes `every` leaves out before the first, or `random` of those drawn")],
         "list": Annotated[FilePath | list[str], doc("A file of names, one a line, or the names")],
         "under": Annotated[str | list[str], doc("The scenes in this subfolder of both bands, or in these")],
         "random": Annotated[float, doc("So many scenes drawn by chance, or below 1 that share of them")],
@@ -89,7 +90,7 @@ def _apply(names: Sequence[str], rule: WrittenRule) -> list[str]:
     raise DataError(
         f"no rule has the keys {', '.join(f'`{key}`' for key in rule) or '(none)'}",
         hint="a rule is `from` and `to`, `first`, `last`, `every` (and `block`, `start`), `list`, `under`,"
-        " or `random` and `seed`",
+        " or `random` and `seed` (and `start`)",
     )
 
 
@@ -119,7 +120,8 @@ def _under(names: Sequence[str], rule: WrittenRule) -> list[str]:
 
 def _random(names: Sequence[str], rule: WrittenRule) -> list[str]:
     order = np.random.default_rng(_whole(rule, "seed", least=0)).permutation(len(names))
-    return [names[int(at)] for at in sorted(order[: _count(rule, "random", len(names))])]
+    start = _whole(rule, "start", 0, least=0)
+    return [names[int(at)] for at in sorted(order[start : start + _count(rule, "random", len(names))])]
 
 
 def _within(name: str, low: str | None, high: str | None) -> bool:
@@ -198,5 +200,6 @@ RULES: Mapping[frozenset[str], Callable[[Sequence[str], WrittenRule], list[str]]
         "list": _listed,
         "under": _under,
         "random seed": _random,
+        "random seed start": _random,
     }.items()
 }

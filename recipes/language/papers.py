@@ -86,6 +86,8 @@ def _changes(written: Mapping[str, Any], run: Mapping[str, Any]) -> Iterator[str
             yield f"`{name}` is {show(now.get('graph'))} here, and not {show(own.get('graph'))}"
         elif changed := _differing(own.get("params") or {}, now.get("params") or {}):
             yield f"`{name}` has {', '.join(changed)}"
+        elif own.get("weights") and not now.get("weights"):
+            yield f"`{name}` begins here without the weights of {show(own['weights']['keys'])}"
         elif any(own.get(key) != now.get(key) for key in {*own, *now} - {"weights", "frozen", "init", "fit"}):
             yield f"`{name}` is patched here"
 

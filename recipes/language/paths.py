@@ -28,19 +28,19 @@ def with_absolute_paths(data: Mapping[str, Any], layers: Layers) -> dict[str, An
     found = dict(deepcopy(data))
     for error in _Finder(recipe_schema()).iter_errors(data):
         if error.validator == "format":
-            section, *_, last = path = error.absolute_path
-            folder = _folder(layers.place(*path), section)
+            *_, last = path = error.absolute_path
+            folder = _folder(layers.place(*path))
             holder = reduce(getitem, list(path)[:-1], found)
             holder[last] = _absolute(str(error.instance), folder, CATALOGS.get(str(error.validator_value)))
     return found
 
 
-def _folder(place: Place, section: str | int) -> Path:
-    """The folder that a path at `place`, in this section of a recipe, is relative to.
+def _folder(place: Place) -> Path:
+    """The folder that a path at `place` is relative to.
 
-    The images of a shipped recipe or table, `data/LLVIP`, are looked for in the working directory, not in the library.
+    What a shipped recipe or table names, `data/LLVIP`, is looked for in the working directory, not in the library.
     """
-    return Path() if section == "data" and is_shipped(Path(place.file)) else place.folder
+    return Path() if is_shipped(Path(place.file)) else place.folder
 
 
 def _absolute(text: str, folder: Path, catalog: Catalog | None) -> str:

@@ -407,6 +407,7 @@ def _running() -> Schema:
                     },
                     "split": {"type": "string", "default": "test", "description": "Which images of the source"},
                     "load": {**SIZE, "description": "The size to which images are resized before; else as in `data`"},
+                    "size": {**SIZE, "description": "The window that is cut out of their middle; else they stay whole"},
                     "images": {**COUNT, "description": "The first so many images only"},
                     "cost": {
                         "type": "array",

@@ -109,6 +109,7 @@ class Measure:
     metrics: tuple[str, ...] | None = None
     split: str = "test"
     load: int | tuple[int, int] | None = None
+    size: int | tuple[int, int] | None = None
     images: int | None = None
     cost: tuple[str, ...] = ()
 

@@ -41,12 +41,21 @@ class Scored(NamedTuple):
 
 
 def whole_scenes(task: Task, source: Source, split: str | None = None) -> Scenes:
-    """Whole images, resized as `evaluate.load` says; where it says nothing and training resizes, to `data.size`."""
+    """Test images, resized as `evaluate.load` says; where it says nothing and training resizes, to `data.size`.
+
+    They stay whole, unless `evaluate.size` is a window to cut out of their middle.
+    """
     data = task.data
     load = task.evaluate.load or (data.geometry.get("size") if "load" in data.geometry else None)
     channels = {band: task.channels[band] for band in (*task.sources, task.target)}
     options: dict[str, Any] = {"channels": channels, "bands": task.bands}
-    return scenes_of(source, split or task.evaluate.split, data, Geometry(load=load), **options)
+    return scenes_of(
+        source,
+        split or task.evaluate.split,
+        data,
+        Geometry(load=load, size=task.evaluate.size, crop="centre"),
+        **options,
+    )
 
 
 def score(model: Trained, scenes: Scenes, numbers: Iterable[int]) -> Iterator[Scored]:
