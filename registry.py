@@ -373,7 +373,11 @@ class Kind(Mapping[str, E]):
 
 
 blocks: Kind[Any] = Kind("block", "blocks", ["crossband.blocks"])
-wrappers: Kind[Any] = Kind("wrapper", "wrappers", ["crossband.blocks", "crossband.graphs.building.multiscale"])
+wrappers: Kind[Any] = Kind(
+    "wrapper",
+    "wrappers",
+    ["crossband.blocks", "crossband.graphs.building.multiscale", "crossband.graphs.building.as_generator"],
+)
 losses: Kind[Any] = Kind("loss", "losses", ["crossband.recipes.losses"])
 sources: Kind[Any] = Kind("source", "sources", ["crossband.recipes.data"])
 metrics: Kind[Any] = Kind("metric", "metrics", ["crossband.recipes.metrics"])

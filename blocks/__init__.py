@@ -40,6 +40,7 @@ from crossband.blocks.residual import Residual
 from crossband.blocks.resize import Resize, ResizeTo, UpCat
 from crossband.blocks.rsu import RSU
 from crossband.blocks.separable_conv import SeparableConv
+from crossband.blocks.signed import Signed
 from crossband.blocks.sine import Sine
 from crossband.blocks.softmax import Softmax
 from crossband.blocks.spectral_norm import SpectralNorm
@@ -111,6 +112,7 @@ __all__ = [
     "SiLU",
     "Sigmoid",
     "SimpleGate",
+    "Signed",
     "Sine",
     "Softmax",
     "SpatialAttention",

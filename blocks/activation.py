@@ -12,7 +12,9 @@ from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.ranges import ANY, SIGNED, Range, hull
 from crossband.blocks.sine import Sine
 
-Activation: TypeAlias = Literal["none", "relu", "leaky_relu", "elu", "sigmoid", "tanh", "gelu", "silu", "sine"]
+Activation: TypeAlias = Literal[
+    "none", "relu", "leaky_relu", "elu", "sigmoid", "tanh", "gelu", "silu", "sine", "fixed_sine"
+]
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "none": nn.Identity,
@@ -24,6 +26,7 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "gelu": nn.GELU,
     "silu": nn.SiLU,
     "sine": partial(Sine, 1),  # one omega and one phase, whatever the channels
+    "fixed_sine": partial(Sine, 1, learned=False),  # sin(x)
 }
 """The module behind each name that a block's `activation:` takes. Some work in place, to save memory: a block
 that uses this table must hand them a tensor of its own, never its input."""
@@ -80,6 +83,7 @@ RANGES: Mapping[str, Callable[[Range], Range]] = {
     "gelu": _gelu,
     "silu": _silu,
     "sine": lambda _: SIGNED,
+    "fixed_sine": lambda _: SIGNED,
 }
 """What each activation makes of the range of its input."""
 

@@ -9,11 +9,12 @@ from torch.nn.functional import interpolate
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count, Interpolation, Natural
 from crossband.blocks.contracts.ranges import hull, of_first
+from crossband.registry import ArgumentError
 
 
-def resize(x: Tensor, size: tuple[int, int] | torch.Size, mode: str) -> Tensor:
-    """`b c h w` to the given rows and columns; pixel centres keep their places (corners not aligned)."""
-    return interpolate(x, size=size, mode=mode, align_corners=False if mode == "bilinear" else None)
+def resize(x: Tensor, size: tuple[int, int] | torch.Size, mode: str, *, align_corners: bool = False) -> Tensor:
+    """`b c h w` to the given rows and columns; the image keeps its edges, or with `align_corners` its corner pixels."""
+    return interpolate(x, size=size, mode=mode, align_corners=align_corners if mode == "bilinear" else None)
 
 
 def _taps(*, mode: str, **_: object) -> int | None:
@@ -59,25 +60,29 @@ class Resize(nn.Module):
     reach=_taps_of_first,
     range=of_first,
     exact="both are of the same images",
+    later=("align_corners",),
 )
 class ResizeTo(nn.Module):
     """Bring the first input to the height and width of the second: `b c h w, b c2 h2 w2 -> b c h2 w2`.
 
     Only the size of the second input is used. `area` takes the mean of the pixels that fall on each new one:
-    halving by it three times equals AvgPool three times.
+    halving by it three times equals AvgPool three times. With `align_corners`, of `bilinear` alone, the centres of
+    the corner pixels keep their places, as in `nn.UpsamplingBilinear2d`; without, the edges of the image do.
     """
 
-    def __init__(self, *, mode: Interpolation | Literal["area"] = "bilinear") -> None:
+    def __init__(self, *, mode: Interpolation | Literal["area"] = "bilinear", align_corners: bool = False) -> None:
         super().__init__()
-        self.mode = mode
+        if align_corners and mode != "bilinear":
+            raise ArgumentError(f"ResizeTo: `align_corners` is for `mode: bilinear`, not for `{mode}`")
+        self.mode, self.align_corners = mode, align_corners
 
     def forward(self, x: Tensor, like: Tensor) -> Tensor:
         """`b c h w, b c2 h2 w2 -> b c h2 w2`."""
-        return resize(x, like.shape[-2:], self.mode)
+        return resize(x, like.shape[-2:], self.mode, align_corners=self.align_corners)
 
     def extra_repr(self) -> str:
         """The arguments, for `repr`."""
-        return f"mode={self.mode!r}"
+        return f"mode={self.mode!r}" + ", align_corners=True" * self.align_corners
 
 
 @block("UpCat", contract="b c1 h1 w1, b c2 h w -> b c1+c2 h w", reach=_taps_of_first, range=hull)

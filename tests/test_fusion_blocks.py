@@ -13,6 +13,7 @@ from torch.func import functional_call
 from torch.nn.functional import pad
 
 from crossband.blocks import AvgPool, Conv, DilatedBranches, Mean, PixelFusion, Pyramid, ResizeTo, Sine
+from crossband.registry import CrossbandError
 from crossband.registry import ArgumentError
 
 
@@ -44,6 +45,21 @@ def test_sine_is_an_activation_of_convolutions_with_two_parameters_a_layer():
     plain.load_state_dict(sine.state_dict(), strict=False)
     x = torch.randn(1, 3, 5, 5)
     assert torch.equal(sine(x), plain(x).sin())
+    fixed = Conv(3, out=8, norm="instance", activation="fixed_sine")
+    assert count(fixed) == count(plain)  # nothing is learned of it, and its numbers are in the weights all the same
+    fixed.load_state_dict(sine.state_dict())
+    assert torch.equal(fixed(x), sine(x))
+
+
+def test_corners_are_aligned_where_it_is_said():
+    x = torch.rand(1, 2, 4, 5)
+    like = torch.zeros(1, 1, 8, 10)
+    aligned = ResizeTo(align_corners=True)(x, like)
+    torch.testing.assert_close(aligned, torch.nn.UpsamplingBilinear2d(scale_factor=2)(x))
+    assert torch.equal(aligned[..., ::7, ::9], x[..., ::3, ::4])
+    assert not torch.equal(aligned, ResizeTo()(x, like))
+    with pytest.raises(CrossbandError, match="`align_corners` is for `mode: bilinear`, not for `nearest`"):
+        ResizeTo(mode="nearest", align_corners=True)
 
 
 # PixelFusion

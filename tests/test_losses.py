@@ -19,6 +19,7 @@ from crossband.blocks.laws import LawBroken
 from crossband.recipes.basics.pretrained import Unavailable
 from crossband.recipes.losses import LossInputError, fft_l1, l1, loss, ms_ssim, patch_nce, ssim, vanilla, vgg
 from crossband.recipes.losses.laws import LAWS, check_laws
+from crossband.recipes.losses.structural import EXPONENTS
 from crossband.registry import CrossbandError, RegistryError, losses, metrics
 
 OURS = [name for name, entry in losses.items() if entry.factory.__module__.startswith("crossband.")]
@@ -40,7 +41,9 @@ def log_sigmoid(x: Tensor) -> Tensor:
     return torch.log(1 / (1 + torch.exp(-x)))
 
 
-def structure(o: Tensor, t: Tensor, sigma: float = 1.5, side: int = 11) -> tuple[Tensor, Tensor]:
+def structure(
+    o: Tensor, t: Tensor, sigma: float = 1.5, side: int = 11, k: tuple[float, float] = (0.01, 0.03)
+) -> tuple[Tensor, Tensor]:
     """SSIM and its contrast term as in Wang et al. 2004, from every window by itself."""
     line = torch.exp(-((torch.arange(side, dtype=o.dtype) - side // 2) ** 2) / (2 * sigma**2))
     window = torch.outer(line, line) / line.sum() ** 2
@@ -48,15 +51,15 @@ def structure(o: Tensor, t: Tensor, sigma: float = 1.5, side: int = 11) -> tuple
     mx, my = ((window * each).sum((-1, -2), keepdim=True) for each in (x, y))
     vx, vy = ((window * (each - m) ** 2).sum((-1, -2)) for each, m in ((x, mx), (y, my)))
     vxy = (window * (x - mx) * (y - my)).sum((-1, -2))
-    contrast = (2 * vxy + 0.03**2) / (vx + vy + 0.03**2)
+    contrast = (2 * vxy + k[1] ** 2) / (vx + vy + k[1] ** 2)
     mx, my = mx[..., 0, 0], my[..., 0, 0]
-    return (2 * mx * my + 0.01**2) / (mx**2 + my**2 + 0.01**2) * contrast, contrast
+    return (2 * mx * my + k[0] ** 2) / (mx**2 + my**2 + k[0] ** 2) * contrast, contrast
 
 
-def multi_scale(o: Tensor, t: Tensor, exponents: tuple[float, ...]) -> Tensor:
+def multi_scale(o: Tensor, t: Tensor, exponents: tuple[float, ...], k: tuple[float, float] = (0.01, 0.03)) -> Tensor:
     product = torch.ones(o.shape[:2], dtype=o.dtype)
     for scale, exponent in enumerate(exponents):
-        term = structure(o, t)[0 if scale == 4 else 1].mean((-1, -2))
+        term = structure(o, t, k=k)[0 if scale == 4 else 1].mean((-1, -2))
         product = product * term.clamp(min=1e-6) ** exponent
         o, t = (
             F.pad(x, (0, x.shape[-1] % 2, 0, x.shape[-2] % 2), "replicate").unfold(2, 2, 2).unfold(3, 2, 2).mean((4, 5))
@@ -116,7 +119,10 @@ EQUATIONS: list[tuple[str, Mapping[str, Any], Callable[..., Tensor]]] = [
     ("bce", {"logits": True}, lambda o, t: entropy(torch.sigmoid(o), t)),
     ("ssim", {}, lambda o, t: 1 - structure(o, t)[0].mean()),
     ("ssim", {"range": "tanh"}, lambda o, t: 1 - structure((o + 1) / 2, (t + 1) / 2)[0].mean()),
+    ("ssim", {"k": (0.02, 0.2)}, lambda o, t: 1 - structure(o, t, k=(0.02, 0.2))[0].mean()),
     ("dssim", {}, lambda o, t: (1 - structure(o, t)[0].mean()) / 2),
+    ("dssim", {"k": (0.01, 0.04)}, lambda o, t: (1 - structure(o, t, k=(0.01, 0.04))[0].mean()) / 2),
+    ("ms_ssim", {"k": (0.01, 0.04)}, lambda o, t: multi_scale(o, t, EXPONENTS["standard"], (0.01, 0.04))),
     ("ms_ssim", {}, lambda o, t: multi_scale(o, t, (0.0448, 0.2856, 0.3001, 0.2363, 0.1333))),
     ("ms_ssim", {"weights": "ladlenet_exponents"}, lambda o, t: multi_scale(o, t, (0.5, 1, 2, 4, 8))),
     ("ms_ssim", {"weights": "zhao_sigmas"}, zhao),
@@ -127,6 +133,11 @@ EQUATIONS: list[tuple[str, Mapping[str, Any], Callable[..., Tensor]]] = [
         "tv",
         {"reduction": "sum"},
         lambda o: ((o[..., 1:] - o[..., :-1]).abs().sum() + (o[..., 1:, :] - o[..., :-1, :]).abs().sum()) / len(o),
+    ),
+    (
+        "tv",
+        {"reduction": "total"},
+        lambda o: (o[..., 1:] - o[..., :-1]).abs().sum() + (o[..., 1:, :] - o[..., :-1, :]).abs().sum(),
     ),
     (
         "tvd",

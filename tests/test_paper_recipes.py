@@ -29,6 +29,7 @@ from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.language.papers import beside
 from crossband.recipes.language.syntax import Recipe
 from crossband.recipes.model.evaluating import whole_scenes
+from crossband.recipes.model.networks import build_network
 from crossband.recipes.model.task import Task
 from crossband.recipes.training.loop import train_step
 from crossband.recipes.training.session import Session
@@ -361,6 +362,72 @@ def test_the_order_of_the_phases_is_an_option(fabric: Fabric) -> None:
     assert (runs["to_target"], runs["is_target"]) == (3 + 2, 3 * 2 + 1)  # an image for each draw, as in its table 1
     events, runs = step_of(fabric, "gn_cyclegan", "params.critic_steps=3", "variant=[tiny, one_draw]")
     assert (runs["to_target"], runs["is_target"]) == (3, 3 * 2 + 1)
+
+
+def test_the_losses_of_normalised_and_plain_scores_are_mixed(fabric: Fabric) -> None:
+    """Of one pass of the critic: its scores as they are, and divided by their slope."""
+    experiment = check("gn_cyclegan", ["variant=[tiny, mixed_losses]", "params.mixed=0.25"])
+    weights = {
+        f"{phase.name}.{name}": term.weight for phase in experiment.recipe.phases for name, term in phase.terms.items()
+    }
+    assert {name: weight for name, weight in weights.items() if "target" in name and "cycle" not in name} == {
+        **{"critics.target": 0.125, "critics.plain_target": 0.375},
+        **{"generators.adversarial_target": 0.25, "generators.plain_target": 0.75, "generators.identity_target": 5.0},
+    }
+    critic, image = build_network(experiment, "is_target"), torch.rand(2, 3, 32, 32, requires_grad=True)
+    outputs = critic(image)
+    [slope] = torch.autograd.grad(outputs["plain"].sum(), image, retain_graph=True)
+    norm = slope.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+    torch.testing.assert_close(outputs["score"], outputs["plain"] / (norm + outputs["plain"].abs()))
+    events, runs = step_of(fabric, "gn_cyclegan", "variant=[tiny, mixed_losses]")
+    assert events == ["critics", "generators"]
+    assert runs["is_target"] == step_of(fabric, "gn_cyclegan")[1]["is_target"]
+
+
+def test_gn_cyclegan_as_printed(fabric: Fabric) -> None:
+    """Equations 3 to 5: D is a square in [0, 1], its logarithms are to the base of ten."""
+    experiment = check("gn_cyclegan", ["variant=[tiny, printed]"])
+    critics, generators = experiment.phases
+    scores = torch.rand(2, 1, 3, 3, dtype=torch.float64)
+    for term, formula in (
+        (critics.losses["target"], lambda real, fake: -(torch.log10(real).mean() + torch.log10(1 - fake).mean())),
+        (generators.losses["adversarial_target"], lambda fake: torch.log10(1 - fake).mean()),
+    ):
+        given = (scores, scores.flip(0))[: len(term.entry.inputs)]
+        value = term.term.weight_at(0, 1) * term.entry.factory(*given, **term.term.arguments)
+        torch.testing.assert_close(value, formula(*given), rtol=1e-4, atol=0)
+    score = build_network(experiment, "is_target")(torch.rand(1, 3, 32, 32))
+    assert 0 <= float(score.min()) <= float(score.max()) < 1
+    assert step_of(fabric, "gn_cyclegan", "variant=[tiny, printed]")[0] == ["critics", "generators"]
+
+
+def test_the_second_generator_of_gn_cyclegan_may_come_after_the_first(fabric: Fabric) -> None:
+    events, runs = step_of(fabric, "gn_cyclegan", "variant=[tiny, one_by_one]")
+    assert events == ["critics", "to_target", "to_source"]
+    assert runs["to_target"] > step_of(fabric, "gn_cyclegan")[1]["to_target"]
+
+
+@pytest.mark.parametrize("name", ["pix2pix", "cyclegan_resnet9", "gn_cyclegan", "mrf_pix2pix"])
+def test_u2net_is_a_generator_of_gans(name: str, fabric: Fabric) -> None:
+    settings = ["params.width=8", "data.source={demo: {train: 2, test: 1, size: 64}}", "data.load=64", "data.size=64"]
+    events, _ = step_of(fabric, name, "variant=[tiny, u2net]", *settings)
+    assert len(events) == 2
+    experiment = check(name, ["variant=[tiny, u2net]", *settings])
+    generators = [plan for name, plan in experiment.plans.items() if name in ("generator", "to_target", "to_source")]
+    assert all(plan.graph.name == "u2net_cca_generator" and len(plan.outputs) == 1 for plan in generators)
+
+
+def test_squared_distances_of_features_are_a_variant() -> None:
+    terms = check("multiscale_structure", ["variant=squared"]).recipe.phases[0].terms
+    distances = {name: term.arguments.get("distance") for name, term in terms.items()}
+    wanted = {"matching": "l2", "pair_matching": "l2", "perceptual": "mse"}
+    assert {name: distance for name, distance in distances.items() if distance} == wanted
+
+
+def test_the_similarity_of_bridged_unet_has_the_constants_of_its_code() -> None:
+    [phase] = load_recipe("bridged_unet").phases
+    assert phase.terms["structure"].arguments["k"] == [0.01, 0.04]
+    assert phase.terms["structure"].weight == 0.84
 
 
 def test_cut_runs_its_generator_on_both_bands_and_on_what_it_made_of_them(fabric: Fabric) -> None:

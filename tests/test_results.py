@@ -14,6 +14,7 @@ from torch import Tensor
 from torchmetrics.functional.image import visual_information_fidelity
 
 from crossband import registry
+from crossband.recipes import load_recipe
 from crossband.recipes.basics import pretrained
 from crossband.recipes.basics.parts import Grid, Notes
 from crossband.recipes.language.syntax import Figure, Paper
@@ -66,11 +67,11 @@ def test_the_histogram_distance_has_the_unit_of_the_range_and_sees_no_place() ->
 @pytest.mark.usefixtures("networks")
 def test_the_vgg19_distance_is_the_loss_of_each_image() -> None:
     output, target = scene(0, channels=3), scene(1, channels=3)
-    wanted = [
-        perceptual(*pair, range="unit").item()
-        for pair in zip(output.float().split(1), target.float().split(1), strict=True)
-    ]
-    assert vgg19.vgg19_dist(output, target, None).tolist() == pytest.approx(wanted)
+    for recipe in ("multiscale_structure", "pix2pixhd"):  # whose networks give images in [-1, 1]
+        arguments = load_recipe(recipe).phases[0].terms["perceptual"].arguments
+        signed = (2 * output.float() - 1, 2 * target.float() - 1)
+        wanted = [perceptual(*pair, **arguments).item() for pair in zip(*(x.split(1) for x in signed), strict=True)]
+        assert vgg19.vgg19_dist(output, target, None).tolist() == pytest.approx(wanted)
     assert vgg19.vgg19_dist(target, target, None).tolist() == [0.0, 0.0]
     assert registry.metrics["vgg19_dist"].title != registry.metrics["lpips"].title
 

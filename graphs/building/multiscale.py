@@ -40,7 +40,7 @@ def multi_scale(graph: Graph, *, scales: Annotated[int, Ge(1), Le(8)] = 3) -> Gr
     `score_2`, `score_3`. Other wrappers go around the whole.
     """
     name = next(name for name in (graph.name, f"{graph.name}_one") if name not in graph.blocks)
-    whole = replace(graph, outputs={**graph.outputs, **_as_outputs(graph)}, taps={}, blocks={})
+    whole = replace(graph, outputs={**graph.outputs, **taps_as_outputs(graph)}, taps={}, blocks={})
     given = {param: f"={param}" for param in graph.params}
     nodes: dict[str, Node] = {}
     ends: dict[str, Output] = {}
@@ -58,7 +58,7 @@ def multi_scale(graph: Graph, *, scales: Annotated[int, Ge(1), Le(8)] = 3) -> Gr
     return replace(graph, nodes=nodes, outputs=ends, taps=taps, blocks={**graph.blocks, name: whole})
 
 
-def _as_outputs(graph: Graph) -> dict[str, Output]:
+def taps_as_outputs(graph: Graph) -> dict[str, Output]:
     """The taps as outputs that promise nothing about their sizes."""
     return {
         tap: Output(tap, tuple(f"{axis}_{tap}" for axis in "chw"), target, graph.at("taps", tap))

@@ -22,10 +22,12 @@ LEAST = 2**4  # four poolings come before relu5_1
 def vgg19_dist(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     """The loss `perceptual` of pix2pixHD: features of VGG19 at relu1_1 to relu5_1, absolute differences, weighted.
 
-    Not LPIPS: it has other weights, another network and no calibration. Papers that print a distance of VGG19
-    seldom name its layers, so figures of two papers cannot be compared.
+    The very number that `pix2pixhd` and `multiscale_structure` train by: their VGG19 sees images in [-1, 1] as they
+    are, not brought to the mean and deviation of ImageNet. Not LPIPS: it has other weights, another network and no
+    calibration. The multi-scale paper calls by that name a distance in the layers of its perceptual loss, and states
+    neither their weights, nor the distance, nor the scale of the images: its figures cannot be compared with these.
     """
     if min(output.shape[-2:]) < LEAST:
         raise Unavailable(f"VGG19 needs both sides to be at least {LEAST} pixels")
-    pairs = zip(output.float().split(1), target.float().split(1), strict=True)
-    return torch.stack([perceptual(*pair, range="unit") for pair in pairs])
+    pairs = zip(*((2 * image.float() - 1).split(1) for image in (output, target)), strict=True)
+    return torch.stack([perceptual(*pair, range="tanh", normalise=False) for pair in pairs])
