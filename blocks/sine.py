@@ -24,6 +24,9 @@ class Sine(nn.Module):
     `omega: 1` starts nearly linear; the fixed 30 of SIREN is meant for coordinates, not for feature maps.
     """
 
+    omega: Tensor
+    phase: Tensor
+
     def __init__(
         self,
         c: int,

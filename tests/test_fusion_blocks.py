@@ -13,8 +13,7 @@ from torch.func import functional_call
 from torch.nn.functional import pad
 
 from crossband.blocks import AvgPool, Conv, DilatedBranches, Mean, PixelFusion, Pyramid, ResizeTo, Sine
-from crossband.registry import CrossbandError
-from crossband.registry import ArgumentError
+from crossband.registry import ArgumentError, CrossbandError
 
 
 def count(module: nn.Module) -> int:

@@ -69,8 +69,8 @@ def ms_ssim(
 
     A contrast term below 1e-6 counts as 1e-6 and has no gradient: the gradient of its fractional power would not be
     finite. Where a side is odd at some scale, its last row or column is repeated; codes that pad with zeros there
-    differ by 1e-4 to 1e-3. The constants `k` are those of `ssim`. Images of the `range` `tanh`, [-1, 1], are brought to [0, 1] first. Zhao et al. mix 0.84 of this with 0.16
-    of a distance: two terms of a recipe.
+    differ by 1e-4 to 1e-3. The constants `k` are those of `ssim`. Images of the `range` `tanh`, [-1, 1], are brought
+    to [0, 1] first. Zhao et al. mix 0.84 of this with 0.16 of a distance: two terms of a recipe.
     """
     o, t = to_unit(output, range), to_unit(target, range)
     if weights != "zhao_sigmas":
