@@ -386,7 +386,7 @@ def test_the_losses_of_normalised_and_plain_scores_are_mixed(fabric: Fabric) -> 
 
 def test_gn_cyclegan_as_printed(fabric: Fabric) -> None:
     """Equations 3 to 5: D is a square in [0, 1], its logarithms are to the base of ten."""
-    experiment = check("gn_cyclegan", ["variant=[tiny, printed]"])
+    experiment = check("gn_cyclegan", ["variant=[tiny, printed, probabilities]"])
     critics, generators = experiment.phases
     scores = torch.rand(2, 1, 3, 3, dtype=torch.float64)
     for term, formula in (
@@ -396,9 +396,10 @@ def test_gn_cyclegan_as_printed(fabric: Fabric) -> None:
         given = (scores, scores.flip(0))[: len(term.entry.inputs)]
         value = term.term.weight_at(0, 1) * term.entry.factory(*given, **term.term.arguments)
         torch.testing.assert_close(value, formula(*given), rtol=1e-4, atol=0)
-    score = build_network(experiment, "is_target")(torch.rand(1, 3, 32, 32))
+    assert "identity_target" not in generators.losses
+    score = build_network(experiment, "is_target")(torch.rand(1, 3, 32, 32)).detach()
     assert 0 <= float(score.min()) <= float(score.max()) < 1
-    assert step_of(fabric, "gn_cyclegan", "variant=[tiny, printed]")[0] == ["critics", "generators"]
+    assert step_of(fabric, "gn_cyclegan", "variant=[tiny, printed, probabilities]")[0] == ["critics", "generators"]
 
 
 def test_the_second_generator_of_gn_cyclegan_may_come_after_the_first(fabric: Fabric) -> None:
