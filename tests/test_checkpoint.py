@@ -82,6 +82,7 @@ def test_a_run_leaves_all_that_is_promised(folder: Path) -> None:
     assert boards
     assert found - boards == {
         *("recipe.yaml", "graphs/generator.yaml", "environment.json", "metrics.jsonl", "state.pt"),
+        "mean_images.safetensors",
         *("weights/generator.safetensors", "samples/step_000008.png", "samples/step_000005.png"),
         *("curves.png", "pictures.png", "evaluation.json", "evaluation.csv", "report.md", "report.html"),
     }

@@ -147,6 +147,8 @@ def test_any_metadata_are_refused_or_work(done: Path, tmp_path: Path) -> None:
         ("facts.task", "x", "`facts.task` must be a mapping or null, got `x`"),
         ("facts.task", {"from": "a"}, "`facts.task` has no `to`"),
         ("facts.step", -1, "`facts.step` must be at least 0, got -1"),
+        ("facts.load", 0, "`facts.load` must be at least 1, got 0"),
+        ("facts.load", [1, 2, 3], "`facts.load` must have at most 2 items, got [1, 2, 3]"),
         ("facts.seed", 1.5, "`facts.seed` must be a whole number, got 1.5"),
         ("facts.channels", {"visible": 2}, "`facts.channels.visible` must be one of 1, 3, got 2"),
         ("facts.images", {"visible": {"x": 1}}, "`facts.images.visible` has no `channels`"),

@@ -39,6 +39,7 @@ _LIMITS = {
     "title": "a list of two numbers, the lower one first",
 }
 _FIGURE = {"type": ["real", "string"], "pattern": "^-?inf$", "title": "a number, or the text `inf`"}
+_SIDE = {"type": "integer", "minimum": 1}
 _BANDS = {"type": ["string", "array"], "items": _TEXT, "minItems": 1, "uniqueItems": True}
 
 WEIGHTS = Format(  # the metadata of `weights/*.safetensors`, under the key `crossband`
@@ -76,6 +77,7 @@ WEIGHTS = Format(  # the metadata of `weights/*.safetensors`, under the key `cro
                         "required": ["from", "to"],
                         "properties": {"from": _BANDS, "to": _TEXT},
                     },
+                    "load": {"type": ["integer", "array"], "minimum": 1, "items": _SIDE, "minItems": 2, "maxItems": 2},
                     "test": {"enum": ["training", None]},  # the mode in which it translates
                     "plugins": {"type": "array", "items": _TEXT},
                 },
@@ -83,6 +85,21 @@ WEIGHTS = Format(  # the metadata of `weights/*.safetensors`, under the key `cro
         },
     },
     "take another copy of the file, or train again",
+)
+
+MEANS = Format(  # `mean_images.safetensors`: tensors by band, and of its metadata what stands under `crossband`
+    {
+        "type": "object",
+        "required": ["means"],
+        "properties": {
+            "means": _by_name(
+                {"type": "tensor", "shape": [None, None, None], "dtype": "floating"}
+            ),  # `c h w` in [0, 1]
+            "images": {"type": ["string", "null"]},  # a hash of the training images, where they are files
+        },
+        "additionalProperties": False,
+    },
+    "remove it: the mean image is then made of the images of the run anew",
 )
 
 STATE = Format(  # `state.pt`; what it must be like for a certain recipe is known to `Training`

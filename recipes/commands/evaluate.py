@@ -12,9 +12,8 @@ from crossband.recipes.language.columns import check_costs
 from crossband.registry import CrossbandError, suggest
 
 if TYPE_CHECKING:
-    from crossband.recipes.kinds.source import Source
     from crossband.recipes.metrics.results import Results
-    from crossband.recipes.model.evaluating import Scored
+    from crossband.recipes.model.evaluating import Scored, TestImages
     from crossband.recipes.model.model import Model
 
 RANKING = ("ssim", "psnr", "mae", "mse", "rmse")  # the first that was measured orders a picture
@@ -22,8 +21,13 @@ RANKING = ("ssim", "psnr", "mae", "mse", "rmse")  # the first that was measured 
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
-@click.option("--data", type=click.Path(path_type=Path), metavar="FOLDER", help="Other images than those of the run")
-@click.option("--split", help="Which of the images [default: test]")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Other images than those of the run: all of this folder",
+)
+@click.option("--split", help="Which images, by the rule of the recipe, or `all` [default: test, and all of `--data`]")
 @click.option("--metrics", metavar="NAME,...", help="Which metrics, in the order of the sheet")
 @click.option(
     "--cost", metavar="NAME,...", help="What a translation costs: parameters, macs; on this machine latency, memory"
@@ -69,8 +73,12 @@ def evaluate(
 
     Beside each run stand two trivial translations, with the difference to each and its 95% interval, and the figures
     of the paper where the recipe has them. Several runs share one table, and are compared with each other as well, if
-    they translate between the same bands, on the same images; if not, each has its own. A weights file outside of a run
-    folder needs `--data`.
+    they translate between the same bands, on the same images; if not, each has its own.
+
+    Of `--data FOLDER` all images are measured, beside the mean image of the run's own training set, and no figure of a
+    paper counts as comparable; with `--split` those that the recipe's rule takes. Images of the run itself, wherever
+    they are by now, are divided as they were. A weights file outside of a run folder needs `--data`, or says by
+    `--set data.source.pairs.KEY=VALUE` how to read them.
     """
     _check_files(sheet, picture)
     from crossband.recipes.metrics.evaluation import declared
@@ -101,10 +109,12 @@ def evaluate(
 
         say(f"the figures of {write_sheet(sheet, results.tables, results.costs)} images in {sheet}")
     if picture:
+        from crossband.recipes.model.test_images import images_of
+
         shown = {}
         for name, run in zip(results.baselines, found, strict=True):  # loaded again: not all fit into memory at once
             model = load(run, settings=settings, device=device)
-            shown[name] = _scored(model, list(ranked), model.open_data(data), split)
+            shown[name] = _scored(model, list(ranked), images_of(model, data, split))
         draw_examples(picture, shown, list(ranked.values()))
         say(f"{len(ranked)} images, the best first, in {picture}")
 
@@ -168,11 +178,11 @@ def draw_examples(file: Path, shown: "Mapping[str, Sequence[Scored]]", captions:
     save(sample_grid(columns, captions, errors=[(name, "target") for name in names]), file)
 
 
-def _scored(model: "Model", names: Sequence[str], source: "Source", split: str | None) -> "list[Scored]":
+def _scored(model: "Model", names: Sequence[str], images: "TestImages") -> "list[Scored]":
     """The images of these names, and what a model makes of them. Computed again: a test set may not fit into memory."""
     from crossband.recipes.model.evaluating import score, whole_scenes
 
-    scenes = whole_scenes(model.task, source, split)
+    scenes = whole_scenes(model.task, images.source, images.split)
     if missing := [name for name in names if name not in scenes.names]:
         message = f"{model.task.name}: its images lack `{missing[0]}`, so that it cannot be drawn beside the others"
         raise CrossbandError(message)

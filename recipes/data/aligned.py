@@ -182,14 +182,14 @@ def open_set(
     """Open a published data set in a folder that has one of the layouts. The layout has its own splits and labels.
 
     `boxes` is where its annotations are, if not where the layout has them. Raises ArgumentError, naming the source
-    `name`, and DataError for a wrong folder and as `open_pairs` does.
+    `name`, and DataError for a wrong folder and as `open_pairs` does. With `split: {}` all scenes are in `train`.
     """
     reading.check(name)
     layout = choose(f"`{name}` data", folder, layouts)
     found = scan({band: Path(folder) for band in layout.images}, layout.images)
     own = next((str(place) for each in layout.boxes if (place := Path(folder, each)).is_dir()), None)
     told = Told(layout.labels, annotations(name, boxes or own, found.files))
-    return open_pairs(replace(found, stray=()), reading, split or layout.split, told)
+    return open_pairs(replace(found, stray=()), reading, layout.split if split is None else split, told)
 
 
 def open_pairs(found: Found, reading: Reading, split: Mapping[str, Rule], told: Told = NOTHING) -> Pairs:

@@ -3,14 +3,16 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from crossband import registry
+from crossband.graphs.language.files import real
 from crossband.recipes.data.cache import Cached
 from crossband.recipes.data.loader import Geometry, Scenes
 from crossband.recipes.data.memory import Memory
-from crossband.recipes.kinds.source import DataError, Source
+from crossband.recipes.kinds.source import CHANNELS, DataError, Source
 from crossband.recipes.language.syntax import Data, Recipe
 
 READING = ("channels", "range", "outside", "luminance")  # parameters of sources: what the numbers in files mean
@@ -50,19 +52,64 @@ def open_given(given: Any, data: Data, bands: Sequence[str]) -> Source:
     """
     if isinstance(given, Source):
         return given
-    if isinstance(given, str | os.PathLike):
+    if is_place(given):
+        if isinstance(given, Mapping):
+            return open_all(given, data, bands)[0]
         [(name, arguments)] = in_folder(data, given).items()
         return registry.sources[name].factory(**arguments)
     return Memory(given if isinstance(given, Mapping) else {"test": given}, bands)
 
 
-def other_images(given: Any, data: Data) -> str | None:
-    """What to call images given in place of those of a recipe; None where they may be the same, opened elsewhere."""
-    if isinstance(given, Source):
-        return None
-    if not isinstance(given, str | os.PathLike):
-        return "images given from Python"
-    return None if "folder" in registry.sources[data.source].parameters else os.fspath(given)
+def is_place(given: Any) -> bool:
+    """Whether images are given by where they are: by a folder, or by a folder for each band."""
+    paths = list(given.values()) if isinstance(given, Mapping) else [given]
+    return bool(paths) and all(isinstance(path, str | os.PathLike) for path in paths)
+
+
+def is_folder_of(data: Data, given: Any) -> bool:
+    """Whether a folder is the very one that a recipe names."""
+    own = data.arguments.get("folder")
+    return isinstance(own, str) and isinstance(given, str | os.PathLike) and real(Path(own)) == real(Path(given))
+
+
+def open_all(place: Any, data: Data, bands: Sequence[str]) -> tuple[Source, Data]:
+    """All images of a folder, or of a folder for each band, whatever the splits of a recipe; with how they were read.
+
+    They are read as the recipe's source reads its own; or else as `pairs`, by their plain names. Raises DataError
+    where they can be read by neither: what is wrong with the way that fits better.
+    """
+    ways, errors = _ways(place, data, bands), list[DataError]()
+    for way in ways:
+        try:
+            return open_source(way), way
+        except DataError as error:
+            errors.append(error)
+    plain = isinstance(place, Mapping) or all(Path(place, band).is_dir() for band in bands)
+    error = errors[-1] if plain and data.source != "pairs" else errors[0]
+    words = "`--set 'data.source={pairs: {KEY: VALUE}}'` says how to read other images: `crossband show pairs`"
+    raise DataError(error.message, hint="\n".join(filter(None, (error.hint, words))))
+
+
+def _ways(place: Any, data: Data, bands: Sequence[str]) -> list[Data]:
+    """The ways to read images elsewhere, the first one as a recipe reads its own, all of them undivided."""
+    reading = {key: data.arguments[key] for key in READING if key in data.arguments}
+    named = data.arguments.get("bands") or (list(bands) if {*bands} - {*CHANNELS} else None)
+    own = {"bands": list(named)} if named else {}
+    if isinstance(place, Mapping):
+        folders = {band: str(Path(path).resolve()) for band, path in place.items()}
+        return [_undivided(replace(data, source="pairs", arguments={"bands": folders, **reading}))]
+    [(name, arguments)] = in_folder(data, place).items()
+    plain = {"folder": str(Path(place).resolve()), **own, **reading}
+    found = [_undivided(replace(data, source=name, arguments=arguments))]
+    other = _undivided(replace(data, source="pairs", arguments=plain))
+    return found if found[0] == other else [*found, other]
+
+
+def _undivided(data: Data) -> Data:
+    """The same images without a rule that divides them, where their source takes one."""
+    arguments = {key: value for key, value in data.arguments.items() if key != "split"}
+    rules = registry.sources[data.source].parameters.get("split")
+    return replace(data, arguments=arguments | ({"split": {}} if rules and rules.fault({}) is None else {}))
 
 
 def in_folder(data: Data, folder: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:

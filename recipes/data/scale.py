@@ -22,8 +22,8 @@ LOST = 0.99  # and from which on nothing is left of an image
 ODD = 0.1  # percent of the pixels at either end that are perhaps dead, and do not tell the range
 
 
-def scale_faults(source: Source, data: Data) -> Iterator[DataError]:
-    """An error for each band whose images of training use little of their scale, or lie outside of their range.
+def scale_faults(source: Source, data: Data, split: str = "train") -> Iterator[DataError]:
+    """An error for each band whose images of a split use little of their scale, or lie outside of their range.
 
     At most PROBES images of a band are decoded. Raises ImageError where one cannot be.
     """
@@ -32,10 +32,10 @@ def scale_faults(source: Source, data: Data) -> Iterator[DataError]:
         declared = data.scale.get(band)
         if declared is None and not (by_range and kind.pixels == "uint16"):
             continue
-        names = source.names("train", band)
+        names = source.names(split, band)
         chosen = sorted({int(at) for at in np.linspace(0, len(names) - 1, PROBES)})
         values = np.concatenate([source.raw(names[at], band).ravel() for at in chosen])
-        images = f"{len(chosen)} training image{'s' * (len(chosen) > 1)}"
+        images = f"{len(chosen)} {'training ' * (split == 'train')}image{'s' * (len(chosen) > 1)}"
         if declared is None:
             yield from _narrow(band, values, images, given=data.source == "memory")
         elif (share := outside(values, declared)[0]) >= LOST:

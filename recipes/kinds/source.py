@@ -19,6 +19,7 @@ from crossband.registry import CrossbandError, Entry, RegistryError, description
 P = ParamSpec("P")
 S = TypeVar("S", bound="Source")
 Pairing = Literal["paired", "unpaired"]
+ALL = "all"  # the aligned scenes of every split, where no split is called so
 CHANNELS: Mapping[str, int] = MappingProxyType({"visible": 3, "infrared": 1})  # the bands of a source, unless it says
 
 
@@ -105,7 +106,12 @@ class Source(ABC):
         return self.read(name, [first])[first].shape[1:]
 
     def names(self, split: str, band: str | None = None) -> Sequence[str]:
-        """The scene names of a split, or of one `band` of it. Raises DataError if there is no such split."""
+        """The scene names of a split, or of one `band` of it; of `all` those of every split whose scenes are aligned.
+
+        Raises DataError if there is no such split.
+        """
+        if split == ALL and split not in self.splits:
+            return [name for own, names in self.splits.items() if own not in self.unpaired for name in names]
         if split not in self.splits:
             raise DataError(f"the data has no split `{split}`", hint=suggest(split, self.splits))
         return self.unpaired.get(split, {}).get(band or "", self.splits[split])

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from crossband import registry
 from crossband.graphs.language.diagnostics import Hint, Place, Problems
@@ -27,6 +27,14 @@ from crossband.registry import correction, nearest
 GEOMETRY = ("size", "load", "crop", "flip", "flip_vertical")
 REMOVE = "remove one; `epochs: null` removes an inherited one"
 RUNNING = ("epochs", "steps", "seed", "device", "accumulate", "clip", "ema")
+
+
+class PartOfRecipe(NamedTuple):
+    """What a recipe says of images, where it has no networks: `task` as it is written, the images, how to measure."""
+
+    task: Mapping[str, Any] | None
+    data: Data
+    evaluate: Measure
 
 
 def shipped() -> list[str]:
@@ -108,6 +116,21 @@ def _is_mapping(document: Document, problems: Problems) -> bool:
     return False
 
 
+def read_part(documents: Sequence[Document], settings: Sequence[Setting], problems: Problems) -> PartOfRecipe | None:
+    """What recipe files without networks say of images: their task, source and measures. None after reporting a fault.
+
+    Weights alone have no more of a recipe: other settings are reported.
+    """
+    layers, schema = Layers(documents, settings), complete_schema()
+    own = {key: schema["properties"][key] for key in ("task", "data", "evaluate")}
+    own["data"] = {**own["data"], "properties": {"source": own["data"]["properties"]["source"]}}
+    if not validate(layers, {**schema, "properties": own, "required": ["data"]}, problems, "recipe", FORMS):
+        return None
+    data = with_absolute_paths(layers.data, layers)
+    parser = _Parser(layers, problems, bound(data.get("task")))
+    return PartOfRecipe(data.get("task"), parser.data(data["data"]), parser.measure(data.get("evaluate", {})))
+
+
 class _Parser:
     def __init__(self, layers: Layers, problems: Problems, bands: Mapping[str, tuple[str, ...]]) -> None:
         self.layers = layers
@@ -115,7 +138,7 @@ class _Parser:
         self.bands = bands
 
     def recipe(self, data: Mapping[str, Any], variants: tuple[str, ...]) -> Recipe:
-        task, evaluate = data["task"], data.get("evaluate", {})
+        task = data["task"]
         found = Recipe(
             name=data["recipe"],
             sources=self.bands["source"],
@@ -131,9 +154,7 @@ class _Parser:
             precision=str(data.get("precision", "32")),
             keep=tuple(data.get("keep", ())),
             every=Every(**data.get("every", {})),
-            evaluate=Measure(
-                **evaluate | {key: tuple(evaluate[key]) for key in ("metrics", "cost") if key in evaluate}
-            ),
+            evaluate=self.measure(data.get("evaluate", {})),
             paper=self.papers(data.get("paper", [])),
             **{key: data[key] for key in RUNNING if key in data},
         )
@@ -276,6 +297,10 @@ class _Parser:
             data.get("cache"),
             {name: arguments or {} for name, arguments in data.get("augment", {}).items()},
         )
+
+    def measure(self, written: Mapping[str, Any]) -> Measure:
+        """How the result is measured."""
+        return Measure(**{**written, **{key: tuple(written[key]) for key in ("metrics", "cost") if key in written}})
 
     def papers(self, written: Any) -> tuple[Paper, ...]:
         """The figures of papers: one mapping, or a list of them."""

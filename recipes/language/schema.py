@@ -405,7 +405,11 @@ def _running() -> Schema:
                         **_texts(),
                         "description": "What is measured; without it, the usual metrics and those of `paper`",
                     },
-                    "split": {"type": "string", "default": "test", "description": "Which images of the source"},
+                    "split": {
+                        "type": "string",
+                        "default": "test",
+                        "description": "Which images of the source; `all` are those of every split",
+                    },
                     "load": {**SIZE, "description": "The size to which images are resized before; else as in `data`"},
                     "size": {**SIZE, "description": "The window that is cut out of their middle; else they stay whole"},
                     "images": {**COUNT, "description": "The first so many images only"},

@@ -53,6 +53,11 @@ class MeanTarget:
             raise CrossbandError("the training set is empty: it has no mean image")
         self.mean = (total / count).float()
 
+    @classmethod
+    def kept(cls, mean: Tensor) -> "MeanTarget":
+        """The baseline of a mean image `c h w` in [0, 1] that was worked out before."""
+        return cls([mean[None]])
+
     def __call__(self, source: Tensor, channels: int) -> Tensor:
         """The mean image for each input: `b c h w -> b channels h w`."""
         if self.mean.shape[1] != channels:

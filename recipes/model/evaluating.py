@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -23,7 +23,22 @@ from crossband.recipes.model.cost import cost_of
 from crossband.recipes.model.task import Task, Trained
 
 MEAN_OF = 500  # training images of which the mean image is made
-NO_MEAN = "There is no mean image to compare with: it is made of training images, and only test images were given."
+
+
+@dataclass(frozen=True)
+class TestImages:
+    """The images to measure: a split of a source. Those that are not of the run are called by their place, `given`.
+
+    `own` says that the mean image is that of the source's training images, `whole` that all images of a place are
+    measured by no rule of the recipe, `limit` that only so many of them are.
+    """
+
+    source: Source
+    split: str
+    given: str | None = None
+    own: bool = True
+    whole: bool = False
+    limit: int | None = None
 
 
 class Scored(NamedTuple):
@@ -45,15 +60,13 @@ def whole_scenes(task: Task, source: Source, split: str | None = None) -> Scenes
 
     They stay whole, unless `evaluate.size` is a window to cut out of their middle.
     """
-    data = task.data
-    load = task.evaluate.load or (data.geometry.get("size") if "load" in data.geometry else None)
     channels = {band: task.channels[band] for band in (*task.sources, task.target)}
     options: dict[str, Any] = {"channels": channels, "bands": task.bands}
     return scenes_of(
         source,
         split or task.evaluate.split,
-        data,
-        Geometry(load=load, size=task.evaluate.size, crop="centre"),
+        task.data,
+        Geometry(load=task.load, size=task.evaluate.size, crop="centre"),
         **options,
     )
 
@@ -82,44 +95,47 @@ def columns_of(shown: Sequence[Scored], outputs: Mapping[str, list[Tensor]]) -> 
 
 def measure(
     model: Trained,
-    source: Source,
+    images: TestImages,
+    mean: MeanTarget | None = None,
     *,
-    split: str | None = None,
     metrics: Sequence[str] | None = None,
     cost: Sequence[str] | None = None,
-    given: str | None = None,
+    notes: Sequence[str] = (),
     silent: bool = False,
 ) -> Results:
-    """What a model makes of the images of a split, with the two trivial translations and the figures of the paper.
+    """What a model makes of images, with the trivial translations and the figures of the paper.
 
     `cost` are figures of cost at the most frequent size of the images; without it, those that the recipe names.
-    `given` is what to call images that are not those of the recipe.
+    `mean` is the baseline of the mean training image, if there is one; `notes` are told beside the figures.
     """
     task, device = model.task, model.device
     names = [metrics] if isinstance(metrics, str) else metrics
     printed = (name for paper in task.papers for name in paper.values)  # what stands beside it is measured, too
     chosen = tuple(names or task.evaluate.metrics or dict.fromkeys((*DEFAULT, *printed)))
     named = check_costs(task.evaluate.cost if cost is None else cost)
-    scenes = whole_scenes(task, source, split)
-    count = min(task.evaluate.images or len(scenes), len(scenes))
+    scenes = whole_scenes(task, images.source, images.split)
+    count = min(images.limit or len(scenes), len(scenes))
     evaluation, sizes = Evaluation(chosen, device), Counter[tuple[int, int]]()
     for each in followed(score(model, scenes, range(count)), "evaluate", count, silent=silent):
         evaluation.update(each.output, each.target, [each.name], each.source)
         sizes[each.target.shape[-2], each.target.shape[-1]] += 1
-    baselines: dict[str, Baseline] = {"grey copy": grey_copy}
-    if "train" in source.splits:
-        baselines["mean image"] = MeanTarget(_targets(task, source))
+    baselines: dict[str, Baseline] = {"grey copy": grey_copy} | ({"mean image": mean} if mean else {})
     again = followed(_trivial(task, scenes, count, device), "baselines", count, silent=silent)
     tables = {task.name: evaluation.table()} | evaluate_baselines(baselines, again, chosen, device)
     conditions = Conditions(
         bands=f"{task.source} to {task.target}",
-        images=f"`{split or task.evaluate.split}` of {given or task.data.source}",
+        images=f"`{images.split}` of {images.given or task.data.source}",
         size="x".join(map(str, next(iter(sizes)))) if len(sizes) == 1 else "of several sizes",
         channels=" and ".join(f"{task.channels[band]} of {band}" for band in (task.source, task.target)),
     )
-    papers = [differing(paper, f"it was measured on {given}") for paper in task.papers] if given else task.papers
+    where, papers = images.given, task.papers
+    if where:
+        papers = [differing(paper, f"it was measured on {where}") for paper in papers]
+    if images.whole:
+        part = "All" if count == len(scenes) else f"The first {count} of"
+        notes = [f"{part} {len(scenes)} image{'s' * (len(scenes) > 1)} of {where} are measured.", *notes]
     found = cost_of(model, sizes.most_common(1)[0][0], named) if named else None
-    return Results.of(tables, papers, () if "mean image" in baselines else (NO_MEAN,), conditions, found)
+    return Results.of(tables, papers, notes, conditions, found)
 
 
 def _trivial(
@@ -133,9 +149,14 @@ def _trivial(
         yield source[None].to(device), target[None].to(device), [item["name"]]
 
 
-def _targets(task: Task, source: Source) -> Iterator[Tensor]:
-    """Targets of the training set in [0, 1], at most MEAN_OF of them spread evenly over it."""
+def mean_target(task: Task, source: Source, band: str | None = None) -> MeanTarget:
+    """The mean image of a training set, of the target band unless another is asked for."""
+    return MeanTarget(_images(task, source, band or task.target))
+
+
+def _images(task: Task, source: Source, band: str) -> Iterator[Tensor]:
+    """Images of a band of the training set in [0, 1], at most MEAN_OF of them spread evenly over it."""
     unit = replace(task, data=replace(task.data, range=(0.0, 1.0)))
     scenes = whole_scenes(unit, source, "train")
     for index in range(0, len(scenes), max(1, len(scenes) // MEAN_OF)):
-        yield scenes[index][task.target][None]
+        yield scenes[index][band][None]

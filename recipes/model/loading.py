@@ -1,32 +1,39 @@
 """A run folder or a weights file becomes a model. Nothing in them is executed: they are YAML and named tensors."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from crossband import registry
 from crossband.blocks.contracts.sizes import evaluate
 from crossband.graphs.checking.checker import check as check_graph
 from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.language.reader import read_text
 from crossband.graphs.language.resolve import Resolver
 from crossband.graphs.language.serial import digest
 from crossband.graphs.plans.cost import build_meta
 from crossband.graphs.plans.image_size import nearest
 from crossband.graphs.plans.plan import Plan
-from crossband.recipes.kinds.source import Band
+from crossband.recipes.kinds.source import CHANNELS, Band
 from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.language.flow import Value
+from crossband.recipes.language.layers import read_setting
+from crossband.recipes.language.reading import PartOfRecipe, read_part
 from crossband.recipes.language.settings import setting_texts
-from crossband.recipes.language.syntax import Data, Network
+from crossband.recipes.language.syntax import Network
 from crossband.recipes.model.devices import choose_device, is_usable
-from crossband.recipes.model.model import Model, Origin
+from crossband.recipes.model.model import Model
 from crossband.recipes.model.networks import build_network, build_written, direction_of, trained
 from crossband.recipes.model.plugins import check_run, named_if_missing
 from crossband.recipes.model.run_folder import RunFolder
-from crossband.recipes.model.task import Task
+from crossband.recipes.model.task import Origin, Task
 from crossband.recipes.model.weights import CheckpointError, Weights, check_weights, read_weights
 from crossband.registry import CrossbandError, suggest
+
+SETTABLE = ("data.source", "evaluate", "task")  # what settings can say of weights that lie in no run
 
 
 def load(
@@ -41,7 +48,8 @@ def load(
     A run translates as its recipe says, or with `network` as that one of its networks does, such as the generator of
     the other direction. A weights file in the folder of its run is that network of the run; anywhere else it is all
     that is needed. `settings` change the recipe, as in `crossband.train`: `{"networks.generator.test": None}`.
-    `device` is `cpu`, `cuda`, `mps` or `auto`; without it, the one that the recipe names, or `auto`.
+    Of weights alone they say how images are read and measured: `data.source`, `evaluate`, `task`. `device` is `cpu`,
+    `cuda`, `mps` or `auto`; without it, the one that the recipe names, or `auto`.
 
     Nothing is executed or unpickled. Raises CheckpointError if there are no such weights, or if they do not make
     images from images.
@@ -122,18 +130,17 @@ def _of_file(path: Path, settings: Sequence[str]) -> Model:
         plan = experiment.plans.get(path.stem)
         if plan and digest(plan.graph) == weights.digest:
             return _of_run(run, experiment, Origin(run.path.absolute(), path.stem, tuple(settings)))
-    if settings:
-        raise CrossbandError(f"{path}: these weights lie in no run folder: there is no recipe to `--set` anything of")
-    return _of_weights(path, weights)
+    return _of_weights(path, weights, settings)
 
 
-def _of_weights(path: Path, weights: Weights) -> Model:
+def _of_weights(path: Path, weights: Weights, settings: Sequence[str]) -> Model:
     problems, facts = Problems(), weights.facts
+    written = _written(path, facts, settings)
     with named_if_missing(f"{path}: these weights were", facts.get("plugins", [])):
         graph = problems.value(Resolver(problems).load_text(weights.graph, file=f"{path} (graph)"))
         plan = check_graph(graph)
     name = facts.get("network", graph.name)
-    bands, (low, high) = facts.get("task") or {}, facts.get("range", (0.0, 1.0))
+    bands, (low, high) = written.task or {}, facts.get("range", (0.0, 1.0))
     sources, target = _listed(bands.get("from", "image")), bands.get("to", "")  # without target it is not measured
     ends, channels = _ends(plan), [facts.get("channels", {}).get(band) for band in sources]
     operands = tuple(Value("name", band) for band in sources)
@@ -148,12 +155,39 @@ def _of_weights(path: Path, weights: Weights) -> Model:
         result=Value("call", name, operands),
         plans={name: plan},
         channels=dict(zip((*sources, target), (*ends[0], ends[1]), strict=True)),
-        data=Data("pairs", {"range": facts["scale"]} if facts.get("scale") else {}, {}, range=(low, high)),
+        data=replace(written.data, range=(low, high)),
+        evaluate=written.evaluate,
         images=_images(weights),
     )
     check_weights(weights, build_meta(plan))  # before the network takes memory
     network = build_written(name, plan, Network(graph.name, test=facts.get("test")), facts.get("seed", 0))
-    return Model(task, {name: trained(network, weights)}, origin=Origin(path.absolute()))
+    return Model(task, {name: trained(network, weights)}, origin=Origin(path.absolute(), settings=tuple(settings)))
+
+
+def _written(path: Path, facts: Mapping[str, Any], settings: Sequence[str]) -> PartOfRecipe:
+    """What weights say of images, with settings: from which band to which, how to read them and how to measure.
+
+    Raises InvalidFile where the settings are wrong, CrossbandError where they are of what weights alone do not have.
+    """
+    if odd := [text for text in settings if not text.startswith(SETTABLE)]:
+        message = (
+            f"{path}: these weights lie in no run folder: there is no recipe to `--set` anything of, as `{odd[0]}`"
+        )
+        raise CrossbandError(message, hint=f"of weights alone, {', '.join(f'`{key}`' for key in SETTABLE)} can be set")
+    problems, task = Problems(), facts.get("task") or {}
+    ours = [*_listed(task.get("from", [])), task.get("to")]
+    kinds = {band: kind for band, kind in facts.get("images", {}).items() if band in ours}
+    channels = {band: kind["channels"] for band, kind in kinds.items() if kind["channels"] != CHANNELS.get(band, 1)}
+    pairs = {"range": facts.get("scale"), "channels": channels, "bands": [*kinds] if {*kinds} - {*CHANNELS} else None}
+    pairs |= {"luminance": any(kind.get("luminance") for kind in kinds.values())}
+    own: dict[str, Any] = {"data": {"source": {"pairs": {key: value for key, value in pairs.items() if value}}}}
+    own |= {"task": facts["task"]} if facts.get("task") else {}
+    own |= {"evaluate": {"load": facts["load"]}} if facts.get("load") else {}
+    document = read_text(json.dumps(own), problems, str(path))
+    found = [setting for text in settings if (setting := read_setting(text, problems))]
+    part = problems.value(read_part([document], found, problems) if document and not problems else None)
+    registry.sources[part.data.source]  # refuses a name that there is not
+    return part
 
 
 def _listed(bands: str | list[str]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +16,6 @@ from crossband.graphs.plans.plan import Plan
 from crossband.recipes.basics.colour import with_channels
 from crossband.recipes.basics.files import check_unlocked
 from crossband.recipes.data.images import at_most
-from crossband.recipes.data.opening import of_run, open_given, open_source, other_images
-from crossband.recipes.kinds.source import Source
 from crossband.recipes.language.functions import make_functions
 from crossband.recipes.language.syntax import Recipe
 from crossband.recipes.metrics.results import Results
@@ -28,21 +26,14 @@ from crossband.recipes.model.inputs import apart, inputs_of, side_by_side
 from crossband.recipes.model.jobs import jobs_of, jobs_of_bands
 from crossband.recipes.model.memory import check_memory, on_images
 from crossband.recipes.model.padding import SizeError, crop, pad, padded_size
-from crossband.recipes.model.task import Range, Task
+from crossband.recipes.model.task import Origin, Range, Task
+from crossband.recipes.model.test_images import images_of, mean_of
 from crossband.recipes.model.tiles import Tiling, run_tiled, tiling_of
 from crossband.recipes.model.translation import Bits, Translated, output_of, places_of, translate_files
 from crossband.recipes.model.weights import CheckpointError
 from crossband.registry import CrossbandError
 
 EMPTY: Mapping[str, str] = MappingProxyType({})
-
-
-class Origin(NamedTuple):
-    """What `load` was given, so that a model can be loaded again."""
-
-    path: Path
-    network: str | None = None
-    settings: tuple[str, ...] = ()
 
 
 class Model(nn.Module):
@@ -268,31 +259,25 @@ class Model(nn.Module):
         """Measure the model on the images of a split, against two trivial translations: `crossband evaluate`.
 
         `data` are other images than those of the run: a folder, laid out as the recipe's data source has it, else as
-        `pairs`; a `Source`; or a list or torch dataset of pairs of images (mappings by band, too), all of which are
-        measured. A mapping `{"train": ..., "test": ...}` of these also gives the images for the mean image. `split`
-        and `metrics` are those of the recipe unless given, and so is `cost`, such as `["parameters", "latency"]`, see
-        `crossband.recipes.model.cost`. Whole images are used; `max_pixels` is as in `translate`. Writes nothing.
+        `pairs`, or a folder for each band, `{"visible": ..., "infrared": ...}`. All images of it are measured, beside
+        the mean image of the run's own training set; with `split` those that the recipe's rule takes. Or they are a
+        `Source`; or a list or torch dataset of pairs of images (mappings by band, too), all of which are measured. A
+        mapping `{"train": ..., "test": ...}` of these also gives the images for the mean image. Without `data` they
+        are those of the run: `split` is that of the recipe unless given, or `all`. `cost` is that of
+        the recipe unless given, such as `["parameters", "latency"]`, see `crossband.recipes.model.cost`. Whole images
+        are used; `max_pixels` is as in `translate`. Writes nothing.
 
         The result prints as the table of the command; `result["psnr"].mean` is one figure of it, `result.tables`
         are those of the model and of the baselines. Raises DataError, EvaluationError, SizeError.
         """
         if not self.task.target:
             message = f"{self._words}: cannot be evaluated by itself: it does not say what it translates to"
-            raise CheckpointError(message, hint="evaluate the folder of its run")
-        given = None if data is None else other_images(data, self.task.data)
+            hint = "evaluate the folder of its run, or say it: `--set 'task={from: visible, to: infrared}'`"
+            raise CheckpointError(message, hint=hint)
         with at_most(max_pixels):
-            source, chosen = self.open_data(data), {"split": split, "metrics": metrics, "cost": cost}
-            return measure(self, source, **chosen, given=given, silent=silent)
-
-    def open_data(self, data: Any = None) -> Source:
-        """The images that `evaluate` takes. Raises DataError."""
-        if data is not None:
-            return open_given(data, self.task.data, (*self.task.sources, self.task.target))
-        if self.recipe is None:
-            hint = "say which images: `data=...`, on the command line `--data FOLDER`"
-            raise CrossbandError(f"{self._words}: these weights lie in no run folder", hint=hint)
-        with of_run(self._words, self.task.data):
-            return open_source(self.task.data)
+            images = images_of(self, data, split)
+            mean, notes = mean_of(self, images)
+            return measure(self, images, mean, metrics=metrics, cost=cost, notes=notes, silent=silent)
 
     def __reduce__(self) -> tuple[Any, ...]:
         from crossband.recipes.model.loading import load_again

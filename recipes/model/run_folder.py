@@ -8,7 +8,20 @@ from crossband.graphs.language.files import near_file, real
 from crossband.recipes.model.weights import CheckpointError
 
 FEW = 6  # runs that a hint lists
-OWN = ("recipe", "state", "log", "board", "environment", "evaluation", "sheet", "curves", "pictures", "report", "page")
+OWN = (
+    "recipe",
+    "state",
+    "log",
+    "board",
+    "environment",
+    "evaluation",
+    "sheet",
+    "curves",
+    "pictures",
+    "report",
+    "page",
+    "mean",
+)
 
 
 @dataclass(frozen=True)
@@ -102,6 +115,11 @@ class RunFolder:
     def sheet(self) -> Path:
         """What was measured at the end, image by image."""
         return self.path / "evaluation.csv"
+
+    @property
+    def mean(self) -> Path:
+        """The mean images of the training set, to measure other images against."""
+        return self.path / "mean_images.safetensors"
 
     @property
     def curves(self) -> Path:

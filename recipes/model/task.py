@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,14 @@ from crossband.recipes.language.syntax import Data, Measure, Paper
 from crossband.recipes.model.tiles import Tiling
 
 Range = tuple[float, float]
+
+
+class Origin(NamedTuple):
+    """What `load` was given, so that a model can be loaded again."""
+
+    path: Path
+    network: str | None = None
+    settings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,11 @@ class Task:
     def reads(self) -> frozenset[str]:
         """The bands that the result is computed from."""
         return frozenset(part.name for part in self.result.walk() if part.kind == "name")
+
+    @property
+    def load(self) -> int | tuple[int, int] | None:
+        """The size to which test images are resized: where `evaluate` says none and training resizes, `data.size`."""
+        return self.evaluate.load or (self.data.geometry.get("size") if "load" in self.data.geometry else None)
 
     def scale(self, band: str) -> Range | None:
         """The values of image files that stand for 0 and 1, where the data declared them."""

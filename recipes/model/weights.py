@@ -39,8 +39,9 @@ class Weights:
     The facts of a network that a recipe trained: `crossband` (the version), `network` (its name in the
     recipe), `recipe`, `step`, `task` (`{from, to}`), `range` (the numbers that stand for 0 and 1 of an
     image), `channels` by band, `scale` by band: the values of image files that stand for 0 and 1, where declared;
-    `images` by band: the `channels` and the type of the `pixels` of image files, and whether `luminance` is taken;
-    `plugins`, where there were any. Their types are in `crossband.recipes.basics.formats.WEIGHTS`.
+    `load`, the size to which test images are resized, if they are; `images` by band: the `channels` and the type of the
+    `pixels` of image files, and whether `luminance` is taken; `plugins`, where there were any. Their types are in
+    `crossband.recipes.basics.formats.WEIGHTS`.
 
     `header` has the sizes and types of the tensors, which are read once they are asked for.
     """

@@ -20,12 +20,15 @@ from crossband.recipes.data.loader import make_loader
 from crossband.recipes.data.opening import training_scenes
 from crossband.recipes.kinds.source import DataError, Source
 from crossband.recipes.language.experiment import Experiment, unfinished
+from crossband.recipes.metrics.baselines import MeanTarget
 from crossband.recipes.metrics.evaluation import Table
 from crossband.recipes.metrics.results import Results
-from crossband.recipes.model.evaluating import Scored, columns_of, score, whole_scenes
+from crossband.recipes.model.evaluating import Scored, TestImages, columns_of, mean_target, measure, score, whole_scenes
 from crossband.recipes.model.loading import load
+from crossband.recipes.model.mean_images import MeanImages, training_images, write_mean_images
 from crossband.recipes.model.memory import check_images, check_memory, on_images
 from crossband.recipes.model.model import Model
+from crossband.recipes.model.networks import direction_of
 from crossband.recipes.model.run_folder import RunFolder
 from crossband.recipes.model.task import Task
 from crossband.recipes.reporting.curves import curves, draw_curves, read_log
@@ -216,7 +219,7 @@ class Session:
             self._sample(training)
         if _due(report.step, every.evaluate, 0) and not last:
             with training.evaluated():
-                results = self.model.evaluate(self.source, cost=(), silent=True)
+                results = self._measured(cost=(), silent=True)
             self.log.write(report.step, report.epoch, test=_means(results.table))
         if _due(report.step, every.checkpoint, often) or last:
             self._checkpoint(training)
@@ -254,13 +257,31 @@ class Session:
         save_state(self.folder.state, training.state_dict())
         self._saved = training.step
 
+    def _measured(self, *, cost: Sequence[str] | None = None, silent: bool) -> Results:
+        """What the model makes of its test images."""
+        task = self.model.task
+        images = TestImages(self.source, task.evaluate.split, limit=task.evaluate.images)
+        return measure(self.model, images, self._mean, cost=cost, silent=silent)
+
+    @cached_property
+    def _mean(self) -> MeanTarget:
+        return mean_target(self.model.task, self.source)
+
+    def _mean_images(self) -> MeanImages:
+        """The mean training image of each band that a network of the run gives, to measure other images against."""
+        recipe, means = self.experiment.recipe, {self.model.task.target: self._mean}
+        given = [found["to"] for name in recipe.networks if (found := direction_of(recipe, name))]
+        means |= {band: mean_target(self.model.task, self.source, band) for band in given if band not in means}
+        return MeanImages({band: each.mean[0].cpu() for band, each in means.items()}, training_images(self.source))
+
     def _finish(self, training: Training) -> Run:
         recipe = self.experiment.recipe
         with training.evaluated():
-            results = self.model.evaluate(self.source, silent=self.silent)
+            results = self._measured(silent=self.silent)
             self.log.write(training.step, (training.step - 1) // self.per_epoch, test=_means(results.table))
             pictures = self._pictures(results.table)
         write_tables(self.folder, results.tables)
+        write_mean_images(self.folder.mean, self._mean_images())
         page = Page(
             title=recipe.name,
             summary=f"{training.step} steps of {recipe.data.batch * recipe.batches} images, from "

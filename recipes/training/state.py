@@ -23,6 +23,7 @@ from crossband.recipes.language.syntax import Phase
 from crossband.recipes.model.networks import begin_network, direction_of, seed_of
 from crossband.recipes.model.plugins import plugins_with
 from crossband.recipes.model.run_folder import RunFolder
+from crossband.recipes.model.task import Task
 from crossband.recipes.model.weights import difference, save_weights
 from crossband.recipes.training.engine import PhaseRun, phase_runs
 from crossband.recipes.training.watch import Watch
@@ -130,6 +131,8 @@ class Training:
             "images": {band: asdict(kind) for band, kind in self.images.items()},
             "scale": {band: list(values) for band, values in recipe.data.scale.items()},
         }
+        if load := Task.of(self.experiment).load:
+            facts["load"] = load
         if plugins := plugins_with(folder):
             facts["plugins"] = plugins
         for name, network in self.networks.items():

@@ -45,7 +45,8 @@ def flir(
     not temperatures. Raises DataError as `pairs` does, and for a folder with another layout.
     """
     reading = Reading(range, outside, luminance, unmatched)
-    layout = LAYOUT if split or not Path(folder, "JPEGImages").is_dir() else replace(LAYOUT, split=_lists(folder))
+    lists = Path(folder, "JPEGImages").is_dir()
+    layout = LAYOUT if split is not None or not lists else replace(LAYOUT, split=_lists(folder))
     return open_set("flir", folder, [layout], reading, split, boxes=boxes)
 
 
