@@ -1,12 +1,15 @@
 """Scaled dot-product attention with several heads (Vaswani et al. 2017, section 3.2), between all pixels of maps."""
 
+import math
+
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count
-from crossband.blocks.contracts.ranges import Range
+from crossband.blocks.contracts.maps import InnerMap
+from crossband.blocks.contracts.ranges import UNIT, Range
 from crossband.blocks.conv import pixels
 from crossband.blocks.norm import NORMS, Norm
 
@@ -26,6 +29,17 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     return rearrange(scaled_dot_product_attention(query, key, value), "b heads (h w) c -> b (heads c) h w", h=h)
 
 
+LOOKS = {"attention": InnerMap("places", "how much each place counts, by head", UNIT, sums_to_one=True)}
+
+
+def looks(query: Tensor, key: Tensor, heads: int, pixel: tuple[int, int]) -> dict[str, Tensor]:
+    """The weights with which one pixel of the query `b c h w` sees the key `b c k l`: the inner map `b heads k l`."""
+    own = rearrange(query[..., pixel[0], pixel[1]], "b (heads c) -> b heads 1 c", heads=heads)
+    key, width = rearrange(key, "b (heads c) k l -> b heads c (k l)", heads=heads), key.shape[-1]
+    weights = (own / own.shape[-1] ** 0.5 @ key).softmax(-1)
+    return {"attention": rearrange(weights, "b heads 1 (k l) -> b heads k l", l=width)}
+
+
 def range_of_values(query: Range, key: Range, value: Range, **_: object) -> Range:
     """That of the values."""
     return value
@@ -36,6 +50,7 @@ def range_of_values(query: Range, key: Range, value: Range, **_: object) -> Rang
     contract="b c h w, b c k l, b e k l -> b e h w",
     where=[DIVIDES, DIVIDES_VALUES],
     range=range_of_values,
+    inner_maps=LOOKS,
     cite="vaswani2017attention",
 )
 class Attention(nn.Module):
@@ -57,6 +72,10 @@ class Attention(nn.Module):
         """`b c h w, b c k l, b e k l -> b e h w`."""
         return attend(query, key, value, self.heads)
 
+    def inner_maps(self, query: Tensor, key: Tensor, value: Tensor, *, pixel: tuple[int, int]) -> dict[str, Tensor]:
+        """The weights of one pixel of the query: `b heads k l`."""
+        return looks(query, key, self.heads, pixel)
+
     def extra_repr(self) -> str:
         """The arguments, for `repr`."""
         return f"heads={self.heads}"
@@ -66,6 +85,7 @@ class Attention(nn.Module):
     "SelfAttention",
     contract="b c h w -> b c h w",
     where=[DIVIDES, PIXELS],
+    inner_maps=LOOKS,
     cite="vaswani2017attention",
     pixels=pixels,
 )
@@ -90,11 +110,17 @@ class SelfAttention(nn.Module):
         query, key, value = self.all(self.norm(x)).chunk(3, dim=1)
         return x + self.project(attend(query, key, value, self.heads))
 
+    def inner_maps(self, x: Tensor, *, pixel: tuple[int, int]) -> dict[str, Tensor]:
+        """The weights of one pixel: `b heads h w`."""
+        query, key, _ = self.all(self.norm(x)).chunk(3, dim=1)
+        return looks(query, key, self.heads, pixel)
+
 
 @block(
     "CrossAttention",
     contract="b c h w, b d *size -> b c h w",
     where=[DIVIDES, PIXELS],
+    inner_maps=LOOKS,
     cite="vaswani2017attention",
     pixels=pixels,
 )
@@ -119,3 +145,9 @@ class CrossAttention(nn.Module):
         """`b c h w, b d *size -> b c h w`."""
         key, value = self.both(other.reshape(*other.shape[:2], -1, 1)).chunk(2, dim=1)
         return x + self.project(attend(self.query(self.norm(x)), key, value, self.heads))
+
+    def inner_maps(self, x: Tensor, other: Tensor, *, pixel: tuple[int, int]) -> dict[str, Tensor]:
+        """The weights with which one pixel sees the places of the other input, which are one row unless it is a map."""
+        size = other.shape[2:] if other.ndim == 4 else (1, math.prod(other.shape[2:]))
+        key, _ = self.both(other.reshape(*other.shape[:2], *size)).chunk(2, dim=1)
+        return looks(self.query(self.norm(x)), key, self.heads, pixel)

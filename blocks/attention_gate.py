@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count
+from crossband.blocks.contracts.maps import InnerMap
 from crossband.blocks.contracts.ranges import UNIT, Range
 from crossband.blocks.resize import resize
 
@@ -20,6 +21,7 @@ def _ranges(x: Range, signal: Range, **_: object) -> tuple[Range, Range]:
     where=["c >= reduce  # at least `reduce` channels"],
     outputs=("gated", "weights"),
     range=_ranges,
+    inner_maps={"weights": InnerMap("pixels", "the weight of each pixel of the skip", UNIT)},
     cite="oktay2018attention",
 )
 class AttentionGate(nn.Module):
@@ -42,3 +44,7 @@ class AttentionGate(nn.Module):
         both = resize(self.skip(x), signal.shape[2:], "bilinear") + self.signal(signal)
         weights = resize(torch.sigmoid(self.weight(both.relu())), x.shape[2:], "bilinear")
         return x * weights, weights
+
+    def inner_maps(self, x: Tensor, signal: Tensor, *, pixel: tuple[int, int]) -> dict[str, Tensor]:
+        """The weights `b 1 h w`."""
+        return {"weights": self(x, signal)[1]}

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count
-from crossband.blocks.contracts.ranges import towards_zero
+from crossband.blocks.contracts.maps import InnerMap
+from crossband.blocks.contracts.ranges import UNIT, towards_zero
 from crossband.blocks.conv import Conv
 from crossband.blocks.norm import BatchNorm
 
@@ -19,6 +20,7 @@ GateNorm: TypeAlias = Literal["batch", "none"]
     contract="b c h w -> b c h w",
     where=["c >= reduce  # at least `reduce` channels"],
     range=towards_zero,
+    inner_maps={"gate": InnerMap("channels", "the factor of each channel", UNIT)},
     cite="woo2018cbam",
 )
 class ChannelAttention(nn.Module):
@@ -35,11 +37,24 @@ class ChannelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`b c h w` to the same."""
-        gate = torch.sigmoid(self.mlp(x.mean((2, 3))) + self.mlp(x.amax((2, 3))))
-        return x * gate[:, :, None, None]
+        return x * self._gate(x)[:, :, None, None]
+
+    def inner_maps(self, x: Tensor, *, pixel: tuple[int, int]) -> dict[str, Tensor]:
+        """The gate `b c`."""
+        return {"gate": self._gate(x)}
+
+    def _gate(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(self.mlp(x.mean((2, 3))) + self.mlp(x.amax((2, 3))))
 
 
-@block("SpatialAttention", contract="b c h w -> b c h w", reach="kernel", range=towards_zero, cite="woo2018cbam")
+@block(
+    "SpatialAttention",
+    contract="b c h w -> b c h w",
+    reach="kernel",
+    range=towards_zero,
+    inner_maps={"gate": InnerMap("pixels", "the factor of each pixel", UNIT)},
+    cite="woo2018cbam",
+)
 class SpatialAttention(nn.Module):
     """Scale each pixel by a number from 0 to 1, computed from its neighbourhood: `b c h w` to the same.
 
@@ -57,8 +72,15 @@ class SpatialAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`b c h w` to the same."""
+        return x * self._gate(x)
+
+    def inner_maps(self, x: Tensor, *, pixel: tuple[int, int]) -> dict[str, Tensor]:
+        """The gate `b 1 h w`."""
+        return {"gate": self._gate(x)}
+
+    def _gate(self, x: Tensor) -> Tensor:
         summary = torch.cat([x.amax(1, keepdim=True), x.mean(1, keepdim=True)], dim=1)
-        return x * torch.sigmoid(self.norm(self.conv(summary)))
+        return torch.sigmoid(self.norm(self.conv(summary)))
 
 
 @block(

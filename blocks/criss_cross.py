@@ -5,13 +5,16 @@ from torch import Tensor, nn
 
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count
+from crossband.blocks.contracts.maps import InnerMap
 from crossband.blocks.contracts.precision import full_precision, widened
+from crossband.blocks.contracts.ranges import UNIT
 
 
 @block(
     "CrissCross",
     contract="b c h w -> b c h w",
     where=["c >= reduce  # at least `reduce` channels"],
+    inner_maps={"attention": InnerMap("places", "how much each pixel of its cross counts", UNIT, sums_to_one=True)},
     cite="huang2019ccnet",
 )
 class CrissCross(nn.Module):
@@ -35,6 +38,17 @@ class CrissCross(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`b c h w` to the same."""
         return self.gamma * criss_cross(self.query(x), self.key(x), self.value(x)) + x
+
+    def inner_maps(self, x: Tensor, *, pixel: tuple[int, int]) -> dict[str, Tensor]:
+        """The weights of the cross of a pixel, 0 beside it: `b 1 h w`."""
+        row, column = pixel
+        query, key = self.query(x)[..., row, column], self.key(x)
+        with full_precision(x.device):
+            energy = torch.einsum("bk,bkhw->bhw", widened(query), widened(key))
+            beside = torch.ones_like(energy, dtype=torch.bool)
+            beside[:, row], beside[:, :, column] = False, False
+            weights = energy.masked_fill(beside, -torch.inf).flatten(1).softmax(1).view_as(energy)
+        return {"attention": weights[:, None]}
 
 
 def criss_cross(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from crossband.blocks.attention import DIVIDES, attend
+from crossband.blocks.attention import DIVIDES, LOOKS, attend, looks
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count
 from crossband.blocks.norm import LayerNorm
@@ -20,6 +20,7 @@ class _Plain(LayerNorm):
     "DiTBlock",
     contract="b c h w, b d -> b c h w",
     where=[DIVIDES],
+    inner_maps=LOOKS,
     cite="peebles2023dit",
 )
 class DiTBlock(nn.Module):
@@ -50,3 +51,9 @@ class DiTBlock(nn.Module):
         query, key, value = self.all((1 + scale1) * self.norm1(x) + shift1).chunk(3, dim=1)
         x = x + gate1 * self.project(attend(query, key, value, self.heads))
         return x + gate2 * self.mlp((1 + scale2) * self.norm2(x) + shift2)
+
+    def inner_maps(self, x: Tensor, vector: Tensor, *, pixel: tuple[int, int]) -> dict[str, Tensor]:
+        """The weights of one pixel: `b heads h w`."""
+        shift, scale = self.steer(vector)[:, :, None, None].chunk(6, dim=1)[:2]
+        query, key, _ = self.all((1 + scale) * self.norm1(x) + shift).chunk(3, dim=1)
+        return looks(query, key, self.heads, pixel)

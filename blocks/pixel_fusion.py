@@ -3,10 +3,12 @@
 from typing import Any, Literal
 
 import torch
+from einops import reduce
 from torch import Tensor, nn
 
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count
+from crossband.blocks.contracts.maps import InnerMap
 from crossband.blocks.contracts.ranges import UNIT, Range, hull
 from crossband.blocks.contracts.sizes import Size
 from crossband.blocks.conv import Conv
@@ -29,6 +31,7 @@ def _range(*inputs: Range, **_: Any) -> tuple[Range, Range]:
     outputs=("fused", "weights"),
     reach="(inputs-1)*(kernel-1)+1",
     range=_range,
+    inner_maps={"weights": InnerMap("pixels", "the share of each input", UNIT, sums_to_one=True)},
     cite="ma_mrfpix2pix",
     maps=_maps,
 )
@@ -57,3 +60,8 @@ class PixelFusion(nn.Module):
             fused = fused * alpha + other * (1 - alpha)
             weights = [*(weight * alpha for weight in weights or [torch.ones_like(alpha)]), 1 - alpha]
         return fused, torch.cat(weights, dim=1)
+
+    def inner_maps(self, *inputs: Tensor, pixel: tuple[int, int]) -> dict[str, Tensor]:
+        """The weights, with `per: channel` their mean over the channels: `b n h w`."""
+        _, weights = self(*inputs)
+        return {"weights": reduce(weights, "b (n c) h w -> b n h w", "mean", n=len(inputs))}

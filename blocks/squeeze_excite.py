@@ -5,7 +5,8 @@ from torch import Tensor, nn
 
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count
-from crossband.blocks.contracts.ranges import towards_zero
+from crossband.blocks.contracts.maps import InnerMap
+from crossband.blocks.contracts.ranges import UNIT, towards_zero
 
 
 @block(
@@ -13,6 +14,7 @@ from crossband.blocks.contracts.ranges import towards_zero
     contract="b c h w -> b c h w",
     where=["c >= reduce  # at least `reduce` channels"],
     range=towards_zero,
+    inner_maps={"gate": InnerMap("channels", "the factor of each channel", UNIT)},
     cite="hu2018senet",
 )
 class SqueezeExcite(nn.Module):
@@ -30,4 +32,11 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`b c h w` to the same."""
-        return x * torch.sigmoid(self.mlp(x.mean((2, 3))))[:, :, None, None]
+        return x * self._gate(x)[:, :, None, None]
+
+    def inner_maps(self, x: Tensor, *, pixel: tuple[int, int]) -> dict[str, Tensor]:
+        """The gate `b c`."""
+        return {"gate": self._gate(x)}
+
+    def _gate(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(self.mlp(x.mean((2, 3))))

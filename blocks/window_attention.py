@@ -8,7 +8,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from crossband.blocks.attention import DIVIDES, DIVIDES_VALUES, attend, range_of_values
+from crossband.blocks.attention import DIVIDES, DIVIDES_VALUES, LOOKS, attend, looks, range_of_values
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count, Natural
 from crossband.blocks.norm import LayerNorm
@@ -22,7 +22,22 @@ def _reach(*, window: int, shift: int, **_: object) -> int | None:
     return None if shift else window
 
 
-@block("WindowAttention", contract="b c h w -> b c h w", where=WHERE, reach=_reach, cite="liu2021swin")
+def _in_window(weights: Tensor, pixel: tuple[int, int], h: int, w: int, n: int) -> Tensor:
+    """Weights `b heads (n n)` of the window of a pixel, in their place in the image, 0 elsewhere: `b heads h w`."""
+    top, left = (side - side % n for side in pixel)
+    found = weights.new_zeros(*weights.shape[:2], h, w)
+    found[..., top : top + n, left : left + n] = weights.unflatten(2, (n, n))
+    return found
+
+
+@block(
+    "WindowAttention",
+    contract="b c h w -> b c h w",
+    where=WHERE,
+    reach=_reach,
+    inner_maps=LOOKS,
+    cite="liu2021swin",
+)
 class WindowAttention(nn.Module):
     """Each pixel attends to those of its window, by content and relative position: `b c h w` to the same.
 
@@ -46,6 +61,31 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`b c h w` to the same."""
+        b, _, h, _ = x.shape
+        n = self.window
+        query, key, value, bias, shifts = self._looking(x)
+        seen = scaled_dot_product_attention(query, key, value, bias)
+        out = self.project(rearrange(seen, "n heads p c -> n p (heads c)"))
+        out = rearrange(out, "(b y x) (i j) c -> b c (y i) (x j)", b=b, y=h // n, i=n, j=n)
+        return out.roll(shifts, (2, 3)) if any(shifts) else out
+
+    def inner_maps(self, x: Tensor, *, pixel: tuple[int, int]) -> dict[str, Tensor]:
+        """The weights of one pixel, 0 outside of its window: `b heads h w`."""
+        b, _, h, w = x.shape
+        n = self.window
+        query, key, _, bias, shifts = self._looking(x)
+        row, column = ((at - shift) % side for at, shift, side in zip(pixel, shifts, (h, w), strict=True))
+        window, place = row // n * (w // n) + column // n, row % n * n + column % n
+        query, key = (
+            rearrange(each, "(b windows) heads p c -> b windows heads p c", b=b)[:, window] for each in (query, key)
+        )
+        bias = bias.expand(h // n * (w // n) if len(bias) == 1 else -1, -1, -1, -1)[window, :, place]
+        energy = torch.einsum("bhc,bhpc->bhp", query[:, :, place], key) / query.shape[-1] ** 0.5
+        weights = _in_window((energy + bias).softmax(-1), (row, column), h, w, n)
+        return {"attention": weights.roll(shifts, (2, 3))}
+
+    def _looking(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, list[int]]:
+        """Queries, keys and values by window, what is added to their energies, and how far the image was shifted."""
         b, _, h, w = x.shape
         n = self.window
         shifts = [self.shift if side > n else 0 for side in (h, w)]
@@ -57,10 +97,7 @@ class WindowAttention(nn.Module):
         query, key, value = rearrange(
             self.all(windows), "n p (three heads c) -> three n heads p c", three=3, heads=self.heads
         )
-        seen = scaled_dot_product_attention(query, key, value, bias)
-        out = self.project(rearrange(seen, "n heads p c -> n p (heads c)"))
-        out = rearrange(out, "(b y x) (i j) c -> b c (y i) (x j)", b=b, y=h // n, i=n, j=n)
-        return out.roll(shifts, (2, 3)) if any(shifts) else out
+        return query, key, value, bias, shifts
 
     def _strangers(self, h: int, w: int, shifts: list[int], device: torch.device) -> Tensor:
         """Which pixels of a window are from opposite edges of the image: windows, pixel, other pixel."""
@@ -81,6 +118,7 @@ class WindowAttention(nn.Module):
     where=[DIVIDES, DIVIDES_VALUES, *WINDOWS],
     reach="window",
     range=range_of_values,
+    inner_maps=LOOKS,
     cite="liu2021swin",
 )
 class WindowedAttention(nn.Module):
@@ -102,6 +140,15 @@ class WindowedAttention(nn.Module):
         n = self.window
         query, key, value = (rearrange(x, "b c (y i) (x j) -> (b y x) c i j", i=n, j=n) for x in (query, key, value))
         return rearrange(attend(query, key, value, self.heads), "(b y x) c i j -> b c (y i) (x j)", b=b, y=h // n)
+
+    def inner_maps(self, query: Tensor, key: Tensor, value: Tensor, *, pixel: tuple[int, int]) -> dict[str, Tensor]:
+        """The weights of one pixel of the query, 0 outside of its window: `b heads h w`."""
+        h, w = query.shape[2:]
+        n = self.window
+        top, left = (at - at % n for at in pixel)
+        query, key = (x[..., top : top + n, left : left + n] for x in (query, key))
+        weights = looks(query, key, self.heads, (pixel[0] % n, pixel[1] % n))["attention"]
+        return {"attention": _in_window(weights.flatten(2), pixel, h, w, n)}
 
     def extra_repr(self) -> str:
         """The arguments, for `repr`."""

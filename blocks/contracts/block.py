@@ -4,12 +4,14 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from torch import nn
 
 from crossband import registry
 from crossband.blocks.contracts.contract import Contract, ContractError, Result
+from crossband.blocks.contracts.maps import InnerMap
 from crossband.blocks.contracts.ranges import ANY, Declared, Range, range_text
 from crossband.blocks.contracts.sizes import Shape, Size
 from crossband.registry import ArgumentError, Entry, description, parameters_of, show
@@ -17,6 +19,7 @@ from crossband.registry import ArgumentError, Entry, description, parameters_of,
 Module = TypeVar("Module", bound=type[nn.Module])
 ShapeFunction = Callable[..., tuple[Shape, ...] | Result]
 Reach = int | str | None
+NO_MAPS: Mapping[str, InnerMap] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -37,6 +40,7 @@ class BlockEntry(Entry):
     differentiable: bool | str
     examples: tuple[Mapping[str, Any], ...]
     later: tuple[str, ...]
+    inner_maps: Mapping[str, InnerMap]
 
     def ranges(self, inputs: Sequence[Range], arguments: Mapping[str, Any]) -> tuple[Range, ...]:
         """The range of each output for inputs in these ranges; `ANY` where it declares none.
@@ -58,7 +62,9 @@ class BlockEntry(Entry):
         where = [text.partition("#")[2].strip() or text for text, _ in self.contract.where] if self.contract else []
         outputs = list(self.outputs) if len(self.outputs) > 1 else []
         contract = self.contract.text if self.contract else found
-        return {"contract": contract, "where": where, "outputs": outputs, "range": range_text(self.range)}
+        shows = [f"{name}: {each.about}" for name, each in self.inner_maps.items()]
+        own = {"contract": contract, "where": where, "outputs": outputs, "range": range_text(self.range)}
+        return {**own, "shows": shows} if shows else own
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -94,6 +100,7 @@ def block(
     differentiable: bool | str = True,
     examples: Sequence[Mapping[str, Any]] = (),
     later: Sequence[str] = (),
+    inner_maps: Mapping[str, InnerMap] = NO_MAPS,
     cite: str | None = None,
     **functions: Callable[..., Size],
 ) -> Callable[[Module], Module]:
@@ -122,6 +129,8 @@ def block(
         of some axes of the contract, `{"heads": 4, "c": 64, "h": 32}`; the others are drawn.
     later: parameters that it got when there were weights of it already: the digest of a graph does not name them where
         they have their default, so that those weights stay its own.
+    inner_maps: what it can show of its work, by name, which its method `inner_maps` computes: see
+        `crossband.blocks.contracts.maps`.
     cite: key of the source in `blocks/references.bib`.
 
     The constructor takes the inferred channels first and its options as keywords. A contract infers every axis
@@ -141,6 +150,9 @@ def block(
             raise ContractError(f"the contract of `{name}` uses `{unknown[0]}`: neither an axis nor a parameter")
         if missing := sorted({*later} - taken.keys()):
             raise ContractError(f"`{name}` has no parameter `{missing[0]}`, which `later` names")
+        if inner_maps and not callable(getattr(cls, "inner_maps", None)):
+            hint = "write `def inner_maps(self, *inputs: Tensor, pixel: tuple[int, int]) -> dict[str, Tensor]:`"
+            raise ContractError(f"`{name}` declares inner maps and has no method that computes them", hint=hint)
         stray = [p for p in taken.values() if parsed and "__init__" in vars(cls) and _stray(p, parsed)]
         if stray:
             raise ContractError(
@@ -166,6 +178,7 @@ def block(
             differentiable=differentiable,
             examples=tuple(examples),
             later=tuple(later),
+            inner_maps=inner_maps,
             **description(cls),
         )
         registry.blocks.add(entry)

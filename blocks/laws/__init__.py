@@ -56,7 +56,7 @@ def check_laws(
     `examples` are used instead of those that the block itself gives (`@block(..., examples=)`). `shapes` are the only
     inputs that it is tried on, `[(2, 64, 32, 32)]`; for several inputs `[[(2, 64, 32, 32), (2, 64, 1, 1)]]`. `count`
     is how many examples are drawn for each law; by default what the Hypothesis profile says. A law that a block cannot
-    break, since by its contract it refuses nothing, counts 0.
+    break, since by its contract it refuses nothing or since it has no inner maps, counts 0.
 
     Raises LawBroken that names the law and the simplest call found that breaks it, and has what the block itself
     raised, if anything, as its cause; NothingDrawn where no example is found; CrossbandError for an unknown law, for
@@ -70,7 +70,7 @@ def check_laws(
     drawn.check_names(entry, given, shaped)
     tried: dict[str, int] = {}
     for name, law in chosen(LAWS, laws).items():
-        if name == "exact" and not drawn.can_refuse(entry):
+        if (name == "exact" and not drawn.can_refuse(entry)) or (name == "maps" and not entry.inner_maps):
             tried[name] = 0
             continue
         refusals = Refusals()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from crossband.blocks.contracts.block import BlockEntry
 from crossband.blocks.contracts.contract import ContractError
+from crossband.blocks.contracts.maps import AXES, InnerMap, shown_maps
 from crossband.blocks.contracts.ranges import ANY, POSITIVE, SIGNED, UNIT, Range
 from crossband.blocks.contracts.reach import reach_of
 from crossband.blocks.contracts.shapes import shapes_of
@@ -305,6 +306,35 @@ def ranges(example: "Example") -> None:
             require(each.holds(found, slack), what)
 
 
+def maps(example: "Example") -> None:
+    """The inner maps have the form, range and sums that the block says, and to ask for them changes nothing."""
+    module, declared = example.module().eval(), example.entry.inner_maps
+    tensors, state = example.tensors(), copy.deepcopy(module.state_dict())
+    before = _eval(module, tensors)
+    rows, columns = (1, 1, *before[0].shape[2:])[-2:]
+    for pixel in ((0, 0), (rows // 2, columns - 1)):
+        with torch.no_grad():
+            found = shown_maps(module, tensors, pixel)
+        require(found.keys() == declared.keys(), f"it declares {sorted(declared)} and gives {sorted(found)}")
+        for name, values in found.items():
+            _map_as_declared(declared[name], values, f"its map `{name}` of the pixel {pixel}", len(tensors[0]))
+    kept = all(torch.equal(value, state[name]) for name, value in module.state_dict().items())
+    require(kept, "its weights or statistics are others after it was asked for its maps")
+    _same(_eval(module, tensors), before, "its output is another after it was asked for its maps")
+
+
+def _map_as_declared(declared: InnerMap, values: Tensor, what: str, images: int) -> None:
+    axes = AXES[declared.form].split()
+    require(values.ndim == len(axes), f"{what} is to be `{' '.join(axes)}` and has the shape {tuple(values.shape)}")
+    require(len(values) == images, f"{what} is of {len(values)} images in place of {images}")
+    require(values.numel() > 0 and bool(torch.isfinite(values).all()), f"{what} is not finite")
+    found = Range(values.min().item(), values.max().item())
+    require(declared.range.holds(found, 1e-5), f"{what} is to be in {declared.range} and is in {found}")
+    if declared.sums_to_one:
+        error = (values.sum(declared.summed) - 1).abs().max().item()
+        require(error < 1e-4, f"{what} is to sum to 1 and does not, by {error:.3g}")
+
+
 def _within(given: Range, x: Tensor) -> Tensor:
     """Normal random values spread over a range, its ends among them; large ones where it has none."""
     low, high = max(given.low, -LARGE), min(given.high, LARGE)
@@ -346,6 +376,7 @@ LAWS: Mapping[str, Law] = {
         state,
         reach,
         ranges,
+        maps,
         export,
     )
 }
