@@ -1,5 +1,6 @@
 """Images in the form in which they come to a model, array, picture of Pillow or tensor; results in the same form."""
 
+import os
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from crossband.recipes.data.arrays import as_pixels, check_values
-from crossband.recipes.data.images import ImageError
+from crossband.recipes.data.images import ImageError, read_image
 from crossband.recipes.model.inputs import Input
 from crossband.recipes.model.task import Range, Task
 
@@ -46,6 +47,17 @@ def to_batch(image: Any, wanted: Input) -> Tensor:
     for note in wanted.notes(pixels):
         warnings.warn(note, stacklevel=7)  # where the model is called, torch's own frames between
     return unit
+
+
+def read_batch(image: Any, wanted: Input) -> Tensor:
+    """An image in any form, or in a file, as a tensor `b c h w` in [0, 1]: see `to_batch`. Raises ImageError."""
+    if not isinstance(image, str | os.PathLike):
+        return to_batch(image, wanted)
+    pixels = read_image(image)
+    try:
+        return wanted.to_unit(pixels) if wanted.scale else to_batch(pixels, wanted)
+    except ImageError as error:
+        raise ImageError(f"{os.fspath(image)}: {error.message}", hint=error.hint) from None
 
 
 def like(image: Any, result: Tensor, scale: Range | None) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from crossband import registry
 from crossband.blocks.contracts.sizes import evaluate
+from crossband.graphs.building.build import build
 from crossband.graphs.checking.checker import check as check_graph
 from crossband.graphs.language.diagnostics import Problems
 from crossband.graphs.language.reader import read_text
@@ -23,7 +24,7 @@ from crossband.recipes.language.flow import Value
 from crossband.recipes.language.layers import read_setting
 from crossband.recipes.language.reading import PartOfRecipe, read_part
 from crossband.recipes.language.settings import setting_texts
-from crossband.recipes.language.syntax import Network
+from crossband.recipes.language.syntax import Data, Network
 from crossband.recipes.model.devices import choose_device, is_usable
 from crossband.recipes.model.model import Model
 from crossband.recipes.model.networks import build_network, build_written, direction_of, trained
@@ -162,6 +163,29 @@ def _of_weights(path: Path, weights: Weights, settings: Sequence[str]) -> Model:
     check_weights(weights, build_meta(plan))  # before the network takes memory
     network = build_written(name, plan, Network(graph.name, test=facts.get("test")), facts.get("seed", 0))
     return Model(task, {name: trained(network, weights)}, origin=Origin(path.absolute(), settings=tuple(settings)))
+
+
+def untrained(plan: Plan, *, seed: int = 0, device: str = "auto") -> Model:
+    """A model of a graph whose weights are random, drawn with a seed: to look into, and for nothing else.
+
+    Its images are in [-1, 1] where its output is, else in [0, 1]. Raises CheckpointError if the graph makes no image
+    from images.
+    """
+    name, sources, ends = plan.graph.name, tuple(plan.inputs), _ends(plan)
+    if ends is None or not {*ends[0]} <= {1, 3}:
+        raise CheckpointError(f"the network `{name}` makes no image from an image")
+    low = -1.0 if plan.range(next(iter(plan.outputs))).low == -1 else 0.0
+    task = Task(
+        name=name,
+        sources=sources,
+        target="",
+        result=Value("call", name, tuple(Value("name", band) for band in sources)),
+        plans={name: plan},
+        channels=dict(zip((*sources, ""), (*ends[0], ends[1]), strict=True)),
+        data=Data("pairs", {}, {}, range=(low, 1.0)),
+    )
+    network = build(plan, seed=seed).eval().requires_grad_(False)
+    return Model(task, {name: network}).eval().to(choose_device(device))
 
 
 def _written(path: Path, facts: Mapping[str, Any], settings: Sequence[str]) -> PartOfRecipe:

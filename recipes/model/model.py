@@ -15,16 +15,17 @@ from crossband.graphs.plans.admissible import SizeRule
 from crossband.graphs.plans.plan import Plan
 from crossband.recipes.basics.colour import with_channels
 from crossband.recipes.basics.files import check_unlocked
-from crossband.recipes.data.images import at_most
+from crossband.recipes.data.images import ImageError, at_most
 from crossband.recipes.language.functions import make_functions
 from crossband.recipes.language.syntax import Recipe
 from crossband.recipes.metrics.results import Results
 from crossband.recipes.model.evaluating import measure
 from crossband.recipes.model.flow_tensors import FlowTensors
-from crossband.recipes.model.forms import by_band, counted, like, to_batch
+from crossband.recipes.model.forms import by_band, counted, like, read_batch, to_batch
 from crossband.recipes.model.inputs import apart, inputs_of, side_by_side
+from crossband.recipes.model.inspecting import Inspection, View, chosen, look, views_of
 from crossband.recipes.model.jobs import jobs_of, jobs_of_bands
-from crossband.recipes.model.memory import check_memory, on_images
+from crossband.recipes.model.memory import TooLarge, check_memory, on_images
 from crossband.recipes.model.padding import SizeError, crop, pad, padded_size
 from crossband.recipes.model.task import Origin, Range, Task
 from crossband.recipes.model.test_images import images_of, mean_of
@@ -178,6 +179,45 @@ class Model(nn.Module):
         if tuple(result.shape[-2:]) != size:
             raise SizeError(f"the result is {result.shape[-2]}x{result.shape[-1]} for an image of {size[0]}x{size[1]}")
         return crop(result, height, width)
+
+    def views(self) -> dict[str, View]:
+        """What can be seen inside, by name: outputs of nodes, `NODE.OUTPUT`, and inner maps of blocks, `NODE.MAP`."""
+        return views_of(self.task.plans, self.networks)
+
+    def inspect(self, image: Any, at: str | Sequence[str], *, pixel: tuple[int, int] | None = None) -> Inspection:
+        """See what happens inside while an image is translated: `crossband inspect`.
+
+        `image` is in any form that calling the model takes, or a file; of a model of several bands, a mapping of them.
+        `at` are names: of a node, whose inner maps are shown, or where it has none its output; of a tap or an output;
+        or one of `views()`. `pixel` is the row and column of the image of which maps of places tell, such as those of
+        attention; by default its middle. What the model computes is the same as without.
+
+        The result is a mapping of names to tensors: maps `n h w` at their own size, numbers of channels `n`.
+        Raises CrossbandError for an unknown name or pixel, ImageError for more than one image, SizeError, TooLarge.
+        """
+        views = chosen([at] if isinstance(at, str) else at, self.views(), self.task.plans)
+        images = by_band(image, self.task)
+        together = side_by_side(self.task, [read_batch(images[wanted.band], wanted) for wanted in inputs_of(self.task)])
+        height, width = together.shape[-2:]
+        if len(together) != 1:
+            raise ImageError(f"one image is looked into at a time, got {len(together)}")
+        row, column = pixel or (height // 2, width // 2)
+        if not (0 <= row < height and 0 <= column < width):
+            raise CrossbandError(f"the image of {height}x{width} has no pixel in row {row} and column {column}")
+        try:
+            self.check_size(height, width)
+        except TooLarge as error:
+            raise TooLarge(error.message, hint="an image is looked into as a whole: give a smaller one") from None
+        low, high = self.task.data.range
+        channels = self.task.channels
+        one = len(self.task.sources) == 1
+        inside = (with_channels(together, channels[self.task.source]) if one else together) * (high - low) + low
+        weight = next(self.parameters(), inside)
+        bands = {name: band.to(weight) for name, band in apart(self.task, inside).items()}
+        values, result, size = look(self.task, self.networks, bands, views, (row, column))
+        shown = ((result[0].float() - low) / (high - low)).clamp(0, 1)
+        first = together[0] if one else together[0, : channels[self.task.source]]
+        return Inspection(values, views, first, shown, size, (row, column))
 
     def check_size(self, height: int, width: int, tiling: Tiling | None = None, batch: int = 1) -> None:
         """Raise SizeError if no padding makes an image of this size, or its tiles, one that can be translated.

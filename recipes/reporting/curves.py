@@ -74,7 +74,7 @@ def draw_curves(found: Curves, path: str | os.PathLike[str], *, title: str = "")
     panels = defaultdict(list)
     lines = {name: points for name, points in found.items() if len(points) > 1}  # one point is no curve
     for name in lines or found:
-        panels[name if _metric(name) else name.rpartition("/")[0]].append(name)
+        panels[name if metric_of(name) else name.rpartition("/")[0]].append(name)
     if not panels:
         raise CrossbandError(f"{path}: there is nothing to draw: no line of the log has curves")
     across = min(3, len(panels))
@@ -93,13 +93,13 @@ def draw_curves(found: Curves, path: str | os.PathLike[str], *, title: str = "")
     return Path(path)
 
 
-def _metric(name: str) -> MetricEntry | None:
+def metric_of(name: str) -> MetricEntry | None:
     """The metric that a curve shows, or None."""
     return None if name.partition("/")[0] == TERMS else metrics.get(name.rpartition("/")[2])
 
 
 def _panel(ax: Axes, panel: str, found: Curves) -> None:
-    metric = _metric(panel)
+    metric = metric_of(panel)
     for name, points in found.items():
         steps, values = zip(*points, strict=True)
         label = name.rpartition("/")[2]
@@ -110,7 +110,7 @@ def _panel(ax: Axes, panel: str, found: Curves) -> None:
             ax.plot(*_medians(points), label=label, linewidth=1.6, color=pale.get_color())
     values = [value for points in found.values() for _, value in points if math.isfinite(value)]
     if values and min(values) > 0 and max(values) > 20 * min(values):
-        _log_scale(ax, max(values) / min(values))
+        log_scale(ax, max(values) / min(values))
     if metric:
         unit = f" ({metric.unit})" if metric.unit else ""
         ax.set_title(f"{panel.rpartition('/')[0]} · {metric.title}{unit}", loc="left")
@@ -125,7 +125,7 @@ def _panel(ax: Axes, panel: str, found: Curves) -> None:
     ax.grid(True, alpha=0.2, linewidth=0.6)
 
 
-def _log_scale(ax: Axes, span: float) -> None:
+def log_scale(ax: Axes, span: float) -> None:
     """A logarithmic axis with plain numbers: 1, 2, 5 within each decade if there are few decades."""
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if span < 1e3 else (1.0,)))

@@ -1,8 +1,9 @@
 """The figures of every image as CSV, for a spreadsheet or a statistics program."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from crossband.recipes.basics.files import replacing
 from crossband.recipes.language.columns import FIGURES
@@ -33,6 +34,14 @@ def write_sheet(file: Path, tables: Mapping[str, Table], costs: Mapping[str, Cos
             for system, name, row in images
         )
     return len(images)
+
+
+def write_rows(file: Path, headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a table of texts and numbers, empty where there is None, as `write_sheet` does."""
+    with replacing(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(headings)
+        writer.writerows([_cell(each) if isinstance(each, str) else each for each in row] for row in rows)
 
 
 def _cell(text: str) -> str:
