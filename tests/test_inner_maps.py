@@ -113,11 +113,13 @@ def test_a_block_made_of_such_blocks_shows_theirs():
 
 def declare(values, **said):
     """Register a block that shows what `values` makes of its input."""
-    declared = {"map": InnerMap(**({"form": "pixels", "about": "something"} | said))}
+    declared = {"map": InnerMap(said.get("form", "pixels"), "something", sums_to_one=said.get("sums_to_one", False))}
 
     @block("Custom", contract="b c h w -> b c h w", inner_maps=declared)
     class Custom(nn.Module):
         """Its input, and the sum of all that it was asked about."""
+
+        asked: Tensor
 
         def __init__(self) -> None:
             super().__init__()

@@ -1,5 +1,6 @@
 """`crossband curves`: losses and metrics of several runs in one plot, how they fluctuate and converge."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,13 +61,17 @@ def curves(
         uneven,
     )
 
+    wanted = [names for text in of if (names := [name.strip() for name in text.split(",") if name.strip()])]
+    if not wanted and (of or picture or sheet):
+        raise click.UsageError("say what to draw: `--of NAME`; without it, the list of what the runs have")
+    if any(number is not None and not math.isfinite(number) for number in (level, smooth)):
+        raise click.UsageError("`--level` and `--smooth` take finite numbers")
     logged = runs_of(runs)
-    if not of:
+    if not wanted:
         _list(logged)
         return
     options: dict[str, Any] = {"against": against, "window": smooth, "level": level, "seeds": seeds}
-    wanted = [[name.strip() for name in text.split(",") if name.strip()] for text in of]
-    panels = [panel_of(names, logged, **options) for names in wanted if names]
+    panels = [panel_of(names, logged, **options) for names in wanted]
     heads, rows = headings(against), figures(panels)  # type: ignore[arg-type]
     if as_json:
         print_json([dict(zip(heads, row, strict=True)) for row in rows])

@@ -188,9 +188,7 @@ def panel_of(
     for label, run in runs.items():
         name = run.named(names)
         if name is None:
-            every = sorted(quantities({label: run}))
-            short = [each.rpartition("/")[2] for each in every]
-            hint = suggest(names[0], [*every, *short]) or f"it has {', '.join(f'`{each}`' for each in short)}"
+            hint = suggest(names[0], [each.rpartition("/")[2] for each in quantities({label: run})])
             raise CrossbandError(f"{run.run}: has no `{' or '.join(names)}` in its log", hint=hint)
         x, y = run.points(name, against)
         if len(x) < 2:
@@ -355,7 +353,7 @@ def draw_panels(panels: Sequence[Panel], path: str | os.PathLike[str], *, agains
             _draw(ax, panel, look)
             ax.xaxis.set_tick_params(labelbottom=True)
             ax.set_xlabel(AXIS[against], color="0.35")
-        handles = [Line2D([], [], color=c, linestyle=s, linewidth=2) for c, s in look.values()]
+        handles = [Line2D([], [], color=c, linestyle=s, linewidth=2) for c, s in look.values()]  # type: ignore[arg-type]
         figure.legend(
             handles,
             [_short(label) for label in labels],

@@ -112,7 +112,9 @@ def _channels(name: str, view: View, values: Tensor, channels: Channels | None) 
         few = view.map is not None and count <= ALL
         channels = "mean" if not few and count not in (1, COLOURS) else range(count)
         if count == COLOURS and view.map is None:
-            return [("as colours", _stretched(values.permute(1, 2, 0).numpy()))]
+            image = values.permute(1, 2, 0).numpy()
+            low, high = _scale(image, signed=False)
+            return [(f"as colours, {low:.3g} to {high:.3g}", _stretched(image))]
     if channels == "mean":
         return [(f"mean of {count} {what}s", values.mean(0).numpy())]
     if channels == "pca":
