@@ -53,11 +53,11 @@ def test_the_smoothed_line_is_the_mean_within_the_window(window):
     x = np.cumsum(rng.integers(1, 4, 60)).astype(float)
     y = rng.standard_normal(60)
     y[[3, 17, 18]] = np.nan
-    wanted = [
-        np.nanmean(y[abs(x - each) <= window / 2]) if np.isfinite(y[abs(x - each) <= window / 2]).any() else np.nan
-        for each in x
-    ]
-    assert np.allclose(smooth(x, y, window), wanted, equal_nan=True)
+    wanted = []
+    for each in x:
+        near = y[abs(x - each) <= window / 2]
+        wanted.append(float(np.nanmean(near)) if np.isfinite(near).any() else np.nan)
+    assert np.allclose(smooth(x, y, window), np.array(wanted), equal_nan=True)
 
 
 def test_fluctuation_is_the_deviation_about_the_line_relative_to_it():

@@ -39,19 +39,17 @@ def test_weights_of_a_fusion_mix_its_inputs():
         assert weights.shape == (2, 3, 8, 12)
         if per == "pixel":
             assert torch.equal(weights, own)
-            mixed = sum(weights[:, [n]] * each for n, each in enumerate(inputs))
+            mixed = torch.stack([weights[:, [n]] * each for n, each in enumerate(inputs)]).sum(0)
             assert torch.allclose(mixed, fused, atol=1e-6)
 
 
 def test_gates_are_the_factors_of_what_comes_in():
-    for made, name in ((SqueezeExcite(8, reduce=2), "gate"), (CBAM(8, reduce=2), None)):
-        made.eval()
-        if name:
-            assert torch.equal(made(X), X * shown_maps(made, [X], (0, 0))[name][:, :, None, None])
-        else:
-            first = shown_maps(made.channels, [X], (0, 0))["gate"]
-            second = shown_maps(made.pixels, [X * first[:, :, None, None]], (0, 0))["gate"]
-            assert torch.equal(made(X), X * first[:, :, None, None] * second)
+    squeeze = SqueezeExcite(8, reduce=2).eval()
+    assert torch.equal(squeeze(X), X * shown_maps(squeeze, [X], (0, 0))["gate"][:, :, None, None])
+    both = CBAM(8, reduce=2).eval()
+    first = shown_maps(both.get_submodule("channels"), [X], (0, 0))["gate"]
+    second = shown_maps(both.get_submodule("pixels"), [X * first[:, :, None, None]], (0, 0))["gate"]
+    assert torch.equal(both(X), X * first[:, :, None, None] * second)
     gate = AttentionGate(8, 4).eval()
     inputs = [X, torch.randn(2, 4, 4, 6)]
     assert torch.equal(gate(*inputs)[0], X * shown_maps(gate, inputs, (0, 0))["weights"])
