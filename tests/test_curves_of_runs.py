@@ -10,7 +10,7 @@ from commandline import run, succeed
 from PIL import Image
 
 from crossband import CrossbandError
-from crossband.recipes.reporting.comparison import (
+from crossband.recipes.reporting.run_curves import (
     Logged,
     cells,
     draw_panels,

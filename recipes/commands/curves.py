@@ -11,7 +11,7 @@ from crossband.recipes.commands.output import print_json, print_table, say
 from crossband.registry import CrossbandError
 
 if TYPE_CHECKING:
-    from crossband.recipes.reporting.comparison import Logged
+    from crossband.recipes.reporting.run_curves import Logged
 
 
 @click.command()
@@ -51,7 +51,7 @@ def curves(
     """
     _check_files(sheet, picture)
     from crossband.recipes.basics.parts import Grid, markdown_table
-    from crossband.recipes.reporting.comparison import (
+    from crossband.recipes.reporting.run_curves import (
         cells,
         draw_panels,
         figures,
@@ -101,7 +101,7 @@ def _check_files(sheet: Path | None, picture: Path | None) -> None:
 
 def _list(logged: "dict[str, Logged]") -> None:
     """The table of what the runs have."""
-    from crossband.recipes.reporting.comparison import quantities
+    from crossband.recipes.reporting.run_curves import quantities
 
     found = quantities(logged)
     if not found:

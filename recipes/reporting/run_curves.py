@@ -1,4 +1,4 @@
-"""Curves of several runs side by side: a smoothed line over the raw one, how much it fluctuates, when it has converged.
+"""Curves of several runs in one plot: a smoothed line over the raw one, how much it fluctuates, when it has converged.
 
 For a curve with points (x, y) and a window of the width w in x:
 
