@@ -334,6 +334,8 @@ def test_two_runs_share_what_is_equal_and_are_compared() -> None:
     grids = [part for part in found.parts() if isinstance(part, Grid)]
     assert grids[2].headers == ["metric", "x", "y", "fan2025, row 2"]  # one row of the paper, once
     assert together({"x": results()}) == results()
+    rounded = Results.of({"net": one_metric(14.0, 15.5), "grey copy": one_metric(10.0 + 1e-6, 11.5)})
+    assert list(together({"x": results(), "y": rounded}).tables) == ["x", "y", "grey copy"]
 
 
 def test_a_run_is_compared_with_its_own_baselines() -> None:
@@ -354,6 +356,7 @@ THERE = Conditions("visible to infrared", "`test` of llvip", "64x64", "3 of visi
     ("changed", "trivial", "reason"),
     [
         ({}, (10.0, 11.5), None),
+        ({"channels": "3 of both"}, (10.0 + 1e-6, 11.5 - 1e-6), None),  # the same pixels, in another range
         ({"bands": "infrared to visible"}, (10.0, 11.5), "it translates infrared to visible, not visible to infrared"),
         ({"bands": "visible to near"}, (9.0, 9.0), "it translates visible to near, not visible to infrared"),
         ({"images": "`test` of demo"}, (9.0, 9.0), "it was measured on `test` of demo, not `test` of llvip"),

@@ -1,9 +1,12 @@
 """What figures depend on beside the system that is measured, and which runs can therefore be compared."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from crossband.recipes.metrics.evaluation import Table
+
+ROUNDING = 1e-4  # images that one run has in [-1, 1], and another in [0, 1], are equal but for their rounding
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,18 @@ def obstacle(run: Conditions, other: Conditions, trivial: Table | None, of_other
         return None
     if not (shared := trivial.images.keys() & of_other.images.keys()):
         return found[0] if found else "it was measured on other images; `--data FOLDER` measures all on the same"
-    if _shared(trivial, shared) == _shared(of_other, shared):
+    if alike(trivial, of_other, shared):
         return None
     return found[0] if found else "its images differ from those of the same name"
 
 
-def _shared(table: Table, names: set[str]) -> Mapping[str, Mapping[str, float | None]]:
-    return {name: table.images[name] for name in names}
+def alike(one: Table, other: Table, names: Collection[str]) -> bool:
+    """Whether two tables have the same figures of these images, but for rounding."""
+    pairs = [(one.images[name], other.images[name]) for name in names]
+    return all(a.keys() == b.keys() and all(_close(a[metric], b[metric]) for metric in a) for a, b in pairs)
+
+
+def _close(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return math.isclose(one, other, rel_tol=ROUNDING, abs_tol=ROUNDING**2)

@@ -15,7 +15,7 @@ from crossband import registry
 from crossband.recipes.basics.parts import Grid, Notes, Part, markdown
 from crossband.recipes.kinds.metric import MetricEntry
 from crossband.recipes.language.syntax import Figure, Paper
-from crossband.recipes.metrics.comparable import Conditions, obstacle
+from crossband.recipes.metrics.comparable import Conditions, alike, obstacle
 from crossband.recipes.metrics.costs import Cost
 from crossband.recipes.metrics.costs import grid as grid_of_costs
 from crossband.recipes.metrics.costs import notes as notes_on
@@ -230,8 +230,10 @@ def together(runs: Mapping[str, Results]) -> Results:
     for label, results in runs.items():
         for name in results.baselines[own[label]]:
             table = results.tables[name]
-            place = name if tables.setdefault(name, table) == table else f"{name} ({label})"
-            tables[place] = table
+            first = tables.setdefault(name, table)
+            equal = first.images.keys() == table.images.keys() and alike(first, table, table.images)
+            place = name if equal else f"{name} ({label})"
+            tables.setdefault(place, table)
             baselines[label].append(place)
     papers = {label: results.papers.get(own[label], ()) for label, results in runs.items()}
     conditions = {label: results.conditions[own[label]] for label, results in runs.items()}
