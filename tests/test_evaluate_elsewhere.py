@@ -73,6 +73,11 @@ def test_of_another_folder_all_images_are_measured(work: Path) -> None:
     assert "the split `test` is empty" in asked.output
 
 
+def test_a_folder_that_is_not_there_is_named_once(work: Path) -> None:
+    for what in ("run", "alone.safetensors"):
+        assert run("evaluate", what, "--data", "othr").output == "othr: no such folder\nhint: did you mean `other`?\n"
+
+
 def test_an_older_run_makes_the_mean_image_of_its_own_images(work: Path, tmp_path: Path) -> None:
     wanted = measured("run", "--data", "other")
     shutil.copytree(work / "run", tmp_path / "run")

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from crossband import registry
-from crossband.graphs.language.files import real
+from crossband.graphs.language.document import RELATIVE
+from crossband.graphs.language.files import near_file, real
 from crossband.recipes.data.cache import Cached
 from crossband.recipes.data.loader import Geometry, Scenes
 from crossband.recipes.data.memory import Memory
@@ -78,6 +79,8 @@ def open_all(place: Any, data: Data, bands: Sequence[str]) -> tuple[Source, Data
     They are read as the recipe's source reads its own; or else as `pairs`, by their plain names. Raises DataError
     where they can be read by neither: what is wrong with the way that fits better.
     """
+    if not isinstance(place, Mapping) and not Path(place).exists():
+        raise DataError(f"{place}: no such folder", hint=near_file(Path(place)) or RELATIVE)
     ways, errors = _ways(place, data, bands), list[DataError]()
     for way in ways:
         try:
