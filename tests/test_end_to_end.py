@@ -206,8 +206,8 @@ def test_every_image_is_in_the_sheet(work: Path, tmp_path: Path) -> None:
         (("first", "--picture", "x.jpg"), 1, "x.jpg: a picture is written as PNG\nhint: name it `x.png`"),
         (("alone.safetensors",), 1, "alone.safetensors: these weights lie in no run folder"),
         (("alone.safetensors", "--data", ".", "--set", "seed=1"), 1, "there is no recipe to `--set` anything of"),
-        (("first", "--by", "psnrr"), 1, "no metric named `psnrr`\nhint: did you mean `psnr`?"),
-        (("first", "--by", "fft_l1", "--picture", "x.png"), 1, "no image is best by `fft_l1`"),
+        (("first", "--order", "psnrr"), 1, "no metric named `psnrr`\nhint: did you mean `psnr`?"),
+        (("first", "--order", "fft_l1", "--picture", "x.png"), 1, "no image is best by `fft_l1`"),
         (("first", "--rows", "1"), 2, "1 is not in the range x>=2"),
         (("first", "--metrics", "corr_target", "--picture", "x.png"), 1, "add `psnr` or `mae` to `--metrics`"),
     ],
@@ -233,7 +233,7 @@ def test_weights_alone_are_measured_and_drawn_on_images_of_the_users(work: Path,
     file.write_bytes((work / "first" / "weights" / "generator.safetensors").read_bytes())
     picture, sheet = tmp_path / "examples.png", tmp_path / "sheet.csv"
     command = ("evaluate", file, "--data", tmp_path / "pairs", "--split", "train", "--metrics", "mae,psnr")
-    result = done(*command, "--picture", picture, "--rows", "9", "--by", "mae", "--csv", sheet)
+    result = done(*command, "--picture", picture, "--rows", "9", "--order", "mae", "--csv", sheet)
     assert re.search(r"^\| metric +\| +net +\| +grey copy +\|", result.stdout, re.MULTILINE)
     assert read_image(picture).shape[0] > 2 * 224  # rows of images enlarged sevenfold
     assert len(sheet.read_text().splitlines()) == 1 + 3 * 2  # one of the three pairs is left for testing

@@ -1,11 +1,13 @@
 """`crossband evaluate`: trained weights against known answers, two trivial baselines and the figures of the paper."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from crossband import registry
 from crossband.recipes.commands.options import max_pixels
 from crossband.recipes.commands.output import print_json, say
 from crossband.recipes.language.columns import check_costs
@@ -48,7 +50,13 @@ RANKING = ("ssim", "psnr", "mae", "mse", "rmse")  # the first that was measured 
     "--picture", type=click.Path(path_type=Path), metavar="FILE", help="Draw images, the best first, to a new PNG"
 )
 @click.option(
-    "--by", metavar="NAME", help="The metric that orders the picture [default: ssim, or the first that is there]"
+    "--inside",
+    metavar="LABEL,...",
+    help="Measure inside of boxes, such as person,car, and outside; the picture has crops",
+)
+@click.option("--by", metavar="LABEL", help="Divide the figures by what the images tell of themselves, such as subset")
+@click.option(
+    "--order", metavar="NAME", help="The metric that orders the picture [default: ssim, or the first that is there]"
 )
 @click.option(
     "--rows", type=click.IntRange(2), default=3, show_default=True, help="Images in the picture, from best to worst"
@@ -66,7 +74,9 @@ def evaluate(
     as_json: bool,
     sheet: Path | None,
     picture: Path | None,
+    inside: str | None,
     by: str | None,
+    order: str | None,
     rows: int,
 ) -> None:
     """Measure each RUN, a run folder or a weights file, on its test images, and print Markdown.
@@ -85,21 +95,23 @@ def evaluate(
     from crossband.recipes.metrics.results import together
     from crossband.recipes.model.loading import load
 
-    chosen, costs = (None if text is None else [name.strip() for name in text.split(",")] for text in (metrics, cost))
+    chosen, costs, things = _words(metrics), _words(cost), _words(inside)
     check_costs(costs or ())
-    if by:
-        declared(by)  # before anything is measured
+    if order:
+        declared(order)  # before anything is measured
     found: dict[Path, Results] = {}
     runs = tuple(dict.fromkeys(runs))
     other = None if against is None else _system(against, runs)
     for run in runs:
-        found[run] = load(run, settings=settings, device=device).evaluate(data, split=split, metrics=chosen, cost=costs)
+        model = load(run, settings=settings, device=device)
+        with _ordering(by):
+            found[run] = model.evaluate(data, split=split, metrics=chosen, cost=costs, inside=things, by=by)
     results = together(dict(zip(labels(runs), found.values(), strict=True)))
     results = results if other is None else results.gains_over(other)
     if picture and len(results.groups) > 1:
         strangers = "; ".join(results.warnings[: len(results.groups) - 1]).rstrip(".")
         raise CrossbandError(f"these runs share no picture: {strangers}", hint="draw one of them at a time")
-    ranked = rank(results, by, rows) if picture else {}
+    ranked = rank(results, order, rows) if picture else {}
     if as_json:
         print_json(results.as_dict())
     else:
@@ -107,14 +119,16 @@ def evaluate(
     if sheet:
         from crossband.recipes.reporting.sheet import write_sheet
 
-        say(f"the figures of {write_sheet(sheet, results.tables, results.costs)} images in {sheet}")
+        subsets = {value: {*part.table.images} for value, part in results.subsets.items()}
+        count = write_sheet(sheet, results.tables, results.costs, by=results.by, subsets=subsets)
+        say(f"the figures of {count} images in {sheet}")
     if picture:
         from crossband.recipes.model.test_images import images_of
 
         shown = {}
         for name, run in zip(results.baselines, found, strict=True):  # loaded again: not all fit into memory at once
             model = load(run, settings=settings, device=device)
-            shown[name] = _scored(model, list(ranked), images_of(model, data, split))
+            shown[name] = _scored(model, list(ranked), images_of(model, data, split), things)
         draw_examples(picture, shown, list(ranked.values()))
         say(f"{len(ranked)} images, the best first, in {picture}")
 
@@ -131,6 +145,22 @@ def _system(against: str, runs: Sequence[Path]) -> str:
         hint = suggest(against, known) or "name one of the runs that are measured"
         raise CrossbandError(f"--against {against}: is none of these runs, and no baseline", hint=hint)
     return found
+
+
+def _words(text: str | None) -> list[str] | None:
+    """The words of an option that takes several, parted by commas."""
+    return [word.strip() for word in text.split(",")] if text else None
+
+
+@contextmanager
+def _ordering(by: str | None) -> Iterator[None]:
+    """Tell who asks for a metric by `--by` that it orders a picture by `--order`."""
+    try:
+        yield
+    except CrossbandError as error:
+        if by in registry.metrics and f"`{by}`" in error.message:
+            error.hint = f"to order a picture by a metric: `--order {by}`"
+        raise
 
 
 def _check_files(sheet: Path | None, picture: Path | None) -> None:
@@ -168,22 +198,29 @@ def rank(results: "Results", by: str | None, count: int) -> dict[str, str]:
 
 
 def draw_examples(file: Path, shown: "Mapping[str, Sequence[Scored]]", captions: Sequence[str]) -> None:
-    """Draw a row for each image: input, the result of each run, target, and the error of each run."""
+    """Draw a row for each image: input, the result of each run, target, and the error of each run.
+
+    Where images were measured inside of boxes, the largest of these follow, each a row.
+    """
     from crossband.recipes.model.evaluating import columns_of
-    from crossband.recipes.reporting.pictures import sample_grid, save
+    from crossband.recipes.reporting.pictures import magnified, sample_grid, save
 
     names = ["output"] if len(shown) == 1 else list(shown)
     outputs = {name: [image.output[0] for image in own] for name, own in zip(names, shown.values(), strict=True)}
-    columns = columns_of(next(iter(shown.values())), outputs)
+    first = next(iter(shown.values()))
+    columns, captions = magnified(columns_of(first, outputs), captions, [image.boxes for image in first])
     save(sample_grid(columns, captions, errors=[(name, "target") for name in names]), file)
 
 
-def _scored(model: "Model", names: Sequence[str], images: "TestImages") -> "list[Scored]":
+def _scored(model: "Model", names: Sequence[str], images: "TestImages", inside: Sequence[str] | None) -> "list[Scored]":
     """The images of these names, and what a model makes of them. Computed again: a test set may not fit into memory."""
     from crossband.recipes.model.evaluating import score, whole_scenes
+    from crossband.recipes.model.looking import boxes_of
 
     scenes = whole_scenes(model.task, images.source, images.split)
     if missing := [name for name in names if name not in scenes.names]:
         message = f"{model.task.name}: its images lack `{missing[0]}`, so that it cannot be drawn beside the others"
         raise CrossbandError(message)
-    return list(score(model, scenes, [scenes.names.index(name) for name in names]))
+    labels = inside or model.task.evaluate.inside or ()
+    found = score(model, scenes, [scenes.names.index(name) for name in names])
+    return [image._replace(boxes=boxes_of(scenes, image.name, labels)) for image in found]

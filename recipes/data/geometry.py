@@ -1,7 +1,7 @@
 """Which part of a scene the network sees: resizing, windows and mirror images, the same for all its bands."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from crossband.recipes.data.images import full_scale
-from crossband.recipes.kinds.source import DataError, Source
+from crossband.recipes.kinds.source import Box, DataError, Source
 
 Sides = int | tuple[int, int]  # one number for both, or height and width
 
@@ -51,15 +51,36 @@ class Geometry:
         before the window is cut.
         """
         tensor = moved(_tensor(resize(image, self.loaded(*image.shape[1:]))))
-        height, width = tensor.shape[1:]
-        high, wide = self.window or (height, width)
+        top, left, axes = self._cut((tensor.shape[1], tensor.shape[2]), rng)
+        high, wide = self.window or tensor.shape[1:]
+        tensor = tensor[:, top : top + high, left : left + wide]
+        return tensor.flip(axes) if axes else tensor
+
+    def boxes(self, found: Sequence[Box], size: tuple[int, int], rng: np.random.Generator | None = None) -> list[Box]:
+        """Boxes of an image of this height and width, where they are in what `apply` makes of it.
+
+        They may reach beyond it, or lie outside. What augmentations move is not known here.
+        """
+        after = self.loaded(*size)
+        top, left, axes = self._cut(after, rng)
+        high, wide = self.window or after
+        moved = []
+        for box in (box.resized(size, after) for box in found):
+            x, y = box.x - left, box.y - top
+            x = wide - x - box.width if 2 in axes else x
+            y = high - y - box.height if 1 in axes else y
+            moved.append(replace(box, x=x, y=y))
+        return moved
+
+    def _cut(self, size: tuple[int, int], rng: np.random.Generator | None) -> tuple[int, int, list[int]]:
+        """Top and left of the window in an image of a size, and the axes that are mirrored in it."""
+        (height, width), (high, wide) = size, self.window or size
         chance = rng if self.crop == "random" else None
         down, right, mirror, overturn = chance.random(4) if chance else (0.5, 0.5, 1, 1)
         top, left = int(down * (height - high + 1)), int(right * (width - wide + 1))
-        tensor = tensor[:, top : top + high, left : left + wide]
         axes = [2] if self.flip and mirror < 0.5 else []
         axes += [1] if self.flip_vertical and overturn < 0.5 else []
-        return tensor.flip(axes) if axes else tensor
+        return top, left, axes
 
 
 def check_window(geometry: Geometry, source: Source, names: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from crossband.recipes.data.memory import Memory
 from crossband.recipes.kinds.source import CHANNELS, DataError, Source
 from crossband.recipes.language.syntax import Data, Recipe
 
+OF_FOLDER = ("visible", "infrared", "bands", "boxes", "table")  # parameters that belong to one folder of images
 READING = ("channels", "range", "outside", "luminance")  # parameters of sources: what the numbers in files mean
 
 
@@ -124,7 +125,7 @@ def in_folder(data: Data, folder: str | os.PathLike[str]) -> dict[str, dict[str,
     place, named = {"folder": str(Path(folder).resolve())}, data.arguments.get("bands")
     bands = {"bands": list(named)} if named else {}
     if "folder" in registry.sources[data.source].parameters:
-        kept = {key: value for key, value in data.arguments.items() if key not in ("visible", "infrared", "bands")}
+        kept = {key: value for key, value in data.arguments.items() if key not in OF_FOLDER}
         return {data.source: {**kept, **place, **bands}}
     return {"pairs": {**place, **bands, **{key: data.arguments[key] for key in READING if key in data.arguments}}}
 

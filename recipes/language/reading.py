@@ -300,7 +300,9 @@ class _Parser:
 
     def measure(self, written: Mapping[str, Any]) -> Measure:
         """How the result is measured."""
-        return Measure(**{**written, **{key: tuple(written[key]) for key in ("metrics", "cost") if key in written}})
+        return Measure(
+            **{**written, **{key: tuple(written[key]) for key in ("metrics", "cost", "inside") if key in written}}
+        )
 
     def papers(self, written: Any) -> tuple[Paper, ...]:
         """The figures of papers: one mapping, or a list of them."""

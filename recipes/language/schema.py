@@ -418,6 +418,14 @@ def _running() -> Schema:
                         "items": {"enum": list(FIGURES)},
                         "description": "What a translation costs at the size of the images, the last two here",
                     },
+                    "inside": {
+                        **_texts(),
+                        "description": "Labels of boxes, which the source tells of: figures inside of them, too",
+                    },
+                    "by": {
+                        "type": "string",
+                        "description": "A label of the scenes, such as `subset`: figures for each of its values, too",
+                    },
                 }
             ),
         },

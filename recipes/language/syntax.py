@@ -112,6 +112,8 @@ class Measure:
     size: int | tuple[int, int] | None = None
     images: int | None = None
     cost: tuple[str, ...] = ()
+    inside: tuple[str, ...] | None = None
+    by: str | None = None
 
 
 @dataclass(frozen=True)

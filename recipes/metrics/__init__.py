@@ -3,6 +3,6 @@
 The modules that have metrics are imported here by name, so that the registry finds them.
 """
 
-from crossband.recipes.metrics import fusion, ladlenet, metrics, vgg19
+from crossband.recipes.metrics import fusion, ladlenet, metrics, regions, vgg19
 
-__all__ = ["fusion", "ladlenet", "metrics", "vgg19"]
+__all__ = ["fusion", "ladlenet", "metrics", "regions", "vgg19"]

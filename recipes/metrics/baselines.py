@@ -79,8 +79,19 @@ def evaluate_baselines(
     device: torch.device | str = "cpu",
 ) -> dict[str, Table]:
     """Measure each baseline on the same `(source, target, names)` batches, in one pass over them."""
+    whole = ((*batch, None) for batch in batches)
+    return {name: each.table() for name, each in measured_baselines(baselines, whole, metrics, device).items()}
+
+
+def measured_baselines(
+    baselines: Mapping[str, Baseline],
+    batches: Iterable[tuple[Tensor, Tensor, Sequence[str], Tensor | None]],
+    metrics: Sequence[str],
+    device: torch.device | str,
+) -> dict[str, Evaluation]:
+    """The same, before it is summed up, of `(source, target, names, inside)`; see `Evaluation.update`."""
     evaluations = {name: Evaluation(metrics, device) for name in baselines}
-    for source, target, names in batches:
+    for source, target, names, inside in batches:
         for name, baseline in baselines.items():
-            evaluations[name].update(baseline(source, target.shape[1]), target, names, source)
-    return {name: evaluation.table() for name, evaluation in evaluations.items()}
+            evaluations[name].update(baseline(source, target.shape[1]), target, names, source, inside)
+    return evaluations

@@ -6,7 +6,7 @@ stops an evaluation, and no other number takes its place.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -20,6 +20,9 @@ from crossband.recipes.basics.readback import checked
 from crossband.recipes.kinds.metric import MetricEntry
 from crossband.recipes.metrics.metrics import DEFAULT, inception_features
 from crossband.registry import CrossbandError, suggest
+
+NEEDS_BOXES = "it looks into boxes: say which, such as `--inside person`"
+NO_BOX = "no such box in them, or nothing beside it"
 
 
 class EvaluationError(CrossbandError, ValueError):
@@ -113,12 +116,20 @@ class Evaluation:
         self._images: dict[str, dict[str, float | None]] = {}
         self._reasons: dict[str, str] = {}  # why a metric has no value for the last image that lacks one
         self._features: list[tuple[Tensor, Tensor]] = []
-        self._of_targets: dict[str, list[float]] = {metric.name: [] for metric in self.metrics if metric.alone}
+        self._of_targets: dict[str, dict[str, float | None]] = {each.name: {} for each in self.metrics if each.alone}
 
     @torch.no_grad()
-    def update(self, output: Tensor, target: Tensor, names: Sequence[str], source: Tensor | None = None) -> None:
+    def update(
+        self,
+        output: Tensor,
+        target: Tensor,
+        names: Sequence[str],
+        source: Tensor | None = None,
+        inside: Tensor | None = None,
+    ) -> None:
         """Measure a batch: `output` and `target` `b c h w`, the input `source` `b k h w`, all in [0, 1].
 
+        `inside` says where the boxes of the images are, `b 1 h w` of bool, for the metrics that look into them.
         The output is clipped to [0, 1] first, as in a written file. Raises
         EvaluationError, naming the images, if shapes differ, a number is not finite, a target is
         outside [0, 1] or an image was already measured.
@@ -126,15 +137,19 @@ class Evaluation:
         self._check(output, target, names)
         output, target = (image.to(self.device, self._dtype) for image in (output.clamp(0, 1), target))
         source = None if source is None else source.to(self.device, self._dtype)
+        inside = None if inside is None else inside.to(self.device)
         with torch.autocast(self.device.type, enabled=False):
-            columns = {metric.name: self._measure(metric, output, target, source) for metric in self.metrics}
+            columns = {
+                metric.name: self._measure(metric, output, target, inside if metric.boxes else source)
+                for metric in self.metrics
+            }
         for index, name in enumerate(names):
             self._images[name] = {
                 metric.name: columns[metric.name][index] for metric in self.metrics if not metric.whole_set
             }
         for metric in (metric for metric in self.metrics if metric.alone):
             values = self._measure(metric, target, target, source)
-            self._of_targets[metric.name] += [value for value in values if value is not None]
+            self._of_targets[metric.name] |= dict(zip(names, values, strict=True))
         if any(metric.whole_set for metric in self.metrics):
             self._keep_features(output, target)
 
@@ -160,12 +175,14 @@ class Evaluation:
         if metric.whole_set:
             return []
         try:
+            if metric.boxes and images[2] is None:
+                raise Unavailable(NEEDS_BOXES)
             values = metric.factory(*images).tolist()
         except Unavailable as reason:
             self._reasons[metric.name] = str(reason)
             return [None] * count
         if any(math.isnan(value) for value in values):
-            self._reasons[metric.name] = "not defined for a constant image"
+            self._reasons[metric.name] = NO_BOX if metric.boxes else "not defined for a constant image"
         return [None if math.isnan(value) else value for value in values]
 
     def _keep_features(self, output: Tensor, target: Tensor) -> None:
@@ -174,40 +191,48 @@ class Evaluation:
         except Unavailable as reason:
             self._reasons |= {metric.name: str(reason) for metric in self.metrics if metric.whole_set}
 
-    def table(self) -> Table:
-        """The values of every image so far and their summaries. Raises EvaluationError if there were none."""
-        if not self._images:
+    def table(self, names: Collection[str] | None = None) -> Table:
+        """The values of every image so far, or of those of these `names`, and their summaries.
+
+        Raises EvaluationError if there were none.
+        """
+        images = {name: row for name, row in self._images.items() if names is None or name in names}
+        if not images:
             raise EvaluationError("no image was measured")
         summary, absent, notes = {}, {}, {}
         for metric in self.metrics:
-            found, remark = self._whole_set(metric) if metric.whole_set else self._per_image(metric)
+            found, remark = self._whole_set(metric, images) if metric.whole_set else self._per_image(metric, images)
             if found is None:
                 absent[metric.name] = remark
                 continue
             summary[metric.name] = found
             if remark:
                 notes[metric.name] = remark
-        return Table(dict(self._images), summary, absent, notes)
+        return Table(images, summary, absent, notes)
 
-    def _whole_set(self, metric: MetricEntry) -> tuple[Summary | None, str]:
+    def _whole_set(self, metric: MetricEntry, images: Collection[str]) -> tuple[Summary | None, str]:
         if metric.name in self._reasons:
             return None, self._reasons[metric.name]
-        outputs, targets = (torch.cat(features) for features in zip(*self._features, strict=True))
+        chosen = torch.tensor([name in images for name in self._images])
+        outputs, targets = (torch.cat(features)[chosen] for features in zip(*self._features, strict=True))
         try:
             value, remark = metric.factory(outputs, targets)
         except Unavailable as reason:
             return None, str(reason)
         return Summary(value, None, len(outputs)), remark
 
-    def _per_image(self, metric: MetricEntry) -> tuple[Summary | None, str]:
+    def _per_image(
+        self, metric: MetricEntry, images: Mapping[str, Mapping[str, float | None]]
+    ) -> tuple[Summary | None, str]:
         """The mean over the finite values: an infinite one is counted in the note, not in the mean."""
-        values = [row[metric.name] for row in self._images.values()]
+        values = [row[metric.name] for row in images.values()]
         known = [value for value in values if value is not None]
         finite = [value for value in known if math.isfinite(value)]
         if not known:
             return None, self._reasons[metric.name]
         remarks = []
-        if own := self._of_targets.get(metric.name):
+        of_targets = self._of_targets.get(metric.name, {})
+        if own := [value for name in images if (value := of_targets.get(name)) is not None]:
             remarks.append(f"that of the targets is {metric.format(math.fsum(own) / len(own))}")
         if missing := len(values) - len(known):
             remarks.append(f"{missing} of {len(values)} images left out: {self._reasons[metric.name]}")

@@ -126,7 +126,7 @@ def vif(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
     better=None,
     range=Range(-2, 2),
     digits=3,
-    caution="from fusion, with input and target as the sources: a mixture of both or a flat image beats the target",
+    caution="from fusion, with input and target as the sources: highest for a mixture of both, not for the target",
     cite="aslantas2015scd",
 )
 def scd(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:

@@ -29,7 +29,7 @@ CAUTION = "of bytes that saturate: comparable with the sheet of LadleNet's autho
     better="lower",
     range=Range(0, 255),
     digits=2,
-    caution=f"{CAUTION}; 0 for an output that is nowhere brighter than the target, such as a black one",
+    caution=CAUTION,
     cite="ladlenet2023",
 )
 def ladlenet_mse(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
@@ -42,7 +42,7 @@ def ladlenet_mse(output: Tensor, target: Tensor, source: Tensor | None) -> Tenso
     title="PSNR of saturating bytes (LadleNet)",
     better="higher",
     range=POSITIVE,
-    caution=f"{CAUTION}; infinite for an output that is nowhere brighter than the target",
+    caution=CAUTION,
     cite="ladlenet2023",
 )
 def ladlenet_psnr(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:
@@ -72,9 +72,9 @@ def ladlenet_cc(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor
 @metric(
     "ladlenet_vif",
     title="VIF of saturating bytes (LadleNet)",
-    better=None,
+    better="higher",
     range=POSITIVE,
-    caution=f"{CAUTION}; the output is the reference, so that one without contrast has more than the target",
+    caution=f"{CAUTION}; the output stands in the place of the reference",
     cite="ladlenet2023",
 )
 def ladlenet_vif(output: Tensor, target: Tensor, source: Tensor | None) -> Tensor:

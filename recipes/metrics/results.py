@@ -41,7 +41,8 @@ class Results:
 
     `baselines` has every run with the names of its baselines, `papers` the figures that papers print for its recipe,
     `conditions` under which it was measured, `costs` what its translations cost, where that was asked for. With
-    `against`, the name of a system, the gains over it are given.
+    `against`, the name of a system, the gains over it are given. `subsets` are the results of a part of the images for
+    each value of a label that the source tells of them, `by` its name.
     """
 
     tables: Mapping[str, Table]
@@ -51,6 +52,8 @@ class Results:
     conditions: Mapping[str, Conditions] = field(default_factory=dict)
     costs: Mapping[str, Cost] = field(default_factory=dict)
     against: str | None = None
+    by: str = ""
+    subsets: Mapping[str, "Results"] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -146,7 +149,10 @@ class Results:
         if system not in self.tables:
             hint = suggest(system, self.tables) or f"choose from {', '.join(f'`{name}`' for name in self.tables)}"
             raise CrossbandError(f"there is no `{system}` among these results", hint=hint)
-        return replace(self, against=system)
+        parts = {
+            value: part.gains_over(system) if system in part.tables else part for value, part in self.subsets.items()
+        }
+        return replace(self, against=system, subsets=parts)
 
     @cached_property
     def gains(self) -> dict[str, dict[str, float]]:
@@ -168,10 +174,19 @@ class Results:
             if several:
                 found.append(f"**{', '.join(group)}**: {self.conditions[group[0]]}")
             found += self._of_group(group)
+        notes = dict.fromkeys(self._notes())
+        for value, part in self.subsets.items():
+            count = len(part.table.images)
+            few = f": fewer than {FEW}, of which no interval is marked" if count < FEW else ""
+            found += [f"**{self.by}: {value}**, {count} image{'s' * (count > 1)}{few}"]
+            found += [each for group in part.groups for each in part._of_group(group)]
+            notes |= {f"{self.by} {value}: {note}": None for note in part._notes() if note not in notes}
+        return [*found, "How the figures are made:", Notes(list(notes))]
+
+    def _notes(self) -> list[str]:
         lines = [*remarks(self.tables), *_on_differences(self.differences)]
         lines += [*([HOW_OF_GAINS] if self.gains else []), *(notes_on(self.costs) if self.costs else [])]
-        notes = Notes([*lines, *self.warnings])
-        return [*found, "How the figures are made:", notes]
+        return [*lines, *self.warnings]
 
     def _of_group(self, runs: Sequence[str]) -> list[Part]:
         """The parts with figures of runs that can be compared."""
@@ -217,6 +232,8 @@ class Results:
             "gains": {"against": self.against, "percent": self.gains} if self.against else {},
             "conditions": {run: asdict(each) for run, each in self.conditions.items()},
             "warnings": list(self.warnings),
+            "by": self.by,
+            "subsets": {value: part.as_dict() for value, part in self.subsets.items()},
         }
 
 
@@ -224,6 +241,18 @@ def together(runs: Mapping[str, Results]) -> Results:
     """Join the results of several runs, each run under the name given here; equal baselines appear once."""
     if len(runs) == 1:
         return next(iter(runs.values()))
+    by = next((results.by for results in runs.values() if results.by), "")
+    alike = {label: results.subsets for label, results in runs.items() if results.by == by}
+    values = dict.fromkeys(value for subsets in alike.values() for value in subsets)
+    parts = {
+        value: _joined({label: subsets[value] for label, subsets in alike.items() if value in subsets})
+        for value in values
+    }
+    return replace(_joined(runs), by=by, subsets=parts)
+
+
+def _joined(runs: Mapping[str, Results]) -> Results:
+    """The results of all images of several runs."""
     own = {label: next(iter(results.baselines)) for label, results in runs.items()}
     tables = {label: results.tables[own[label]] for label, results in runs.items()}
     baselines: dict[str, list[str]] = {label: [] for label in runs}

@@ -11,15 +11,17 @@ from torch import Tensor
 from crossband.recipes.basics.progress import followed
 from crossband.recipes.data.loader import Geometry, Scenes, collate
 from crossband.recipes.data.opening import scenes_of
-from crossband.recipes.kinds.source import Source
+from crossband.recipes.kinds.source import Box, DataError, Source
 from crossband.recipes.language.columns import check_costs
 from crossband.recipes.language.papers import differing
-from crossband.recipes.metrics.baselines import Baseline, MeanTarget, evaluate_baselines, grey_copy
+from crossband.recipes.metrics.baselines import Baseline, MeanTarget, grey_copy, measured_baselines
 from crossband.recipes.metrics.comparable import Conditions
-from crossband.recipes.metrics.evaluation import Evaluation
+from crossband.recipes.metrics.evaluation import Evaluation, declared
 from crossband.recipes.metrics.metrics import DEFAULT
+from crossband.recipes.metrics.regions import INSIDE
 from crossband.recipes.metrics.results import Results
 from crossband.recipes.model.cost import cost_of
+from crossband.recipes.model.looking import Looked, divided, look_inside
 from crossband.recipes.model.task import Task, Trained
 
 MEAN_OF = 500  # training images of which the mean image is made
@@ -42,12 +44,13 @@ class TestImages:
 
 
 class Scored(NamedTuple):
-    """One image: input, result and target `1 c h w` in [0, 1], and its name; `source` is the first of the `inputs`."""
+    """One image: input, result and target `1 c h w` in [0, 1], name, boxes; `source` is the first of the `inputs`."""
 
     inputs: Mapping[str, Tensor]
     output: Tensor
     target: Tensor
     name: str
+    boxes: Sequence[Box] = ()
 
     @property
     def source(self) -> Tensor:
@@ -100,13 +103,16 @@ def measure(
     *,
     metrics: Sequence[str] | None = None,
     cost: Sequence[str] | None = None,
+    inside: Sequence[str] | None = None,
+    by: str | None = None,
     notes: Sequence[str] = (),
     silent: bool = False,
 ) -> Results:
     """What a model makes of images, with the trivial translations and the figures of the paper.
 
-    `cost` are figures of cost at the most frequent size of the images; without it, those that the recipe names.
-    `mean` is the baseline of the mean training image, if there is one; `notes` are told beside the figures.
+    `cost` are figures of cost at the most frequent size of the images, `inside` labels of boxes, and `by` is one of
+    scenes; without them, those that the recipe names. `mean` is the baseline of the mean training image, if there is
+    one; `notes` are told beside the figures.
     """
     task, device = model.task, model.device
     names = [metrics] if isinstance(metrics, str) else metrics
@@ -115,13 +121,17 @@ def measure(
     named = check_costs(task.evaluate.cost if cost is None else cost)
     scenes = whole_scenes(task, images.source, images.split)
     count = min(images.limit or len(scenes), len(scenes))
+    looked, subsets, told = _told(task, scenes, scenes.names[:count], inside, by)
+    if looked and not any(declared(name).boxes for name in chosen):
+        chosen += INSIDE
     evaluation, sizes = Evaluation(chosen, device), Counter[tuple[int, int]]()
     for each in followed(score(model, scenes, range(count)), "evaluate", count, silent=silent):
-        evaluation.update(each.output, each.target, [each.name], each.source)
-        sizes[each.target.shape[-2], each.target.shape[-1]] += 1
+        size = (each.target.shape[-2], each.target.shape[-1])
+        evaluation.update(each.output, each.target, [each.name], each.source, looked and looked.mask(each.name, *size))
+        sizes[size] += 1
     baselines: dict[str, Baseline] = {"grey copy": grey_copy} | ({"mean image": mean} if mean else {})
-    again = followed(_trivial(task, scenes, count, device), "baselines", count, silent=silent)
-    tables = {task.name: evaluation.table()} | evaluate_baselines(baselines, again, chosen, device)
+    again = followed(_trivial(task, scenes, count, device, looked), "baselines", count, silent=silent)
+    measured = {task.name: evaluation} | measured_baselines(baselines, again, chosen, device)
     conditions = Conditions(
         bands=f"{task.source} to {task.target}",
         images=f"`{images.split}` of {images.given or task.data.source}",
@@ -135,18 +145,55 @@ def measure(
         part = "All" if count == len(scenes) else f"The first {count} of"
         notes = [f"{part} {len(scenes)} image{'s' * (len(scenes) > 1)} of {where} are measured.", *notes]
     found = cost_of(model, sizes.most_common(1)[0][0], named) if named else None
-    return Results.of(tables, papers, notes, conditions, found)
+    tables = {name: each.table() for name, each in measured.items()}
+    parts = {
+        value: Results.of({name: each.table({*own}) for name, each in measured.items()}, conditions=conditions)
+        for value, own in subsets.items()
+    }
+    whole = Results.of(tables, papers, [*notes, *told], conditions, found)
+    return replace(whole, by=by or task.evaluate.by or "", subsets=parts) if parts else whole
+
+
+def _told(
+    task: Task, scenes: Scenes, names: Sequence[str], inside: Sequence[str] | None, by: str | None
+) -> tuple[Looked | None, Mapping[str, Sequence[str]], tuple[str, ...]]:
+    """The boxes to look into, the scenes of each subset, and notes on both.
+
+    What is asked for and not there is an error; what the recipe alone asks for is a note: a run has been trained then.
+    """
+    looked, subsets, notes = None, dict[str, list[str]](), list[str]()
+    try:
+        if labels := inside or task.evaluate.inside:
+            looked = look_inside(scenes, names, [labels] if isinstance(labels, str) else labels)
+            notes += looked.notes
+    except DataError as error:
+        if inside:
+            raise
+        notes.append(f"Nothing was measured inside of boxes: {error.message}.")
+    try:
+        if label := by or task.evaluate.by:
+            subsets = divided(scenes, names, label)
+            if left := len(names) - sum(map(len, subsets.values())):
+                notes.append(
+                    f"{left:,} of {len(names):,} images say no `{label}`: they are in the figures of all alone."
+                )
+    except DataError as error:
+        if by:
+            raise
+        notes.append(f"There are no subsets: {error.message}.")
+    return looked, subsets, tuple(notes)
 
 
 def _trivial(
-    task: Task, scenes: Scenes, count: int, device: torch.device
-) -> Iterator[tuple[Tensor, Tensor, list[str]]]:
-    """Input, target and name of each image again: read twice, since a test set may not fit into memory."""
+    task: Task, scenes: Scenes, count: int, device: torch.device, looked: Looked | None
+) -> Iterator[tuple[Tensor, Tensor, list[str], Tensor | None]]:
+    """Input, target, name and boxes of each image again: read twice, since a test set may not fit into memory."""
     low, high = task.data.range
     for index in range(count):
         item = scenes[index]
         source, target = (((item[band] - low) / (high - low)).clamp(0, 1) for band in (task.source, task.target))
-        yield source[None].to(device), target[None].to(device), [item["name"]]
+        inside = looked and looked.mask(item["name"], *target.shape[-2:])
+        yield source[None].to(device), target[None].to(device), [item["name"]], inside
 
 
 def mean_target(task: Task, source: Source, band: str | None = None) -> MeanTarget:

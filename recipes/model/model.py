@@ -293,6 +293,8 @@ class Model(nn.Module):
         split: str | None = None,
         metrics: Sequence[str] | None = None,
         cost: Sequence[str] | None = None,
+        inside: Sequence[str] | None = None,
+        by: str | None = None,
         max_pixels: int | None = None,
         silent: bool = False,
     ) -> Results:
@@ -307,6 +309,10 @@ class Model(nn.Module):
         the recipe unless given, such as `["parameters", "latency"]`, see `crossband.recipes.model.cost`. Whole images
         are used; `max_pixels` is as in `translate`. Writes nothing.
 
+        `inside=["person", "car"]` also measures inside the boxes of these labels, which the source must tell of,
+        against the rest of each image; `by="subset"` also gives figures for each value of a label of the scenes, in
+        `result.subsets`. Both are those of the recipe unless given.
+
         The result prints as the table of the command; `result["psnr"].mean` is one figure of it, `result.tables`
         are those of the model and of the baselines. Raises DataError, EvaluationError, SizeError.
         """
@@ -317,7 +323,8 @@ class Model(nn.Module):
         with at_most(max_pixels):
             images = images_of(self, data, split)
             mean, notes = mean_of(self, images)
-            return measure(self, images, mean, metrics=metrics, cost=cost, notes=notes, silent=silent)
+            options: dict[str, Any] = {"metrics": metrics, "cost": cost, "inside": inside, "by": by, "notes": notes}
+            return measure(self, images, mean, **options, silent=silent)
 
     def __reduce__(self) -> tuple[Any, ...]:
         from crossband.recipes.model.loading import load_again

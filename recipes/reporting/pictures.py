@@ -19,10 +19,12 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from crossband.recipes.basics.files import replacing
+from crossband.recipes.kinds.source import Box
 from crossband.registry import CrossbandError, suggest
 
 PAPER, INK, FAINT, BROKEN = (255, 255, 255), (32, 33, 36), (110, 114, 120), (255, 0, 255)
 GAP, LINE, MARGIN = 8, 22, 16  # pixels: between images, for a line of text, around the picture
+CROPS, LEAST_CROP = 2, 16  # boxes of an image that are drawn larger, and the least side of a crop
 ERROR_RANGE, ERROR_COLORS = 0.5, "magma"  # one scale for every grid, so that two epochs can be compared
 
 
@@ -85,6 +87,35 @@ def sample_grid(
             row.append(_scaled(draw(distance, ERROR_COLORS), width))
     scale = ERROR_COLORS if len(titles) > len(columns) else None
     return _lay_out(rows, [[name] for name in names], titles, scale)
+
+
+def magnified(
+    columns: Mapping[str, Sequence[Tensor]], names: Sequence[str], boxes: Sequence[Sequence[Box]], *, most: int = CROPS
+) -> tuple[dict[str, list[Tensor]], list[str]]:
+    """Columns and names for `sample_grid`, where the largest boxes of each image follow it as rows of their own.
+
+    A crop is a square half as long again as its box, and at least 16 pixels; it does not leave the image.
+    """
+    found: dict[str, list[Tensor]] = {title: [] for title in columns}
+    captions: list[str] = []
+    for row, (name, own) in enumerate(zip(names, boxes, strict=True)):
+        captions.append(name)
+        largest = sorted(own, key=lambda box: -box.width * box.height)[:most]
+        captions += [f"{box.label}, {box.width:.0f}x{box.height:.0f} at {box.x:.0f}, {box.y:.0f}" for box in largest]
+        for title, images in columns.items():
+            found[title] += [images[row], *(_crop(images[row], box) for box in largest)]
+    return found, captions
+
+
+def _crop(image: Tensor, box: Box) -> Tensor:
+    """The part of an image `c h w` around a box."""
+    side = max(LEAST_CROP, round(1.5 * max(box.width, box.height)))
+    for axis, start, length in ((1, box.y, box.height), (2, box.x, box.width)):
+        size = image.shape[axis]
+        wanted = min(size, side)
+        first = min(max(round(start + length / 2 - wanted / 2), 0), size - wanted)
+        image = image.narrow(axis, first, wanted)
+    return image
 
 
 def contact_sheet(

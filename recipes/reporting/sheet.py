@@ -1,8 +1,9 @@
 """The figures of every image as CSV, for a spreadsheet or a statistics program."""
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from crossband.recipes.basics.files import replacing
@@ -13,10 +14,19 @@ from crossband.recipes.metrics.evaluation import Table
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # what a cell begins with that is one
 
 
-def write_sheet(file: Path, tables: Mapping[str, Table], costs: Mapping[str, Cost] | None = None) -> int:
+def write_sheet(
+    file: Path,
+    tables: Mapping[str, Table],
+    costs: Mapping[str, Cost] | None = None,
+    *,
+    by: str = "",
+    subsets: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> int:
     """Write a line for each system and image, a column for each metric, empty where there is no value.
 
-    Behind them stands what the translations of a system cost, the same in each of its lines, by name and unit.
+    Behind them stands what the translations of a system cost, the same in each of its lines, by name and unit. With
+    `by` a column of this name says which of the `subsets`, the images of each by name, an image is in.
+
     The file is written whole or not at all, in place of an existing one. A text that a spreadsheet would take for a
     formula begins with `'`. Returns the number of lines below the heading.
     """
@@ -25,12 +35,18 @@ def write_sheet(file: Path, tables: Mapping[str, Table], costs: Mapping[str, Cos
     known = costs or {}
     columns = [name for name in FIGURES if any(name in cost.figures for cost in known.values())]
     own = {system: [cost.figures.get(name) for name in columns] for system, cost in known.items()}
+    values = {name: value for value, names in subsets.items() for name in names}
+    said = [by] if by else []
     with replacing(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
         headers = (f"{name} ({FIGURES[name].unit})" for name in columns)
-        writer.writerow(["system", "image", *map(_cell, metrics), *headers])
+        writer.writerow(["system", "image", *map(_cell, [*said, *metrics]), *headers])
         writer.writerows(
-            [_cell(system), _cell(name), *map(row.get, metrics), *own.get(system, [None] * len(columns))]
+            [
+                *map(_cell, [system, name, *(values.get(name, "") for _ in said)]),
+                *map(row.get, metrics),
+                *own.get(system, [None] * len(columns)),
+            ]
             for system, name, row in images
         )
     return len(images)
