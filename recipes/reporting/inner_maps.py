@@ -63,14 +63,15 @@ def panels(found: Inspection, channels: Channels | None = None, ends: Ends | Non
 
 def draw_inspection(found: Inspection, drawn: Sequence[Panel], path: str | os.PathLike[str], *, title: str) -> Path:
     """Draw the input, the result, and each map above what it is over the input, to a PNG, whole or not at all."""
-    across = min(ACROSS, 1 + len(drawn))
-    bands = math.ceil((1 + len(drawn)) / across)
+    bands = math.ceil((1 + len(drawn)) / ACROSS)
+    across = math.ceil((1 + len(drawn)) / bands)
     height, width = found.image.shape[-2:]
     side = 2.6
     tall = side * min(max(height / width, 0.4), 2.0)
     with matplotlib.rc_context({"font.family": "DejaVu Sans", "font.size": 8}):
         size = (0.3 + (side + 0.15) * across, 0.4 + bands * (2 * tall + 1.35))
         figure = Figure(figsize=size, dpi=110, layout="constrained")
+        figure.get_layout_engine().set(h_pad=0.08)  # type: ignore[union-attr,call-arg]
         grid = figure.add_gridspec(2 * bands, across)
         above, below = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0])
         for ax, image, words in ((above, found.image, "input"), (below, found.result, "result")):
