@@ -1,7 +1,7 @@
 """crossband: translate images between visible and infrared with networks and experiments written in YAML.
 
-The front door, `crossband.load`, `train`, `check`, `build`, `list` and the decorators of plugins, is loaded on first
-use: importing the package does not import torch.
+The front door, `crossband.load`, `train`, `table`, `check`, `build`, `list` and the decorators of plugins, is loaded on
+first use: importing the package does not import torch.
 """
 
 from importlib import import_module
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from crossband.recipes.kinds.source import source as source
     from crossband.recipes.model.loading import load as load
     from crossband.recipes.model.model import Model as Model
+    from crossband.recipes.reporting.comparison import TableRun as TableRun
     from crossband.recipes.training.runs import train as train
     from crossband.recipes.training.session import Run as Run
+    from crossband.recipes.training.tables import table as table
     from crossband.registry import CrossbandError as CrossbandError
     from crossband.registry import add_files as add_files
 
@@ -33,6 +35,7 @@ __all__ = [  # without `list`, which `from crossband import *` would put in the 
     "CrossbandError",
     "Model",
     "Run",
+    "TableRun",
     "__version__",
     "add_files",
     "augmentation",
@@ -47,6 +50,7 @@ __all__ = [  # without `list`, which `from crossband import *` would put in the 
     "optimizer",
     "schedule",
     "source",
+    "table",
     "train",
     "wrapper",
 ]
@@ -55,6 +59,7 @@ _HOMES = {
     "CrossbandError": "registry",
     "Model": "recipes.model.model",
     "Run": "recipes.training.session",
+    "TableRun": "recipes.reporting.comparison",
     "add_files": "registry",
     "augmentation": "recipes.kinds.augmentation",
     "block": "blocks.contracts.block",
@@ -69,6 +74,7 @@ _HOMES = {
     "optimizer": "recipes.kinds.optimizer",
     "schedule": "recipes.kinds.schedule",
     "source": "recipes.kinds.source",
+    "table": "recipes.training.tables",
     "train": "recipes.training.runs",
     "wrapper": "blocks.contracts.block",
 }

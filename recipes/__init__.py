@@ -15,14 +15,17 @@ if TYPE_CHECKING:
     from crossband.recipes.model.model import Model as Model
     from crossband.recipes.model.weights import read_weights as read_weights
     from crossband.recipes.model.weights import save_weights as save_weights
+    from crossband.recipes.reporting.comparison import TableRun as TableRun
     from crossband.recipes.training.runs import train as train
     from crossband.recipes.training.session import Run as Run
     from crossband.recipes.training.stopping import Interrupted as Interrupted
+    from crossband.recipes.training.tables import table as table
 
 _HOMES = {
     "Interrupted": "training.stopping",
     "Model": "model.model",
     "Run": "training.session",
+    "TableRun": "reporting.comparison",
     "check": "language.checker",
     "load": "model.loading",
     "load_recipe": "language.reading",
@@ -30,12 +33,14 @@ _HOMES = {
     "recipe_schema": "language.schema",
     "save_weights": "model.weights",
     "shipped": "language.reading",
+    "table": "training.tables",
     "train": "training.runs",
 }
 __all__ = [
     "Interrupted",
     "Model",
     "Run",
+    "TableRun",
     "check",
     "load",
     "load_recipe",
@@ -43,6 +48,7 @@ __all__ = [
     "recipe_schema",
     "save_weights",
     "shipped",
+    "table",
     "train",
 ]
 

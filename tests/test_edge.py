@@ -8,8 +8,8 @@ import pytest
 import torch
 from commandline import run
 
+from crossband.recipes.basics.edge import SMALLER, explained
 from crossband.recipes.commands import listing
-from crossband.recipes.commands.edge import SMALLER, explained
 
 
 def allocated() -> None:

@@ -16,9 +16,9 @@ from typing import Any
 import click
 
 from crossband import __version__, registry
+from crossband.recipes.basics.edge import explained
 from crossband.recipes.basics.processes import is_first
 from crossband.recipes.basics.terminal import open_closed, talk, talking
-from crossband.recipes.commands.edge import explained
 from crossband.recipes.commands.output import report, say
 from crossband.recipes.commands.signals import heed
 from crossband.registry import suggest
@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "check": "Check graphs, recipes and tables, and report every error",
     "train": "Train the networks of a recipe",
     "evaluate": "Measure trained weights on images with known answers",
+    "table": "Train the rows of a table, and print them beside the paper's",
     "curves": "Draw losses and metrics of several runs in one plot",
     "translate": "Translate images with trained weights",
     "inspect": "Show what happens inside of a network: attention, gates, features",
@@ -41,7 +42,7 @@ COMMANDS: Mapping[str, str] = {
 # made steps of the demo twice as slow on idle cores. Read once, when torch is first imported.
 WAITING = ("GOMP_SPINCOUNT", "10000")
 PIPE_CLOSED, INTERRUPTED = 141, 130  # what a shell reports for SIGPIPE and SIGINT
-IN_FILES = ("train", "translate", "new")  # commands whose result is files
+IN_FILES = ("train", "table", "translate", "new")  # commands whose result is files
 
 
 class Commands(click.Group):

@@ -23,6 +23,12 @@ class Difference:
     high: float | None
     n: int
 
+    def surely(self, better: str | None) -> bool:
+        """Whether all of its interval is on the better side, `higher` or `lower`, over enough images to say so."""
+        if self.low is None or self.high is None or self.n < FEW or better is None:
+            return False
+        return self.low > 0 if better == "higher" else self.high < 0
+
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
     """The percentile bootstrap interval (Efron 1979) of the mean of `values`, at 95 %, from 10,000 resamples.

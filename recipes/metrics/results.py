@@ -184,7 +184,7 @@ class Results:
         return [*found, "How the figures are made:", Notes(list(notes))]
 
     def _notes(self) -> list[str]:
-        lines = [*remarks(self.tables), *_on_differences(self.differences)]
+        lines = [*remarks(self.tables), *on_differences(self.differences)]
         lines += [*([HOW_OF_GAINS] if self.gains else []), *(notes_on(self.costs) if self.costs else [])]
         return [*lines, *self.warnings]
 
@@ -298,16 +298,18 @@ def comparison(tables: Mapping[str, Table]) -> Grid:
             goal = (max if metric.better == "higher" else min)(means.values())
             best |= {(len(rows), column) for column, mean in means.items() if mean == goal}
         counts = [str(summary.n) if summary else ABSENT for summary in found]
-        cells = [_cell(metric, summary.mean, summary.std) if summary else ABSENT for summary in found]
-        rows.append([_label(metric), *cells, counts[0] if len(set(counts)) == 1 else ", ".join(counts)])
+        cells = [cell(metric, summary.mean, summary.std) if summary else ABSENT for summary in found]
+        rows.append([heading(metric), *cells, counts[0] if len(set(counts)) == 1 else ", ".join(counts)])
     return Grid(["metric", *tables, "n"], rows, frozenset(best))
 
 
-def _label(metric: MetricEntry) -> str:
+def heading(metric: MetricEntry) -> str:
+    """The title of a metric with its unit and the direction that is better."""
     return f"{metric.title}{f' ({metric.unit})' if metric.unit else ''}{ARROWS[metric.better]}"
 
 
-def _cell(metric: MetricEntry, mean: float, std: float | None) -> str:
+def cell(metric: MetricEntry, mean: float, std: float | None) -> str:
+    """A mean and its spread, with the digits of the metric."""
     if math.isinf(mean):
         return "∞"
     return metric.format(mean) + (f" ± {metric.format(std)}" if std is not None else "")
@@ -337,27 +339,27 @@ def _grid_of(differences: Mapping[tuple[str, str], Mapping[str, Difference]]) ->
     """A row for each metric, a column for each pair; an interval of enough images on the better side is marked."""
     rows, best = [], set()
     for metric in in_order({name for found in differences.values() for name in found}):
-        row, counts = [_label(metric)], []
+        row, counts = [heading(metric)], []
         for column, found in enumerate(differences.values(), 1):
             each = found.get(metric.name)
-            row.append(_difference(metric, each) if each else ABSENT)
+            row.append(difference_text(metric, each) if each else ABSENT)
             counts.append(str(each.n) if each else ABSENT)
-            if each and each.low is not None and each.high is not None:
-                better = each.low > 0 if metric.better == "higher" else each.high < 0
-                best |= {(len(rows), column)} if better and each.n >= FEW else set()
+            if each and each.surely(metric.better):
+                best.add((len(rows), column))
         rows.append([*row, counts[0] if len(set(counts)) == 1 else ", ".join(counts)])
     headers = [f"{first} − {second}" for first, second in differences]
     return Grid(["metric", *headers, "n"], rows, frozenset(best))
 
 
-def _difference(metric: MetricEntry, found: Difference) -> str:
+def difference_text(metric: MetricEntry, found: Difference) -> str:
+    """A difference and its interval, with the digits of the metric."""
     mean = f"{found.mean:+.{metric.digits}f}"
     if found.low is None or found.high is None:
         return mean
     return f"{mean} [{found.low:+.{metric.digits}f}, {found.high:+.{metric.digits}f}]"
 
 
-def _on_differences(differences: Mapping[tuple[str, str], Mapping[str, Difference]]) -> list[str]:
+def on_differences(differences: Mapping[tuple[str, str], Mapping[str, Difference]]) -> list[str]:
     """Notes on the intervals: how they are made, and why some are missing."""
     counts = [each.n for found in differences.values() for each in found.values()]
     if not counts:
@@ -383,12 +385,12 @@ def _beside(tables: Mapping[str, Table], runs: Sequence[str], own: Mapping[str, 
     papers, rows = _titled(own), []
     for metric in in_order({name for paper in papers.values() for name in paper.values}):
         found = [tables[run].summary.get(metric.name) for run in runs]
-        ours = [_cell(metric, summary.mean, summary.std) if summary else ABSENT for summary in found]
+        ours = [cell(metric, summary.mean, summary.std) if summary else ABSENT for summary in found]
         theirs = [
-            _printed(paper.values.get(metric.name), bracketed=all(_reasons(paper, own).values()))
+            printed(paper.values.get(metric.name), bracketed=all(_reasons(paper, own).values()))
             for paper in papers.values()
         ]
-        rows.append([_label(metric), *ours, *theirs])
+        rows.append([heading(metric), *ours, *theirs])
     return Grid(["metric", *runs, *papers], rows)
 
 
@@ -415,7 +417,7 @@ def _titled(papers: Mapping[str, Sequence[Paper]]) -> dict[str, Paper]:
     return {title if titles.count(title) == 1 else f"{title}, {paper.data}": paper for title, paper in named}
 
 
-def _printed(figure: Figure | None, *, bracketed: bool) -> str:
+def printed(figure: Figure | None, *, bracketed: bool) -> str:
     """A figure with the digits that the paper gives; a star leads to its note, brackets to why it is not comparable."""
     if figure is None:
         return ABSENT

@@ -17,6 +17,9 @@ from typing import Any
 import torch
 
 import crossband
+from crossband.graphs.language.diagnostics import Problems
+from crossband.graphs.language.files import read_utf8
+from crossband.graphs.language.reader import read, read_text
 from crossband.graphs.language.serial import dump as dump_graph
 from crossband.graphs.language.writer import dump
 from crossband.recipes.basics.files import check_unlocked, is_empty, locked, write_text, writing
@@ -30,9 +33,10 @@ from crossband.recipes.model.plugins import plugins_with
 from crossband.recipes.model.run_folder import RunFolder
 from crossband.recipes.reporting.curves import read_log
 from crossband.recipes.reporting.sheet import write_sheet
-from crossband.registry import CrossbandError
+from crossband.registry import CrossbandError, show
 
 ROOT = Path("runs")
+INDIFFERENT = ("paper", "doc", "cite", "device", "every", "evaluate", "data.workers", "data.cache")
 PACKAGES = ("torch", "torchvision", "lightning-fabric", "torchmetrics", "numpy", "safetensors")
 
 
@@ -95,15 +99,50 @@ def _taken(wanted: Path) -> CrossbandError:
 
 def write_recipe(run: RunFolder, experiment: Experiment) -> None:
     """Write the recipe as it is run, beside the resolved graphs that it then names: it needs no other file."""
-    networks = {}
     for name, plan in experiment.plans.items():
+        write_text(run.graph(name), dump_graph(plan.graph))
+    write_text(run.recipe, dump(as_run(run, experiment), expand=("networks", "flow", "losses", "phases")))
+
+
+def as_run(run: RunFolder, experiment: Experiment) -> dict[str, Any]:
+    """What the recipe of a run says: all of it worked out, and its networks those of the graphs in the folder."""
+    networks = {}
+    for name in experiment.plans:
         written = experiment.recipe.resolved["networks"][name]
         own = {key: value for key, value in written.items() if key not in ("params", *PATCH)}  # worked into the graph
         networks[name] = own | {"graph": run.graph(name).relative_to(run.path).as_posix()}
-        write_text(run.graph(name), dump_graph(plan.graph))
     data = {key: value for key, value in experiment.recipe.resolved.items() if key != "params"}
     data |= {"paper": _papers(experiment.recipe)} if experiment.recipe.paper else {}
-    write_text(run.recipe, dump(data | {"networks": networks}, expand=("networks", "flow", "losses", "phases")))
+    return data | {"networks": networks}
+
+
+def other_recipe(run: RunFolder, experiment: Experiment) -> list[str]:
+    """In what the recipe of a run differs from one that is to be trained, in words; empty if it is the same.
+
+    What changes no weight does not count: figures of papers, how often a run reports, what is measured of it, where it
+    runs. Raises FileError, or InvalidFile, where the run cannot be read.
+    """
+    problems = Problems()
+    before = problems.value(read(run.recipe, problems)).data
+    now = problems.value(read_text(dump(as_run(run, experiment)), problems)).data  # as plain as what is read
+    found = [
+        f"`{path}` is {show(was)} there, and not {show(wanted)}"
+        for path, was, wanted in _changes(before, now, ())
+        if not any(f"{path}.".startswith(f"{each}.") for each in INDIFFERENT)
+    ]
+    for name, plan in experiment.plans.items():
+        if not found and read_utf8(run.graph(name)) != dump_graph(plan.graph):
+            found.append(f"the graph of `{name}` is another one")
+    return found
+
+
+def _changes(before: Any, now: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any, Any]]:
+    """The innermost values that differ, each with its dotted path, as it was and as it is now."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in {**before, **now}:
+            yield from _changes(before.get(key), now.get(key), (*path, key))
+    elif before != now:
+        yield ".".join(path), before, now
 
 
 def _papers(recipe: Recipe) -> list[dict[str, Any]]:

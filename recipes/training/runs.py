@@ -22,6 +22,7 @@ from crossband.recipes.kinds.source import DataError, Source
 from crossband.recipes.language.checker import check, check_recipe
 from crossband.recipes.language.experiment import Experiment
 from crossband.recipes.language.files import check_files
+from crossband.recipes.language.layers import Setting
 from crossband.recipes.language.reading import load_recipe
 from crossband.recipes.language.settings import setting_texts
 from crossband.recipes.language.syntax import Data, Recipe
@@ -124,21 +125,14 @@ def begin(experiment: Experiment, source: Source, state: Path | None = None, *, 
 
 
 def prepare(
-    name: str | Path, overrides: Sequence[str] = (), data: Any = None, *, resumed: bool = False
+    name: str | Path, overrides: Sequence[str | Setting] = (), data: Any = None, *, resumed: bool = False
 ) -> tuple[Experiment, Source]:
     """A checked recipe with its data opened, each held to the other. Raises InvalidFile and DataError.
 
     A resumed run no longer needs the weights that it began from.
     """
-    source = None
-    if isinstance(data, str | os.PathLike):
-        if not Path(data).exists():
-            raise DataError(f"{data}: no such folder", hint=near_file(Path(data)) or RELATIVE)
-        overrides = [*overrides, *folder_settings(load_recipe(name, overrides).data, data)]
-    elif data is not None:
-        written = load_recipe(name, overrides)
-        source = data if isinstance(data, Source) else Memory(data, (*written.sources, written.target))
-        overrides = [*overrides, f"data.source={json.dumps(_described(source))}"]
+    source, more = given_images(name, overrides, data)
+    overrides = [*overrides, *more]
     experiment, problems = check(name, overrides), Problems()
     if not resumed:
         check_files(experiment.recipe, problems)
@@ -152,6 +146,24 @@ def prepare(
     problems.raise_if_any()
     whole_scenes(Task.of(checked), source)  # refuses a split that is not there, before any training
     return checked, source
+
+
+def given_images(
+    name: str | Path, overrides: Sequence[str | Setting], data: Any
+) -> tuple[Source | None, Sequence[str]]:
+    """Images in place of those of a recipe, opened where they come from Python, and the settings that name them.
+
+    Raises InvalidFile and DataError.
+    """
+    if data is None:
+        return None, ()
+    written = load_recipe(name, overrides)
+    if isinstance(data, str | os.PathLike):
+        if not Path(data).exists():
+            raise DataError(f"{data}: no such folder", hint=near_file(Path(data)) or RELATIVE)
+        return None, folder_settings(written.data, data)
+    source = data if isinstance(data, Source) else Memory(data, (*written.sources, written.target))
+    return source, [f"data.source={json.dumps(_described(source))}"]
 
 
 def _opened(recipe: Recipe) -> Source:
