@@ -19,7 +19,9 @@ from crossband import registry
 from crossband.recipes.data import Box, DataError, Source, demo
 from crossband.recipes.data.geometry import Geometry
 from crossband.recipes.data.loader import Scenes
+from crossband.recipes.data.opening import in_folder
 from crossband.recipes.kinds.source import Band
+from crossband.recipes.language.syntax import Data
 from crossband.recipes.metrics.evaluation import NEEDS_BOXES, NO_BOX, Evaluation
 from crossband.recipes.metrics.regions import INSIDE, mask_of
 from crossband.recipes.metrics.results import Results, together
@@ -303,3 +305,9 @@ def test_a_recipe_whose_images_tell_nothing_is_measured_all_the_same(run: Path):
     results = crossband.load(run).evaluate(Squares(**dict.fromkeys("123")), silent=True)
     assert not results.table.absent
     assert "Nothing was measured inside of boxes: these images tell of no boxes." in results.warnings
+
+
+def test_what_was_told_of_one_folder_is_not_taken_for_another():
+    arguments = {"folder": "one", "boxes": "one.json", "table": "one.csv", "labels": ["subset"]}
+    [kept] = in_folder(Data("pairs", arguments, {}), "two").values()
+    assert kept == {"folder": str(Path("two").resolve()), "labels": ["subset"]}
