@@ -105,9 +105,19 @@ def angle(o: Tensor, t: Tensor) -> Tensor:
     return -torch.stack([a.flatten() @ b.flatten() / (a.norm() * b.norm()) for a, b in zip(o, t, strict=True)]).mean()
 
 
+def least_shifted(o: Tensor, t: Tensor, reach: int) -> Tensor:
+    inner = o[..., reach : o.shape[-2] - reach, reach : o.shape[-1] - reach]
+    shifted = [t.roll((-y, -x), (-2, -1)) for y in range(-reach, reach + 1) for x in range(-reach, reach + 1)]
+    windows = [each[..., reach : o.shape[-2] - reach, reach : o.shape[-1] - reach] for each in shifted]
+    return torch.stack([(inner - each).abs().mean((1, 2, 3)) for each in windows]).amin(0).mean()
+
+
 # each loss as its equation, over the whole spectrum where there is one: (name, parameters, formula)
 EQUATIONS: list[tuple[str, Mapping[str, Any], Callable[..., Tensor]]] = [
     ("l1", {}, lambda o, t: torch.mean(torch.abs(o - t))),
+    ("shift_l1", {}, lambda o, t: least_shifted(o, t, 3)),
+    ("shift_l1", {"reach": 1}, lambda o, t: least_shifted(o, t, 1)),
+    ("shift_l1", {"reach": 0}, lambda o, t: torch.mean(torch.abs(o - t))),
     ("mse", {}, lambda o, t: torch.mean((o - t) ** 2)),
     ("charbonnier", {}, lambda o, t: torch.mean(torch.sqrt((o - t) ** 2 + 1e-6))),
     ("charbonnier", {"eps": 0.5}, lambda o, t: torch.mean(torch.sqrt((o - t) ** 2 + 0.25))),

@@ -195,3 +195,48 @@ TABLE = Format(  # one table of `evaluation.json`; JSON has no infinity, which i
     },
     "`crossband evaluate` measures the run again",
 )
+
+_MATRIX = {
+    "type": "array",
+    "minItems": 3,
+    "maxItems": 3,
+    "items": {
+        "type": "array",
+        "items": {"type": "number", "minimum": -1e9, "maximum": 1e9},
+        "minItems": 3,
+        "maxItems": 3,
+    },
+    "title": "a matrix of three rows of three numbers",
+}
+ALIGNMENT = Format(  # what `crossband data align` writes and `data.align` names
+    {
+        "type": "object",
+        "required": ["version", "model", "to", "scenes", "refused"],
+        "properties": {
+            "version": {"type": "integer", "minimum": 1, "maximum": 1},
+            "model": {"type": "string", "enum": ["shift", "similarity", "homography"]},
+            "to": _TEXT,
+            "scenes": _by_name(
+                {
+                    "type": "object",
+                    "required": ["error", "bands"],
+                    "properties": {"error": {"type": "number", "minimum": 0}, "bands": _by_name(_MATRIX)},
+                }
+            ),
+            "refused": _by_name(_TEXT),
+        },
+    },
+    "write it anew: `crossband data align`",
+)
+MANIFEST = Format(  # what `crossband data check --write-manifest` writes
+    {
+        "type": "object",
+        "required": ["version", "files"],
+        "properties": {
+            "version": {"type": "integer", "minimum": 1, "maximum": 1},
+            "counts": _by_name(_by_name(_COUNT)),
+            "files": _by_name(_by_name({"type": "string", "pattern": "^[0-9a-f]{64}$", "title": "a SHA-256"})),
+        },
+    },
+    "write it anew: `crossband data check --write-manifest`",
+)

@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, str] = {
     "curves": "Draw losses and metrics of several runs in one plot",
     "translate": "Translate images with trained weights",
     "inspect": "Show what happens inside of a network: attention, gates, features",
+    "data": "Check images before training, and align their bands",
     "new": "Write the smallest block or plugin of one's own, to start from",
     "schema": "Print the JSON Schema of graph, recipe or table files, for editors",
     "cite": "Print BibTeX for all that a graph or recipe builds on",

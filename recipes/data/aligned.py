@@ -3,7 +3,9 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +29,12 @@ Outside = Literal["clip", "refuse"]
 Unmatched = Literal["error", "ignore"]
 BANDS = tuple(CHANNELS)
 EMPTY: dict[str, Any] = {}
+_left_out: ContextVar[list[CrossbandError] | None] = ContextVar("left_out", default=None)
 COLOUR_PROBES = 8  # how many colour files of a one-channel band are decoded before training
+
+
+class ColourImage(ImageError):
+    """An image has colour, where its band has one channel."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,7 @@ class Files:
         if (array == array[..., :1]).all():  # grey saved as colour
             return array[..., :1]
         if not self.luminance:
-            raise ImageError(
+            raise ColourImage(
                 f"{path}: a colour image in a band of 1 channel",
                 hint="`channels: {BAND: 3}` keeps the colour, `luminance: true` makes it grey",
             )
@@ -152,6 +159,10 @@ class Pairs(Source):
     def raw(self, name: str, band: str) -> np.ndarray:
         """The image `c h w` of a band in the units of its file. Raises ImageError as `read` does."""
         return self._files[band].raw(name)
+
+    def file(self, name: str, band: str) -> Path:
+        """The file of an image."""
+        return self._files[band].files[name]
 
     def size(self, name: str) -> tuple[int, int]:
         """Height and width, from the headers of the files."""
@@ -220,10 +231,44 @@ def check_files(
     bands = {band: replace(own, pixels=_usual(headers[band]), headers=headers[band]) for band, own in bands.items()}
     clashes = [*(_misaligned(bands, headers) if aligned else ()), *_types(bands, headers)]
     groups = [found.nameless, found.twins, lonely, unreadable, clashes, _colours(bands, headers)]
+    if (left_out := _left_out.get()) is not None and (sound := _sound(bands, headers, aligned=aligned)):
+        left_out += itertools.chain(*groups[:-1])
+        return {band: replace(own, headers=sound[band]) for band, own in bands.items()}, sound
     if count := sum(map(len, groups)):
         files = "1 file is" if count == 1 else f"{count} files are"
         raise DataError.gathered(f"the data cannot be used, {files} at fault", *groups)
     return bands, headers
+
+
+@contextmanager
+def leaving_out() -> Iterator[list[CrossbandError]]:
+    """Open sources without the scenes whose files are at fault; the faults are in the list that is given."""
+    faults: list[CrossbandError] = []
+    token = _left_out.set(faults)
+    try:
+        yield faults
+    finally:
+        _left_out.reset(token)
+
+
+def _sound(
+    bands: Mapping[str, Files], headers: Mapping[str, Mapping[str, Header]], *, aligned: bool
+) -> dict[str, dict[str, Header]]:
+    """The headers of scenes that are whole, with files of one size, of the usual type; empty where a band has none."""
+    sound = {
+        band: {name: header for name, header in headers[band].items() if header.dtype == own.pixels}
+        for band, own in bands.items()
+    }
+    if aligned:
+        first, *others = sound.values()
+        shape = {name: (header.height, header.width) for name, header in first.items()}
+        whole = [
+            name
+            for name in first
+            if all(name in own and (own[name].height, own[name].width) == shape[name] for own in others)
+        ]
+        sound = {band: {name: own[name] for name in whole} for band, own in sound.items()}
+    return sound if all(sound.values()) else {}
 
 
 def _files(found: Found, band: str, reading: Reading) -> Files:

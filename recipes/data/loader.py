@@ -230,7 +230,7 @@ def make_loader(
         scenes,
         batch_sampler=batches,
         num_workers=workers,
-        worker_init_fn=_leave_signals if workers else None,
+        worker_init_fn=leave_signals if workers else None,
         collate_fn=_collate_or_error,
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
@@ -238,7 +238,7 @@ def make_loader(
     )
 
 
-def _leave_signals(_: int) -> None:
+def leave_signals(_: int) -> None:
     """Leave signals that reach every process of a terminal or a job to the one that trains: it finishes and saves.
 
     A second SIGTERM ends this process: that one comes from the one that trains.

@@ -10,6 +10,7 @@ from typing import Any
 from crossband import registry
 from crossband.graphs.language.document import RELATIVE
 from crossband.graphs.language.files import near_file, real
+from crossband.recipes.data.alignment import Aligned
 from crossband.recipes.data.cache import Cached
 from crossband.recipes.data.loader import Geometry, Scenes
 from crossband.recipes.data.memory import Memory
@@ -21,8 +22,9 @@ READING = ("channels", "range", "outside", "luminance")  # parameters of sources
 
 
 def open_source(data: Data) -> Source:
-    """The images that a recipe names. Raises DataError naming everything that is wrong with them."""
-    return registry.sources[data.source].factory(**data.arguments)
+    """The images that a recipe names, aligned. Raises DataError naming everything that is wrong with them."""
+    source = registry.sources[data.source].factory(**data.arguments)
+    return Aligned(source, data.align) if data.align else source
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import functools
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, ParamSpec, TypeVar
 
@@ -140,6 +140,8 @@ class SourceEntry(Entry):
 
     bands: Mapping[str, int]
     pairing: tuple[Pairing, ...]
+    counts: Mapping[str, int] = field(default_factory=dict)
+    links: str = ""
 
     def bands_of(self, arguments: Mapping[str, Any]) -> dict[str, int]:
         """Its bands and their channels with these arguments, which may be wrong.
@@ -152,7 +154,12 @@ class SourceEntry(Entry):
         return {**usual, **(changed if isinstance(changed, Mapping) else {})}
 
     def details(self) -> dict[str, Any]:  # noqa: D102  as in Entry
-        return {"bands": dict(self.bands), "pairing": list(self.pairing)}
+        told = {"scenes": dict(self.counts), "links": self.links}
+        return {
+            "bands": dict(self.bands),
+            "pairing": list(self.pairing),
+            **{key: own for key, own in told.items() if own},
+        }
 
 
 def source(
@@ -161,6 +168,8 @@ def source(
     cite: str | None = None,
     bands: Mapping[str, int] = CHANNELS,
     pairing: Sequence[Pairing] = ("paired", "unpaired"),
+    counts: Mapping[str, int] = MappingProxyType({}),
+    links: str = "",
 ) -> Callable[[Callable[P, S]], Callable[P, S]]:
     """Register a function that returns a Source as the data source `name` of the recipes.
 
@@ -169,8 +178,9 @@ def source(
     ones. Recipes are checked by what is said here, before any image is there: `bands` are those of its
     scenes and their channels, unless parameters `bands` and `channels` say otherwise; `pairing` is what it can give.
     Aligned scenes can be given unpaired too. A parameter `range` has, by band, the values of image files that
-    become 0 and 1: weights keep it. Raises RegistryError, when the module is imported, if a parameter breaks this
-    contract.
+    become 0 and 1: weights keep it. `counts` are the scenes of each of its own splits as published, or under `all` of
+    all of them, where they are known; `links` says what has become of the address of a published data set. Raises
+    RegistryError, when the module is imported, if a parameter breaks this contract.
     """
 
     def register(function: Callable[P, S]) -> Callable[P, S]:
@@ -193,6 +203,8 @@ def source(
             cite=cite,
             bands=dict(bands),
             pairing=tuple(pairing),
+            counts=dict(counts),
+            links=links,
             **description(function),
         )
         sources.add(entry)

@@ -296,6 +296,7 @@ class _Parser:
             data.get("workers", 0),
             data.get("cache"),
             {name: arguments or {} for name, arguments in data.get("augment", {}).items()},
+            data.get("align"),
         )
 
     def measure(self, written: Mapping[str, Any]) -> Measure:

@@ -317,6 +317,12 @@ def _data(source: Schema, augment: Schema) -> Schema:
                     "default": False,
                     "description": "Turn half of the training images upside down",
                 },
+                "align": {
+                    "type": "string",
+                    "format": "path",
+                    "description": "A file of `crossband data align`: images of a scene are moved over each other, and "
+                    "cut to what all of them have, before anything else",
+                },
                 "augment": augment,
                 "batch": {
                     **COUNT,

@@ -71,6 +71,8 @@ class Phase:
 class Data:
     """The source of the images and their geometry; `cache` is a folder that keeps them decoded.
 
+    `align` is a file with the transforms that bring the images of each scene over each other.
+
     `augment` are augmentations of training images by name, with their arguments, in the order in which they are done.
     """
 
@@ -83,6 +85,7 @@ class Data:
     workers: int = 0
     cache: str | None = None
     augment: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    align: str | None = None
 
     @property
     def scale(self) -> dict[str, tuple[float, float]]:

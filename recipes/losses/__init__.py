@@ -21,6 +21,7 @@ from crossband.recipes.losses.frequency import fft_l1
 from crossband.recipes.losses.penalty import gradient_penalty, r1
 from crossband.recipes.losses.perceptual import perceptual
 from crossband.recipes.losses.pixel import bce, charbonnier, l1, mse
+from crossband.recipes.losses.shifted import shift_l1
 from crossband.recipes.losses.structural import dssim, ms_ssim, ssim
 from crossband.recipes.losses.variation import tv, tvd
 
@@ -44,6 +45,7 @@ __all__ = [
     "patch_nce",
     "perceptual",
     "r1",
+    "shift_l1",
     "ssim",
     "tv",
     "tvd",

@@ -10,6 +10,12 @@ from crossband.recipes.data.splits import Rule
 from crossband.recipes.kinds.source import DataError, source
 from crossband.registry import FilePath
 
+LINKS = (
+    "as of November 2026, not verified here: the page of FLIR's own data set has moved or is gone, as a user told in "
+    "March 2026 (https://github.com/Zhao-Tian-yi/M2D-LIF/issues/13). The aligned part is "
+    "where its first author put it: https://drive.google.com/file/d/1xHDMGl6HJZwtarNWkEV3T4O9X4ZQYz2Y/view, see "
+    "https://github.com/CalayZhou/Multispectral-Pedestrian-Detection-Resource/issues/6"
+)
 LISTS = {"train": "align_train.txt", "test": "align_validation.txt"}
 LAYOUT = Layout(
     images={"visible": "JPEGImages/*_RGB", "infrared": "JPEGImages/*_PreviewData"},
@@ -19,7 +25,12 @@ LAYOUT = Layout(
 )
 
 
-@source("flir", cite="zhang2020cyclic")
+@source(
+    "flir",
+    cite="zhang2020cyclic",
+    counts={"train": 4129, "test": 1013},
+    links=LINKS,
+)
 def flir(
     *,
     folder: FilePath,

@@ -9,6 +9,11 @@ from crossband.recipes.data.splits import Rule
 from crossband.recipes.kinds.source import source
 from crossband.registry import ArgumentError, FilePath, suggest
 
+LINKS = (
+    "as of November 2026, not verified here: users told in 2025 that the links of the authors' page no longer work, "
+    "https://github.com/SoonminHwang/rgbt-ped-detection/issues/34. Copies by others are named in its issue 32; "
+    "one is said to be incomplete: compare the counts of `crossband data check`"
+)
 DAY = ("set00", "set01", "set02", "set06", "set07", "set08")
 NIGHT = ("set03", "set04", "set05", "set09", "set10", "set11")
 SETS = {"all": (*DAY, *NIGHT), "day": DAY, "night": NIGHT}
@@ -30,7 +35,7 @@ LAYOUT = Layout(
 )
 
 
-@source("kaist", cite="hwang2015kaist")
+@source("kaist", cite="hwang2015kaist", links=LINKS)
 def kaist(
     *,
     folder: FilePath,

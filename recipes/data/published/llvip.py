@@ -14,7 +14,7 @@ LAYOUT = Layout(
 )
 
 
-@source("llvip", cite="jia2021llvip")
+@source("llvip", cite="jia2021llvip", counts={"train": 12025, "test": 3463})
 def llvip(
     *,
     folder: FilePath,

@@ -29,7 +29,7 @@ LAYOUTS = (
 )
 
 
-@source("msrs", cite="tang2022piafusion")
+@source("msrs", cite="tang2022piafusion", counts={"train": 1083, "test": 361})
 def msrs(
     *,
     folder: FilePath,

@@ -6,6 +6,7 @@ from crossband.recipes.data.splits import Rule
 from crossband.recipes.kinds.source import source
 from crossband.registry import FilePath
 
+LINKS = "as of November 2026, not verified here: the papers that use it name no other address"
 LAYOUT = Layout(
     images={"visible": "{1,2,3,4,5,6}b/*", "infrared": "{1,2,3,4,5,6}a/*"},
     folders=("[1-6]b", "[1-6]a"),
@@ -13,7 +14,7 @@ LAYOUT = Layout(
 )
 
 
-@source("osu", cite="davis2007osu")
+@source("osu", cite="davis2007osu", links=LINKS)
 def osu(
     *,
     folder: FilePath,

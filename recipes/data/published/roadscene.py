@@ -13,7 +13,7 @@ LAYOUTS = tuple(
 )
 
 
-@source("roadscene", cite="xu2020fusiondn")
+@source("roadscene", cite="xu2020fusiondn", counts={"all": 221})
 def roadscene(
     *,
     folder: FilePath,
