@@ -68,7 +68,7 @@ def test_check_says_which_sizes_pass(small: Path) -> None:
 @pytest.mark.slow
 def test_everything_shipped_is_right() -> None:
     lines = succeed("check").splitlines()
-    assert len(lines) == len(listing.items("graphs")) + len(listing.items("recipes"))
+    assert len(lines) == sum(len(listing.items(kind)) for kind in ("graphs", "recipes", "tables"))
 
 
 def test_a_recipe_is_checked_and_cited(recipe: Path) -> None:
