@@ -221,6 +221,7 @@ def test_the_comparison_marks_the_best_where_one_is_better():
 
 def test_the_remarks_name_what_is_missing_and_for_whom():
     assert remarks({"run": RUN, "grey copy": GREY})[1:] == [
+        "corr. with input: near 1 is a grey copy, and neither end is good: compare it with that of the target.",
         "run: PSNR: infinite for all 7 images",
         "LPIPS is absent: no weights; hint: fetch them",
         "run: FID is absent: one image",
