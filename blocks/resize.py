@@ -1,6 +1,6 @@
 """Resizing by interpolation: by a factor, to the size of another feature map, or to join a skip."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,6 @@ from torch.nn.functional import interpolate
 from crossband.blocks.contracts.block import block
 from crossband.blocks.contracts.bounds import Count, Interpolation, Natural
 from crossband.blocks.contracts.ranges import hull, of_first
-from crossband.registry import ArgumentError
 
 
 def resize(x: Tensor, size: tuple[int, int] | torch.Size, mode: str, *, align_corners: bool = False) -> Tensor:
@@ -54,9 +53,16 @@ class Resize(nn.Module):
         return f"up={self.up}, down={self.down}, plus={self.plus}, mode={self.mode!r}"
 
 
+def alignable(*, mode: str, align_corners: bool, **_: Any) -> int:
+    """0 where corners are to be aligned in a mode that has none to align."""
+    return int(mode == "bilinear" or not align_corners)
+
+
 @block(
     "ResizeTo",
     contract="b c h w, b c2 h2 w2 -> b c h2 w2",
+    where=["alignable() >= 1  # `mode: bilinear` for `align_corners`"],
+    alignable=alignable,
     reach=_taps_of_first,
     range=of_first,
     exact="both are of the same images",
@@ -72,8 +78,6 @@ class ResizeTo(nn.Module):
 
     def __init__(self, *, mode: Interpolation | Literal["area"] = "bilinear", align_corners: bool = False) -> None:
         super().__init__()
-        if align_corners and mode != "bilinear":
-            raise ArgumentError(f"ResizeTo: `align_corners` is for `mode: bilinear`, not for `{mode}`")
         self.mode, self.align_corners = mode, align_corners
 
     def forward(self, x: Tensor, like: Tensor) -> Tensor:

@@ -145,7 +145,7 @@ def test_any_graph_that_is_used_is_drawn_as_the_same_network(data: dict[str, Any
         "inputs": data["inputs"],
         "nodes": {name: {"from": "image", **given} for name in ("one", "two")}
         | {"both": {"from": ["one", "two"], "Concat": {}}},
-        "outputs": {"both": ["c", "a", "b"]},
+        "outputs": {"both": ["..."]},
     }
     with tempfile.TemporaryDirectory() as folder:
         files = {"drawn": dump_yaml(data), "outer": dump_yaml(outer)}

@@ -127,13 +127,15 @@ def broken(way: str) -> Broken | None:
 
 @pytest.fixture(scope="module", name="made")
 def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = write_files(tmp_path_factory.mktemp("streams"), short=PAIRED.replace("steps: 8", "steps: 1"))
+    folder = write_files(tmp_path_factory.mktemp("streams"), short=PAIRED.replace("steps: 8", "steps: 2"))
     graph_file(folder)
+    (folder / "rows.yaml").write_text("table: rows\nrows: {alone: short.yaml}\ncolumns: [mae]\n")
     train(folder / "short.yaml", run=folder / "done", silent=True)
     write_image(folder / "photo.png", np.random.default_rng(0).random((16, 16, 3)))
     return folder
 
 
+TRAINING = ("train", "table")
 LINES = {  # and a file that it makes
     "ls": ("blocks", ""),
     "show": ("RSU", ""),
@@ -144,6 +146,10 @@ LINES = {  # and a file that it makes
     "evaluate": ("done", ""),
     "translate": ("done photo.png out.png", "out.png"),
     "train": ("short.yaml --run again", "again/report.md"),
+    "table": ("rows.yaml --runs rows", "rows/alone-seed0/report.md"),
+    "curves": ("done", ""),
+    "inspect": ("done photo.png", ""),
+    "data": ("check short.yaml", ""),
 }
 
 
@@ -154,7 +160,7 @@ def test_no_command_is_lost_where_nobody_listens(
     command: str, way: str, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With both streams broken, and with one of them: files are there, and the exit code tells what is not."""
-    if way == "hung up" and command in ("evaluate", "translate", "train"):
+    if way == "hung up" and command in ("evaluate", "translate", *TRAINING):
         return  # as full, and slow
     for path in made.iterdir():
         (tmp_path / path.name).symlink_to(path)
@@ -167,13 +173,13 @@ def test_no_command_is_lost_where_nobody_listens(
             patch.setattr(sys, "stderr", err)
             with pytest.raises(SystemExit) as caught:
                 cli.main([command, *words.split()], prog_name="crossband")
-        for path in (made for made in (file, "test_sharpen.py") if made and command != "train"):
+        for path in (made for made in (file, "test_sharpen.py") if made and command not in TRAINING):
             Path(path).unlink(missing_ok=path != file)
         return int(caught.value.code or 0)
 
     lost = 0 if command in IN_FILES else 141 if way == "unread" else 1
     assert code_of(broken(way), broken(way)) == lost
-    if command == "train":  # which is slow
+    if command in TRAINING:  # which is slow
         assert Path(file).is_file()
         return
     assert code_of(said := io.StringIO(), broken(way)) == 0
@@ -198,7 +204,7 @@ def test_a_run_from_python_goes_on_where_nobody_listens(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stderr", Broken(errno.EPIPE))
-    assert train(made / "short.yaml", run=tmp_path / "run").steps == 1
+    assert train(made / "short.yaml", run=tmp_path / "run").steps == 2
 
 
 def test_a_stream_that_lacks_a_sign_gets_a_question_mark() -> None:
@@ -276,7 +282,7 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
     "case",
     [
         ("_sample", 2, "the checkpoint of step 0"),
-        ("_finish", 1, "the checkpoint of step 1"),
+        ("_finish", 1, "the checkpoint of step 2"),
         ("_checkpoint", 2, "no checkpoint yet"),
     ],
 )

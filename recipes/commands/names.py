@@ -1,6 +1,6 @@
 """What a NAME on the command line means: a thing of the registry, a shipped YAML file, or a file of one's own."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,10 +49,16 @@ def meanings(name: str, kinds: Collection[str] = KINDS) -> list[Named]:
             catalog = listing.CATALOGS.get(KINDS[kind])
             found.append(Named(kind, name, catalog.files()[name] if catalog else None, item))
     if not found:
-        what = "nothing" if len(kinds) == len(KINDS) else f"no {' or '.join(kinds)}"
+        what = "nothing" if len(kinds) == len(KINDS) else f"no {_either(kinds)}"
         hint = _hint(name, [each for items in known.values() for each in items], [KINDS[kind] for kind in kinds])
         raise CrossbandError(f"{what} named `{name}`", hint=hint)
     return found
+
+
+def _either(words: Iterable[str]) -> str:
+    """One of these: `graph, recipe or table`."""
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _hint(name: str, known: Sequence[str], kinds: Sequence[str]) -> str:
