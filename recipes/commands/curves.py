@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crossband.recipes.commands.output import print_json, print_table, say
+from crossband.recipes.commands.output import print_json, print_table, refuse_unwritable, say
 from crossband.registry import CrossbandError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def curves(
     place from which it stays at the level or better. A run may still be training. Where runs call a quantity
     differently, `--of cycle,reconstruction` takes the first that each has. Without `--of`, a list of what they have.
     """
-    _check_files(sheet, picture)
+    refuse_unwritable(sheet, picture)
     from crossband.recipes.basics.parts import Grid, markdown_table
     from crossband.recipes.reporting.run_curves import (
         cells,
@@ -88,15 +88,6 @@ def curves(
     if picture:
         draw_panels(panels, picture, against=against)  # type: ignore[arg-type]
         say(f"{len(rows)} curves in {picture}")
-
-
-def _check_files(sheet: Path | None, picture: Path | None) -> None:
-    """Refuse, before anything is read, what could not be written afterwards."""
-    for file in filter(None, (sheet, picture)):
-        if file.exists():
-            raise CrossbandError(f"{file}: is there already", hint="name another file")
-    if picture and picture.suffix.lower() != ".png":
-        raise CrossbandError(f"{picture}: a picture is written as PNG", hint=f"name it `{picture.with_suffix('.png')}`")
 
 
 def _list(logged: "dict[str, Logged]") -> None:

@@ -9,7 +9,7 @@ import click
 
 from crossband.recipes.commands import listing
 from crossband.recipes.commands.options import max_pixels
-from crossband.recipes.commands.output import print_json, say
+from crossband.recipes.commands.output import print_json, refuse_existing, say
 from crossband.registry import CrossbandError, suggest
 
 if TYPE_CHECKING:
@@ -84,9 +84,7 @@ def check(
     from crossband.recipes.data.checks import findings, look_at
     from crossband.recipes.reporting.trust import as_dict, as_text, draw_apart
 
-    for file in filter(None, (picture, written)):
-        if file.exists():
-            raise CrossbandError(f"{file}: is there already", hint="name another file")
+    refuse_existing(picture, written)
     chosen = _data_of(what, folder, settings)
     source, faults = _opened(chosen, what)
     looks = list(look_at(source, workers))
@@ -150,8 +148,7 @@ def align(
     from crossband.recipes.data.aligning import align_all
     from crossband.recipes.data.alignment import write_alignment
 
-    if out.exists():
-        raise CrossbandError(f"{out}: is there already", hint="name another file")
+    refuse_existing(out)
     source, faults = _opened(_data_of(what, folder, settings), what)
     for fault in faults:
         say(str(fault))

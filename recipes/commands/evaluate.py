@@ -9,7 +9,7 @@ import click
 
 from crossband import registry
 from crossband.recipes.commands.options import max_pixels
-from crossband.recipes.commands.output import print_json, say
+from crossband.recipes.commands.output import print_json, refuse_unwritable, say
 from crossband.recipes.language.columns import check_costs
 from crossband.registry import CrossbandError, suggest
 
@@ -90,7 +90,7 @@ def evaluate(
     they are by now, are divided as they were. A weights file outside of a run folder needs `--data`, or says by
     `--set data.source.pairs.KEY=VALUE` how to read them.
     """
-    _check_files(sheet, picture)
+    refuse_unwritable(sheet, picture)
     from crossband.recipes.metrics.evaluation import declared
     from crossband.recipes.metrics.results import together
     from crossband.recipes.model.loading import load
@@ -161,15 +161,6 @@ def _ordering(by: str | None) -> Iterator[None]:
         if by in registry.metrics and f"`{by}`" in error.message:
             error.hint = f"to order a picture by a metric: `--order {by}`"
         raise
-
-
-def _check_files(sheet: Path | None, picture: Path | None) -> None:
-    """Refuse, before anything is measured, what could not be written afterwards."""
-    for file in filter(None, (sheet, picture)):
-        if file.exists():
-            raise CrossbandError(f"{file}: is there already", hint="name another file")
-    if picture and picture.suffix.lower() != ".png":
-        raise CrossbandError(f"{picture}: a picture is written as PNG", hint=f"name it `{picture.with_suffix('.png')}`")
 
 
 def labels(runs: Sequence[Path]) -> list[str]:

@@ -8,7 +8,7 @@ import click
 
 from crossband.recipes.commands.names import SET, meanings, settings
 from crossband.recipes.commands.options import max_pixels
-from crossband.recipes.commands.output import print_table, say
+from crossband.recipes.commands.output import print_table, refuse_unwritable, say
 from crossband.registry import CrossbandError
 
 if TYPE_CHECKING:
@@ -107,10 +107,7 @@ def _check(images: Sequence[str], picture: Path | None, ends: tuple[float, float
         run = (image / "recipe.yaml").is_file()
         what = "a run: runs are inspected one at a time" if run else "a folder, and one image is looked into at a time"
         raise CrossbandError(f"{image}: {what}", hint="name an image behind the run")
-    if picture and picture.exists():
-        raise CrossbandError(f"{picture}: is there already", hint="name another file")
-    if picture and picture.suffix.lower() != ".png":
-        raise CrossbandError(f"{picture}: a picture is written as PNG", hint=f"name it `{picture.with_suffix('.png')}`")
+    refuse_unwritable(None, picture)
 
 
 def _load(name: str, network: str | None, overrides: Sequence[str], device: str) -> "Model | Plan":

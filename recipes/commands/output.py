@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -31,6 +32,20 @@ def report(error: CrossbandError) -> None:
         print_problems(problems, sys.stderr)
     else:
         say(str(error))
+
+
+def refuse_existing(*files: Path | None) -> None:
+    """Raise CrossbandError, before anything is worked out, where a file that is to be written is there already."""
+    for file in filter(None, files):
+        if file.exists():
+            raise CrossbandError(f"{file}: is there already", hint="name another file")
+
+
+def refuse_unwritable(sheet: Path | None, picture: Path | None) -> None:
+    """Raise CrossbandError, before anything is worked out, where a sheet or a PNG could not be written afterwards."""
+    refuse_existing(sheet, picture)
+    if picture and picture.suffix.lower() != ".png":
+        raise CrossbandError(f"{picture}: a picture is written as PNG", hint=f"name it `{picture.with_suffix('.png')}`")
 
 
 def print_problems(problems: "Problems", stream: TextIO) -> None:

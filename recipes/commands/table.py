@@ -6,8 +6,7 @@ from pathlib import Path
 import click
 
 from crossband.recipes.commands.options import max_pixels
-from crossband.recipes.commands.output import report, say
-from crossband.registry import CrossbandError
+from crossband.recipes.commands.output import refuse_existing, report, say
 
 
 class Seeds(click.ParamType):
@@ -66,9 +65,7 @@ def table(  # noqa: PLR0917  one for each option
     Ctrl-C saves; the same command goes on. A row that fails is shown as failed and does not stop the others: the exit
     code is then 1. A run of another recipe in the place of one of the table is refused, and never overwritten.
     """
-    for file in filter(None, (sheet, as_json, latex)):
-        if file.exists():
-            raise CrossbandError(f"{file}: is there already", hint="name another file")
+    refuse_existing(sheet, as_json, latex)
     from crossband.recipes import Interrupted
     from crossband.recipes import table as start
     from crossband.recipes.basics.files import write_text

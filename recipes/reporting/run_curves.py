@@ -17,6 +17,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -113,15 +114,19 @@ class Logged:
     run: RunFolder
     log: Sequence[Mapping[str, Any]]
 
+    @cached_property
+    def curves(self) -> dict[str, list[tuple[int, float]]]:
+        """All its curves, by their whole names."""
+        return curves(self.log)
+
     def named(self, names: Sequence[str]) -> str | None:
         """The whole name of the first of these quantities that it has; None if it has none of them.
 
         A name is the end of that: `cycle` or `generators/cycle` for `losses/generators/cycle`. Raises CrossbandError
         where it is that of several.
         """
-        every = curves(self.log)
         for name in names:
-            own = [each for each in every if f"/{each}".endswith(f"/{name}")]
+            own = [each for each in self.curves if f"/{each}".endswith(f"/{name}")]
             own = [name] if name in own else own
             if len(own) > 1:
                 few = ", ".join(f"`{each}`" for each in own)
@@ -132,7 +137,7 @@ class Logged:
 
     def points(self, name: str, against: Against) -> tuple[np.ndarray, np.ndarray]:
         """The points of a quantity, of which the first comes again where the log has a step twice."""
-        steps, values = zip(*curves(self.log)[name], strict=True)
+        steps, values = zip(*self.curves[name], strict=True)
         x = np.asarray(steps, dtype=float)
         if against == "seconds":
             x = np.interp(x, *self._seconds())
@@ -161,7 +166,7 @@ def quantities(runs: Mapping[str, Logged]) -> dict[str, list[str]]:
     """The whole names of all that runs have as curves, each with the labels of the runs that have it."""
     found: dict[str, list[str]] = {}
     for label, run in runs.items():
-        for name, points in curves(run.log).items():
+        for name, points in run.curves.items():
             if len(points) > 1:
                 found.setdefault(name, []).append(label)
     return found
